@@ -1,0 +1,3 @@
+// libcrypto, for SHA-256.
+#pragma once
+#include <openssl/evp.h>

@@ -1,0 +1,4 @@
+// zstd, streaming interface.
+#pragma once
+#include <zstd.h>
+#include <zstd_errors.h>
