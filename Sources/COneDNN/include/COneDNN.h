@@ -1,1 +1,40 @@
+// A thin shim over oneDNN's C API, versions 2 and 3. Every call runs on the calling thread: the callers
+// share out the work. Functions return 0, or oneDNN's status.
 #pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+/// c [m, n] = alpha a b + beta c, row-major; a and b are read transposed when asked.
+int tsr_dnnl_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
+                   const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
+                   size_t ldc);
+
+/// "2.6.3"
+const char *tsr_dnnl_version_text(void);
+
+/// A 2-D convolution in NHWC over float32 with a bias, weights in OIHW.
+typedef struct {
+  size_t batch, height, width, channels;            // source
+  size_t out_height, out_width, out_channels;       // destination
+  size_t kernel, stride;
+  size_t pad_top, pad_left, pad_bottom, pad_right;
+} tsr_convolution_shape;
+
+typedef struct tsr_convolution tsr_convolution;
+
+/// Makes the primitives for a shape; `training` adds the backward ones. Null when oneDNN cannot.
+tsr_convolution *tsr_convolution_create(const tsr_convolution_shape *shape, bool training);
+void tsr_convolution_destroy(tsr_convolution *convolution);
+
+/// Floats that a packed copy of the weights takes, for the forward or the backward-data primitive.
+size_t tsr_convolution_packed_count(const tsr_convolution *convolution, bool backward);
+/// Reorders weights [out_channels, channels, kernel, kernel] into the primitive's own layout.
+int tsr_convolution_pack(const tsr_convolution *convolution, bool backward, const float *weights,
+                         float *packed);
+int tsr_convolution_forward(const tsr_convolution *convolution, const float *source,
+                            const float *packed, const float *bias, float *destination);
+int tsr_convolution_backward_data(const tsr_convolution *convolution, const float *d_destination,
+                                  const float *packed, float *d_source);
+/// Writes (not adds) d_weights [out_channels, channels, kernel, kernel] and d_bias.
+int tsr_convolution_backward_weights(const tsr_convolution *convolution, const float *source,
+                                     const float *d_destination, float *d_weights, float *d_bias);

@@ -1,0 +1,27 @@
+import CKernels
+import COpenBLAS
+
+#if OneDNN
+  import COneDNN
+#endif
+
+/// What this build computes with, for `--version` and for reports.
+public enum BuildInformation {
+  /// OpenBLAS with the kernels it chose.
+  public static var blas: String { "OpenBLAS \(String(cString: openblas_get_config()).split(separator: " ").dropFirst().first ?? "") (\(String(cString: openblas_get_corename())))" }
+
+  /// oneDNN's version, or that this build is without it.
+  public static var oneDNN: String {
+    #if OneDNN
+      return "oneDNN \(String(cString: tsr_dnnl_version_text()))"
+    #else
+      return "without oneDNN"
+    #endif
+  }
+
+  /// The instruction set of the vector loops.
+  public static var instructionSet: String { String(cString: tsr_instruction_set()) }
+
+  /// One line a library.
+  public static var lines: [String] { [blas, oneDNN, "kernels for \(instructionSet)"] }
+}

@@ -1,0 +1,107 @@
+#if OneDNN
+  import CKernels
+  import COneDNN
+
+  /// Convolution through oneDNN's primitives, kept by shape. Activations stay in NHWC from layer to
+  /// layer; weights are reordered once a call.
+  final class ConvolutionByOneDNN {
+    private struct Key: Hashable {
+      var part: ConvolutionPart
+      var training: Bool
+    }
+    private var primitives: [Key: OpaquePointer] = [:]
+
+    deinit { for primitive in primitives.values { tsr_convolution_destroy(primitive) } }
+
+    func forward(
+      _ device: Device, input: Tensor, weight: Tensor, bias: Tensor, output: Tensor,
+      _ geometry: ConvolutionGeometry, training: Bool
+    ) {
+      let parts = convolutionParts(
+        geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: !training)
+      let made = parts.map { primitive($0.part, training: training) }
+      let packed = pack(device, made, parts.map(\.part), weight, backward: false)
+      let rowIn = input.shape[2] * input.shape[3]
+      let rowOut = output.shape[2] * output.shape[3]
+      device.forRanges(parts.count) { range in
+        for index in range {
+          let (_, image, inputRow, outputRow) = parts[index]
+          check(
+            tsr_convolution_forward(
+              made[index], input.pointer + (image * input.shape[1] + inputRow) * rowIn, packed[index].pointer,
+              bias.pointer, output.pointer + (image * output.shape[1] + outputRow) * rowOut), geometry)
+        }
+      }
+    }
+
+    func backward(
+      _ device: Device, outputGradient: Tensor, input: Tensor, weight: Tensor,
+      _ geometry: ConvolutionGeometry, inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
+    ) {
+      let parts = convolutionParts(
+        geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: false)
+      let made = parts.map { primitive($0.part, training: true) }
+      let packed = inputGradient == nil ? [] : pack(device, made, parts.map(\.part), weight, backward: true)
+      let imageIn = input.count / max(input.shape[0], 1)
+      let imageOut = outputGradient.count / max(input.shape[0], 1)
+      let partial = device.empty([parts.count, geometry.weightCount])
+      let partialBias = device.empty([parts.count, geometry.outChannels])
+      device.forRanges(parts.count) { range in
+        for index in range {
+          let image = parts[index].image
+          let dy = outputGradient.pointer + image * imageOut
+          check(
+            tsr_convolution_backward_weights(
+              made[index], input.pointer + image * imageIn, dy,
+              partial.pointer + index * geometry.weightCount,
+              partialBias.pointer + index * geometry.outChannels), geometry)
+          if let inputGradient {
+            check(
+              tsr_convolution_backward_data(
+                made[index], dy, packed[index].pointer, inputGradient.pointer + image * imageIn), geometry)
+          }
+        }
+      }
+      for index in parts.indices {
+        tsr_axpy(
+          weightGradient.pointer, 1, partial.pointer + index * geometry.weightCount, geometry.weightCount)
+        tsr_axpy(
+          biasGradient.pointer, 1, partialBias.pointer + index * geometry.outChannels, geometry.outChannels)
+      }
+    }
+
+    /// Packed weights for each part; parts of one shape share them.
+    private func pack(
+      _ device: Device, _ made: [OpaquePointer], _ parts: [ConvolutionPart], _ weight: Tensor, backward: Bool
+    ) -> [Tensor] {
+      var byShape: [ConvolutionPart: Tensor] = [:]
+      return zip(made, parts).map { primitive, part in
+        if let known = byShape[part] { return known }
+        let packed = device.empty([tsr_convolution_packed_count(primitive, backward)])
+        check(tsr_convolution_pack(primitive, backward, weight.pointer, packed.pointer), part.geometry)
+        byShape[part] = packed
+        return packed
+      }
+    }
+
+    private func primitive(_ part: ConvolutionPart, training: Bool) -> OpaquePointer {
+      let key = Key(part: part, training: training)
+      if let known = primitives[key] { return known }
+      let g = part.geometry
+      var shape = tsr_convolution_shape(
+        batch: part.batch, height: part.height, width: part.width, channels: g.inChannels,
+        out_height: part.outHeight, out_width: part.outWidth, out_channels: g.outChannels, kernel: g.kernel,
+        stride: g.stride, pad_top: part.padTop, pad_left: g.padBefore, pad_bottom: part.padBottom,
+        pad_right: g.padAfter)
+      guard let made = tsr_convolution_create(&shape, training) else {
+        preconditionFailure("convolve: oneDNN has no primitive for \(part)")
+      }
+      primitives[key] = made
+      return made
+    }
+  }
+
+  private func check(_ status: Int32, _ geometry: ConvolutionGeometry) {
+    precondition(status == 0, "convolve: oneDNN status \(status) for \(geometry)")
+  }
+#endif

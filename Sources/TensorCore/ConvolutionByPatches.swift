@@ -1,0 +1,138 @@
+import CKernels
+
+/// Convolution as a matrix product over patches: needs nothing but a matrix product, and is the whole
+/// implementation where oneDNN is absent. Also the oracle of the other one.
+final class ConvolutionByPatches {
+  /// Floats of patches a thread holds at a time: half a level-2 cache, so that the product reads them
+  /// from there.
+  private static let patchFloats = 128 * 1024
+
+  func forward(
+    _ device: Device, input: Tensor, weight: Tensor, bias: Tensor, output: Tensor,
+    _ geometry: ConvolutionGeometry, training: Bool
+  ) {
+    let parts = convolutionParts(
+      geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: true)
+    let matrix = Self.weightMatrix(device, weight, geometry)
+    let outWidth = output.shape[2]
+    let scratch = device.empty([parts.count, Self.patchCount(geometry, width: outWidth)])
+    device.forRanges(parts.count) { range in
+      for index in range {
+        let (part, image, _, outputRow) = parts[index]
+        let columns = scratch.pointer + index * scratch.shape[1]
+        for b in image..<image + part.batch {
+          Self.forEachRowBlock(part, from: outputRow) { row, rows in
+            Self.patches(columns, input, image: b, row: row, rows: rows, part)
+            let y = output.pointer + ((b * output.shape[1] + row) * outWidth) * geometry.outChannels
+            Self.product(columns, matrix, into: y, rows: rows * outWidth, geometry)
+            tsr_add_bias(y, bias.pointer, rows * outWidth, geometry.outChannels)
+          }
+        }
+      }
+    }
+  }
+
+  func backward(
+    _ device: Device, outputGradient: Tensor, input: Tensor, weight: Tensor, _ geometry: ConvolutionGeometry,
+    inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
+  ) {
+    let g = geometry
+    let parts = convolutionParts(
+      g, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: false)
+    let matrix = Self.weightMatrix(device, weight, g)
+    let patch = g.kernel * g.kernel * g.inChannels
+    let outWidth = outputGradient.shape[2]
+    let scratch = device.empty([parts.count, Self.patchCount(g, width: outWidth)])
+    let partial = device.zeros([parts.count, g.weightCount])
+    let partialBias = device.zeros([parts.count, g.outChannels])
+    let imageSize = input.count / max(input.shape[0], 1)
+    device.forRanges(parts.count) { range in
+      for index in range {
+        let (part, image, _, _) = parts[index]
+        let columns = scratch.pointer + index * scratch.shape[1]
+        for b in image..<image + part.batch {
+          inputGradient.map { ($0.pointer + b * imageSize).update(repeating: 0, count: imageSize) }
+          Self.forEachRowBlock(part, from: 0) { row, rows in
+            let dy = outputGradient.pointer + (b * outputGradient.shape[1] + row) * outWidth * g.outChannels
+            tsr_column_sums(partialBias.pointer + index * g.outChannels, dy, rows * outWidth, g.outChannels)
+            Self.patches(columns, input, image: b, row: row, rows: rows, part)
+            multiplySerially(
+              m: g.outChannels, n: patch, k: rows * outWidth,
+              MatrixOperand(dy, stride: g.outChannels, transposed: true),
+              MatrixOperand(columns, stride: patch), beta: 1, into: partial.pointer + index * g.weightCount,
+              stride: patch)
+            guard let inputGradient else { return }
+            multiplySerially(
+              m: rows * outWidth, n: patch, k: g.outChannels, MatrixOperand(dy, stride: g.outChannels),
+              MatrixOperand(matrix.pointer, stride: patch), into: columns, stride: patch)
+            tsr_add_patches(
+              inputGradient.pointer + b * imageSize, columns, part.height, part.width, g.inChannels, g.kernel,
+              g.stride, part.padTop, g.padBefore, row, rows, outWidth)
+          }
+        }
+      }
+    }
+    for index in parts.indices {
+      Self.addWeightMatrix(partial.pointer + index * g.weightCount, to: weightGradient, g)
+      tsr_axpy(biasGradient.pointer, 1, partialBias.pointer + index * g.outChannels, g.outChannels)
+    }
+  }
+
+  private static func rowsPerBlock(_ g: ConvolutionGeometry, width: Int) -> Int {
+    max(1, patchFloats / (g.kernel * g.kernel * g.inChannels * width))
+  }
+
+  private static func patchCount(_ g: ConvolutionGeometry, width: Int) -> Int {
+    rowsPerBlock(g, width: width) * width * g.kernel * g.kernel * g.inChannels
+  }
+
+  private static func forEachRowBlock(_ part: ConvolutionPart, from first: Int, _ body: (Int, Int) -> Void) {
+    let step = rowsPerBlock(part.geometry, width: part.outWidth)
+    for row in stride(from: first, to: first + part.outHeight, by: step) {
+      body(row, min(step, first + part.outHeight - row))
+    }
+  }
+
+  /// Patches of whole images: the rows of a part keep the numbers they have in the image.
+  private static func patches(
+    _ columns: UnsafeMutablePointer<Float>, _ input: Tensor, image: Int, row: Int, rows: Int,
+    _ part: ConvolutionPart
+  ) {
+    let (height, width, g) = (input.shape[1], input.shape[2], part.geometry)
+    tsr_patches(
+      columns, input.pointer + image * height * width * g.inChannels, height, width, g.inChannels, g.kernel,
+      g.stride, g.padBefore, g.padBefore, row, rows, part.outWidth)
+  }
+
+  private static func product(
+    _ columns: UnsafePointer<Float>, _ matrix: Tensor, into y: UnsafeMutablePointer<Float>, rows: Int,
+    _ g: ConvolutionGeometry
+  ) {
+    let patch = g.kernel * g.kernel * g.inChannels
+    multiplySerially(
+      m: rows, n: g.outChannels, k: patch, MatrixOperand(columns, stride: patch),
+      MatrixOperand(matrix.pointer, stride: patch, transposed: true), into: y, stride: g.outChannels)
+  }
+
+  /// [O, I, k, k] to [O, k * k * I], the order of a patch in channels-last images.
+  private static func weightMatrix(_ device: Device, _ weight: Tensor, _ g: ConvolutionGeometry) -> Tensor {
+    let matrix = device.empty([g.outChannels, g.kernel * g.kernel * g.inChannels])
+    forEachWeight(g) { oihw, ohwi in matrix.pointer[ohwi] = weight.pointer[oihw] }
+    return matrix
+  }
+
+  private static func addWeightMatrix(
+    _ matrix: UnsafePointer<Float>, to weight: Tensor, _ g: ConvolutionGeometry
+  ) {
+    forEachWeight(g) { oihw, ohwi in weight.pointer[oihw] += matrix[ohwi] }
+  }
+
+  private static func forEachWeight(_ g: ConvolutionGeometry, _ body: (_ oihw: Int, _ ohwi: Int) -> Void) {
+    let area = g.kernel * g.kernel
+    for o in 0..<g.outChannels {
+      for i in 0..<g.inChannels {
+        for p in 0..<area { body((o * g.inChannels + i) * area + p, (o * area + p) * g.inChannels + i) }
+      }
+    }
+  }
+}

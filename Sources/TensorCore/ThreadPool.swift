@@ -1,0 +1,140 @@
+import CKernels
+import Glibc
+import Synchronization
+
+/// A fixed set of threads for short parallel loops. The caller is thread 0. Work is cut into one part a
+/// thread, the same way every time, so that sums over parts come out the same bytes on every run.
+///
+/// A body must not start another parallel loop on the same pool.
+public final class ThreadPool {
+  /// Number of threads, the caller included.
+  public let count: Int
+  private let crew: Crew
+
+  /// - Parameter count: at least 1; `count - 1` threads are started.
+  public init(count: Int) {
+    precondition(count >= 1, "ThreadPool: \(count) threads")
+    self.count = count
+    crew = Crew(count: count)
+    for index in 1..<max(count, 1) { Crew.start(crew, index: index) }
+  }
+
+  deinit { crew.dismiss() }
+
+  /// Calls `body(i)` once for every thread index i, each on its own thread, and waits for all.
+  public func run(_ body: (Int) -> Void) {
+    if count == 1 { return body(0) }
+    withoutActuallyEscaping(body) { crew.run($0) }
+  }
+
+  /// Calls `body(range, thread)` with disjoint ranges that cover `0..<total`.
+  public func forRanges(_ total: Int, grain: Int = 1, _ body: (Range<Int>, Int) -> Void) {
+    if total == 0 { return }
+    let grains = (total + grain - 1) / grain
+    if count == 1 || grains == 1 { return body(0..<total, 0) }
+    run { thread in
+      let first = grains * thread / count * grain
+      let last = min(total, grains * (thread + 1) / count * grain)
+      if first < last { body(first..<last, thread) }
+    }
+  }
+}
+
+/// What the threads of a pool share. Sound because `job` is written only while no worker runs: before a
+/// new generation is published and after all parts of the last one were counted in.
+private final class Crew: @unchecked Sendable {
+  private let count: Int
+  private let generation = Atomic<Int>(0)
+  private let unfinished = Atomic<Int>(0)
+  private let sleepers = Atomic<Int>(0)
+  private var job: ((Int) -> Void)?
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  /// Polls before a waiting thread yields or sleeps: some tens of microseconds, the usual pause
+  /// between two loops of a training step.
+  private static let polls = 4000
+
+  init(count: Int) {
+    self.count = count
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(wake, nil)
+  }
+
+  deinit {
+    pthread_mutex_destroy(mutex)
+    pthread_cond_destroy(wake)
+    mutex.deallocate()
+    wake.deallocate()
+  }
+
+  static func start(_ crew: Crew, index: Int) {
+    final class Start {
+      let crew: Crew
+      let index: Int
+      init(_ crew: Crew, _ index: Int) { (self.crew, self.index) = (crew, index) }
+    }
+    let argument = Unmanaged.passRetained(Start(crew, index)).toOpaque()
+    var thread = pthread_t()
+    let status = pthread_create(
+      &thread, nil,
+      { argument in
+        let start = Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
+        start.crew.work(start.index)
+        return nil
+      }, argument)
+    precondition(status == 0, "ThreadPool: cannot start a thread (error \(status))")
+    pthread_detach(thread)
+  }
+
+  func run(_ body: @escaping (Int) -> Void) {
+    job = body
+    unfinished.store(count - 1, ordering: .relaxed)
+    publish()
+    body(0)
+    var polls = 0
+    while unfinished.load(ordering: .acquiring) != 0 {
+      polls += 1
+      if polls < Self.polls { tsr_pause() } else { sched_yield() }
+    }
+    job = nil
+  }
+
+  /// Tells the workers to leave once nothing runs.
+  func dismiss() {
+    job = nil
+    publish()
+  }
+
+  private func publish() {
+    generation.add(1, ordering: .sequentiallyConsistent)
+    if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+      pthread_mutex_lock(mutex)
+      pthread_cond_broadcast(wake)
+      pthread_mutex_unlock(mutex)
+    }
+  }
+
+  private func work(_ index: Int) {
+    var seen = 0
+    while true {
+      waitForGeneration(after: seen)
+      seen = generation.load(ordering: .acquiring)
+      guard let job else { return }
+      job(index)
+      unfinished.subtract(1, ordering: .releasing)
+    }
+  }
+
+  private func waitForGeneration(after seen: Int) {
+    for _ in 0..<Self.polls {
+      if generation.load(ordering: .acquiring) != seen { return }
+      tsr_pause()
+    }
+    pthread_mutex_lock(mutex)
+    sleepers.add(1, ordering: .sequentiallyConsistent)
+    while generation.load(ordering: .sequentiallyConsistent) == seen { pthread_cond_wait(wake, mutex) }
+    sleepers.subtract(1, ordering: .sequentiallyConsistent)
+    pthread_mutex_unlock(mutex)
+  }
+}
