@@ -10,13 +10,15 @@ func readFile(_ path: String) throws(ImageError) -> [UInt8] {
   defer { close(descriptor) }
   var status = stat()
   guard fstat(descriptor, &status) == 0 else { throw systemError(path, expected: "an image file") }
+  let tooLarge = ImageError.unreadable(file: path, reason: "larger than 1 GiB")
+  if status.st_size > maximumFileSize { throw tooLarge }
   var bytes = [UInt8]()
   // A pipe or a file under /proc says it has no bytes: its size is a first guess only.
-  var capacity = max(min(Int(status.st_size), maximumFileSize) + 1, 4096)
+  var capacity = max(Int(status.st_size) + 1, 4096)
   while true {
     let added = try readChunk(descriptor, capacity, path)
     bytes += added
-    if bytes.count > maximumFileSize { throw .unreadable(file: path, reason: "larger than 1 GiB") }
+    if bytes.count > maximumFileSize { throw tooLarge }
     if added.count < capacity && !isPartial(status, bytes.count, added.count) { return bytes }
     capacity = max(4096, min(capacity, 1 << 20))
   }

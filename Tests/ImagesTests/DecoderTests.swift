@@ -1,3 +1,4 @@
+import Foundation
 import Images
 import Testing
 
@@ -61,8 +62,20 @@ import Testing
     #expect(throws: ImageError.unreadable(file: "/tmp", reason: "Is a directory")) {
       try ImageDecoder.decode(contentsOf: "/tmp")
     }
-    #expect(throws: ImageError.unreadable(file: "/dev/zero", reason: "larger than 1 GiB")) {
-      try ImageDecoder.decode(contentsOf: "/dev/zero")
+  }
+}
+
+@Suite struct HugeFileTests {
+  @Test func sparseFilesAreNotRead() throws {
+    try withTemporaryFolder { folder in
+      let file = folder.appending(path: "sparse.png")
+      #expect(FileManager.default.createFile(atPath: file.path, contents: nil))
+      let handle = try FileHandle(forWritingTo: file)
+      try handle.truncate(atOffset: 1 << 40)
+      try handle.close()
+      #expect(throws: ImageError.unreadable(file: file.path, reason: "larger than 1 GiB")) {
+        try ImageDecoder.decode(contentsOf: file.path)
+      }
     }
   }
 }
