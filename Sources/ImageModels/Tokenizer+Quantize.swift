@@ -55,6 +55,14 @@ extension Tokenizer {
       reconstructionLoss: error)
   }
 
+  /// The reconstruction loss of the autoencoder without its quantiser: how training warms up before the
+  /// codebook starts.
+  public func unquantizedPass(
+    _ tape: Tape, images: Variable, reconstruction kind: ReconstructionLoss = .l2
+  ) -> Variable {
+    tape.meanError(decode(tape, comparable(tape, encode(tape, images))), images, kind)
+  }
+
   /// Tokens of images [B, H, W, 3], raster order, B * h * w of them.
   public func tokens(of images: Tensor) -> [Int] {
     let tape = Tape(device: store.device, isRecording: false)

@@ -98,7 +98,7 @@ public final class Tokenizer {
   }
 
   /// What latents and codes are compared by: scaled to length 1 where the configuration says so.
-  func comparable(_ tape: Tape, _ x: Variable) -> Variable {
+  public func comparable(_ tape: Tape, _ x: Variable) -> Variable {
     configuration.normalizesCodes ? tape.l2Normalize(x) : x
   }
 

@@ -1,0 +1,131 @@
+import NeuralNet
+import StreamFormat
+import TensorCore
+
+extension ParameterStore {
+  /// The parameters as tensors of a file.
+  /// - Parameter values: what to store in place of the parameters themselves, such as their moving average.
+  public func storedTensors(values: [Tensor]? = nil, prefix: String = "") -> [StoredTensor] {
+    parameters.enumerated().map { index, parameter in
+      let value = values?[index] ?? parameter.variable.value
+      return StoredTensor(name: prefix + parameter.name, shape: value.shape, floats: UnsafeBufferPointer(value.buffer))
+    }
+  }
+
+  /// Fills the parameters from a record: every one must be there in its shape, and nothing else under the
+  /// prefix.
+  /// - Throws: `FormatError` for a missing, misshapen or unknown tensor.
+  public func load(_ record: Record, prefix: String = "", into values: [Tensor]? = nil) throws {
+    for (index, parameter) in parameters.enumerated() {
+      let stored = try record.tensor(prefix + parameter.name, shape: parameter.variable.shape)
+      try stored.copyFloats(into: (values?[index] ?? parameter.variable.value).buffer)
+    }
+    let known = Set(parameters.map { prefix + $0.name })
+    if let unknown = record.tensors.first(where: { $0.name.hasPrefix(prefix) && !known.contains($0.name) }) {
+      throw FormatError(
+        .unexpectedTensor, at: record.origin, expected: "only the parameters that the configuration names",
+        found: "a tensor \(unknown.name)", hint: "check that the configuration belongs to these weights")
+    }
+  }
+}
+
+extension Tokenizer {
+  /// The tokenizer as a file's record: LlamaGen's parameter names, the sizes and the codebook's hash.
+  public func record(values: [Tensor]? = nil, metadata: [String: String] = [:]) throws -> Record {
+    let tensors = store.storedTensors(values: values)
+    var all = metadata
+    all["config"] = try sortedJSON(configuration)
+    all["codebook_sha256"] = try codebookHash(tensors.first { $0.name == Self.codebookName }!)
+    return Record(kind: .tokenizer, metadata: all, tensors: tensors)
+  }
+
+  /// Reads a tokenizer. A codebook that does not match its recorded hash is refused.
+  /// - Throws: `FormatError`.
+  public convenience init(_ record: Record, device: Device) throws {
+    try record.require(kind: .tokenizer)
+    let configuration = try record.jsonMetadata("config", as: TokenizerConfiguration.self)
+    try checkConfiguration(configuration.problem, record)
+    self.init(configuration, device: device, seed: 0)
+    try store.load(record)
+    let (recorded, actual) = (
+      try record.metadata("codebook_sha256"), try codebookHash(record.tensor(Self.codebookName))
+    )
+    guard recorded == actual else {
+      throw FormatError(
+        .badMetadata, at: record.origin, expected: "codebook_sha256 \(actual), the hash of the codebook",
+        found: recorded, hint: "the file was put together from parts that do not belong together")
+    }
+  }
+
+  /// SHA-256 over the code vectors in order: what token files, mappings and models are matched by.
+  public var codebookSHA256: String {
+    SHA256Hasher.hex(of: UnsafeRawBufferPointer(codebook.value.buffer))
+  }
+
+  /// The codebook's name in files.
+  public static let codebookName = "quantize.embedding.weight"
+}
+
+/// What an autoregressive model's file tells besides its parameters.
+public struct ModelDescription: Equatable, Sendable {
+  /// Hash of the codebook whose tokens it models.
+  public var codebookSHA256: String
+  /// Names of the classes, or empty.
+  public var classNames: [String]
+  /// Codes in a cluster, where it was trained with the cluster loss; 0 elsewhere.
+  public var clusterSize: Int
+
+  public init(codebookSHA256: String, classNames: [String], clusterSize: Int) {
+    (self.codebookSHA256, self.classNames, self.clusterSize) = (codebookSHA256, classNames, clusterSize)
+  }
+
+  init(_ record: Record) throws {
+    codebookSHA256 = try record.metadata("codebook_sha256")
+    classNames = try record.jsonMetadata("class_names")
+    clusterSize = try record.integerMetadata("cluster_size", in: 0...1 << 24)
+  }
+
+  func metadata() throws -> [String: String] {
+    [
+      "codebook_sha256": codebookSHA256, "class_names": try sortedJSON(classNames),
+      "cluster_size": String(clusterSize),
+    ]
+  }
+}
+
+extension Transformer {
+  /// The model as a file's record: LlamaGen's parameter names and every size.
+  public func record(
+    values: [Tensor]? = nil, description: ModelDescription, metadata: [String: String] = [:]
+  ) throws -> Record {
+    var all = metadata.merging(try description.metadata()) { _, new in new }
+    all["config"] = try sortedJSON(configuration)
+    return Record(kind: .arModel, metadata: all, tensors: store.storedTensors(values: values))
+  }
+
+  /// Reads a model and what its file tells of it.
+  /// - Throws: `FormatError`.
+  public static func read(_ record: Record, device: Device) throws -> (Transformer, ModelDescription) {
+    try record.require(kind: .arModel)
+    let configuration = try record.jsonMetadata("config", as: TransformerConfiguration.self)
+    try checkConfiguration(configuration.problem, record)
+    let model = Transformer(configuration, device: device, seed: 0)
+    try model.store.load(record)
+    return (model, try ModelDescription(record))
+  }
+}
+
+private func checkConfiguration(_ problem: String?, _ record: Record) throws {
+  guard let problem else { return }
+  throw FormatError(
+    .badMetadata, at: record.origin, expected: "a configuration with sizes that fit together", found: problem,
+    hint: "make the file again")
+}
+
+private func codebookHash(_ stored: StoredTensor) throws -> String {
+  guard stored.elementType == .float32 else {
+    // The hash is over float32 bytes: a codebook in another precision is hashed as it is read.
+    return try stored.floats().withUnsafeBytes { SHA256Hasher.hex(of: $0) }
+  }
+  return stored.withBytes { SHA256Hasher.hex(of: $0) }
+}

@@ -1,0 +1,51 @@
+import TensorCore
+
+/// Which items are trained on and which are only scored. The same items are held out from the tokenizer
+/// and from the model when both see the images in the same order.
+public struct HeldOutSplit: Sendable, Equatable {
+  /// Items to train on, ascending.
+  public let training: [Int]
+  /// Items to score, ascending.
+  public let heldOut: [Int]
+
+  /// Holds out `round(fraction * count)` items, chosen by `seed` alone.
+  /// - Throws: `TrainingError.tooFewItems` when nothing would be left to train on.
+  public init(count: Int, fraction: Double, seed: UInt64) throws {
+    let held = Int((fraction * Double(count)).rounded())
+    guard count - held >= 1 else { throw TrainingError.tooFewItems(found: count, needed: held + 1) }
+    var random = CounterRandom(seed: seed, purpose: .split)
+    let order = random.permutation(count)
+    heldOut = order.prefix(held).sorted()
+    training = order.dropFirst(held).sorted()
+  }
+}
+
+/// The order in which items are trained on: every epoch a new permutation, batches running on across the
+/// border of epochs. A pure function of the seed and the step, so that resuming needs no state.
+public struct DataOrder: Sendable {
+  private let items: [Int]
+  private let seed: UInt64
+  private var epoch = -1
+  private var order: [Int] = []
+
+  public init(items: [Int], seed: UInt64) {
+    precondition(!items.isEmpty, "DataOrder: no items")
+    (self.items, self.seed) = (items, seed)
+  }
+
+  /// The items of places `first ..< first + count` in the endless sequence of epochs, with the view of
+  /// each: one of `viewCount`, drawn anew each epoch.
+  public mutating func items(first: Int, count: Int, viewCount: Int) -> [(item: Int, view: Int)] {
+    (first..<first + count).map { place in
+      let current = place / items.count
+      if current != epoch {
+        epoch = current
+        var random = CounterRandom(seed: seed, purpose: .order, index: UInt64(current))
+        order = random.permutation(items.count)
+      }
+      let item = items[order[place % items.count]]
+      var random = CounterRandom(seed: seed, purpose: .view, index: UInt64(current) << 32 | UInt64(item))
+      return (item, viewCount > 1 ? random.integer(below: viewCount) : 0)
+    }
+  }
+}

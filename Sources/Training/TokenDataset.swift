@@ -1,0 +1,45 @@
+import StreamFormat
+
+/// A token file in memory.
+public struct TokenDataset: Sendable {
+  /// What the file says of its tokens.
+  public let header: TokenHeader
+  private let tokens: [UInt32]
+  /// Class of each image.
+  public let labels: [Int]
+
+  public init(_ batch: TokenBatch) {
+    header = batch.header
+    tokens = batch.tokens
+    labels = batch.labels.map(Int.init)
+  }
+
+  /// Number of images.
+  public var count: Int { labels.count }
+
+  /// Tokens of one view of an image, raster order.
+  public func tokens(item: Int, view: Int) -> ArraySlice<UInt32> {
+    let first = (item * header.viewCount + view) * header.tokensPerView
+    return tokens[first..<first + header.tokensPerView]
+  }
+
+  /// Labels and tokens of a batch, image after image.
+  public func batch(_ places: [(item: Int, view: Int)]) -> (labels: [Int], tokens: [Int]) {
+    (places.map { labels[$0.item] }, places.flatMap { tokens(item: $0.item, view: $0.view).map(Int.init) })
+  }
+
+  /// SHA-256 over tokens and labels, to tell whether a checkpoint belongs to this data.
+  public var sha256: String {
+    tokens.withUnsafeBytes { t in
+      labels.withUnsafeBytes { l in SHA256Hasher.hex(of: Array(t) + Array(l)) }
+    }
+  }
+
+  /// Entropy in nats of the tokens' frequencies over all views: the loss of a model that knows nothing but
+  /// how common each code is.
+  public var unigramEntropy: Double {
+    var counts = [Int](repeating: 0, count: header.vocabSize)
+    for token in tokens { counts[Int(token)] += 1 }
+    return entropy(counts)
+  }
+}

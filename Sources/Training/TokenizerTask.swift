@@ -1,0 +1,160 @@
+import Autograd
+import Codebooks
+import Glibc
+import ImageModels
+import NeuralNet
+import StreamFormat
+import TensorCore
+
+/// Training a VQ autoencoder on images.
+public final class TokenizerTask: TrainingTask {
+  /// What is set by the user.
+  public struct Options: Sendable, Equatable, Codable {
+    /// Images of an optimiser step.
+    public var batchSize: Int
+    /// Distance of reconstructions.
+    public var reconstruction: String
+    /// beta, the weight of the commitment loss.
+    public var commitment: Float
+    /// Steps at the start without a quantiser; then the codebook starts from k-means over latents.
+    public var warmupSteps: Int
+    /// A code used less than this share of the mean use, between two looks, is placed on a latent again.
+    public var deadCodeThreshold: Double
+    /// Steps between two looks for dead codes; 0 for none.
+    public var deadCodeInterval: Int
+    /// Step after which codes are left where they are.
+    public var deadCodeEnd: Int
+    /// Seed of order, views and codes.
+    public var seed: UInt64
+
+    public init(
+      batchSize: Int, reconstruction: ReconstructionLoss, commitment: Float, warmupSteps: Int,
+      deadCodeThreshold: Double, deadCodeInterval: Int, deadCodeEnd: Int, seed: UInt64
+    ) {
+      (self.batchSize, self.commitment, self.seed) = (batchSize, commitment, seed)
+      self.reconstruction = reconstruction.rawValue
+      (self.warmupSteps, self.deadCodeThreshold) = (warmupSteps, deadCodeThreshold)
+      (self.deadCodeInterval, self.deadCodeEnd) = (deadCodeInterval, deadCodeEnd)
+    }
+  }
+
+  private let model: Tokenizer
+  private let images: TrainingImages
+  private let split: HeldOutSplit
+  private let options: Options
+  private var order: DataOrder
+  /// Uses of each code since the last look for dead ones.
+  private var uses: [Int]
+  /// Latents of the last batch, [n, d]: where dead codes are placed.
+  private var latents: Tensor?
+
+  public init(_ model: Tokenizer, images: TrainingImages, split: HeldOutSplit, options: Options) {
+    (self.model, self.images, self.split, self.options) = (model, images, split, options)
+    order = DataOrder(items: split.training, seed: options.seed)
+    uses = [Int](repeating: 0, count: model.configuration.codebookSize)
+  }
+
+  /// The tokenizer's parameters.
+  public var store: ParameterStore { model.store }
+
+  /// One batch. During the warm-up the decoder sees the latents themselves.
+  public func accumulateGradients(step: Int) throws -> [String: Double] {
+    let device = store.device
+    let places = order.items(
+      first: step * options.batchSize, count: options.batchSize, viewCount: images.plan.names.count)
+    let batch = Variable(try images.batch(places, on: device))
+    let kind = ReconstructionLoss(rawValue: options.reconstruction) ?? .l2
+    if step == options.warmupSteps && step > 0 { try startCodebook(step: step) }
+    let tape = Tape(device: device)
+    if step < options.warmupSteps {
+      let error = model.unquantizedPass(tape, images: batch, reconstruction: kind)
+      tape.backward(from: error)
+      return ["loss": Double(error.value.scalar), "reconstruction_loss": Double(error.value.scalar)]
+    }
+    let pass = model.trainingPass(tape, images: batch, reconstruction: kind, commitment: options.commitment)
+    for index in pass.quantized.indices { uses[index] += 1 }
+    latents = pass.latents.value
+    tape.backward(from: pass.loss)
+    return [
+      "loss": Double(pass.loss.value.scalar),
+      "reconstruction_loss": Double(pass.reconstructionLoss.value.scalar),
+      "codebook_loss": Double(pass.quantized.codebookLoss.value.scalar),
+      "batch_usage": Double(Set(pass.quantized.indices).count) / Double(uses.count),
+    ]
+  }
+
+  /// Looks for dead codes when it is time.
+  public func finishStep(_ step: Int, optimizer: AdamW) {
+    guard options.deadCodeInterval > 0, step >= options.warmupSteps else { return }
+    guard (step + 1 - options.warmupSteps) % options.deadCodeInterval == 0 else { return }
+    if step < options.deadCodeEnd { reviveDeadCodes(step: step, optimizer) }
+    uses = [Int](repeating: 0, count: uses.count)
+  }
+
+  /// Mean PSNR of held-out reconstructions, first view, in dB of 8-bit images.
+  public func evaluate() throws -> [String: Double] {
+    guard !split.heldOut.isEmpty else { return [:] }
+    let device = store.device
+    var total = 0.0
+    for first in stride(from: 0, to: split.heldOut.count, by: options.batchSize) {
+      let items = split.heldOut[first..<min(first + options.batchSize, split.heldOut.count)]
+      let batch = try images.batch(items.map { ($0, 0) }, on: device)
+      let grid = (batch.shape[1] / model.configuration.downsampling, batch.shape[2] / model.configuration.downsampling)
+      let decoded = model.images(of: model.tokens(of: batch), rows: grid.0, columns: grid.1)
+      total += zip(device.images(batch), device.images(decoded)).reduce(0) { $0 + $1.0.psnr(to: $1.1) }
+    }
+    return ["held_out_psnr": total / Double(split.heldOut.count)]
+  }
+
+  /// Uses since the last look: without them a resumed run would revive other codes.
+  public var state: [StoredTensor] {
+    [StoredTensor(name: "task.uses", shape: [uses.count], uint64s: uses.map(UInt64.init))]
+  }
+
+  /// Takes the uses back.
+  public func restore(_ record: Record) throws {
+    uses = try record.tensor("task.uses", shape: [uses.count]).integers()
+  }
+}
+
+// MARK: The codebook's start and its dead codes
+
+extension TokenizerTask {
+  /// Places the codes on the centroids of the latents of some batches.
+  private func startCodebook(step: Int) throws {
+    let device = store.device
+    let (k, d) = (model.codebook.shape[0], model.codebook.shape[1])
+    var vectors: [Float] = []
+    var place = step * options.batchSize
+    // Sixteen latents a code are plenty for a start; the training items may be fewer.
+    while vectors.count < 16 * k * d && place < step * options.batchSize + split.training.count {
+      let places = order.items(first: place, count: options.batchSize, viewCount: images.plan.names.count)
+      let tape = Tape(device: device, isRecording: false)
+      let latents = model.encode(tape, Variable(try images.batch(places, on: device)))
+      vectors += model.comparable(tape, latents).value.toArray()
+      place += options.batchSize
+    }
+    let rows = device.tensor(vectors, [vectors.count / d, d])
+    let centroids = KMeans.centroids(of: rows, count: k, seed: options.seed, on: device)
+    model.codebook.value.copyElements(from: centroids)
+  }
+
+  /// Moves codes that are hardly used onto latents of the last batch, and forgets their moments.
+  private func reviveDeadCodes(step: Int, _ optimizer: AdamW) {
+    guard let latents else { return }
+    let d = model.codebook.shape[1]
+    let mean = Double(uses.reduce(0, +)) / Double(uses.count)
+    let dead = uses.indices.filter { Double(uses[$0]) < options.deadCodeThreshold * mean }
+    var random = CounterRandom(seed: options.seed, purpose: .deadCodes, index: UInt64(step))
+    let tape = Tape(device: store.device, isRecording: false)
+    let rows = model.comparable(tape, Variable(latents)).value
+    let place = store.parameters.firstIndex { $0.name == Tokenizer.codebookName }!
+    for code in dead {
+      let source = rows.pointer + random.integer(below: rows.count / d) * d
+      (model.codebook.value.pointer + code * d).update(from: source, count: d)
+      for moment in [optimizer.moments[place].first, optimizer.moments[place].second] {
+        (moment.pointer + code * d).update(repeating: 0, count: d)
+      }
+    }
+  }
+}

@@ -1,0 +1,28 @@
+/// Why training cannot go on.
+public enum TrainingError: Error, Equatable, CustomStringConvertible, Sendable {
+  /// The loss or the gradient of a step is infinite or not a number.
+  case notFinite(step: Int, loss: Double, gradientNorm: Double, lastCheckpoint: Int?)
+  /// The checkpoint was made with other settings or other data.
+  case settingsChanged(name: String, checkpoint: String, now: String)
+  /// The data is too little for a training and a held-out part.
+  case tooFewItems(found: Int, needed: Int)
+  /// A signal arrived; the state has been saved.
+  case interrupted(step: Int)
+
+  /// One line: what, expected, found, and what to try.
+  public var description: String {
+    switch self {
+    case .notFinite(let step, let loss, let norm, let checkpoint):
+      let kept = checkpoint.map { "the checkpoint of step \($0) is kept" } ?? "there is no checkpoint yet"
+      return
+        "step \(step): expected a finite loss and gradient; found loss \(loss), gradient norm \(norm); \(kept); "
+        + "try: a smaller --learning-rate"
+    case .settingsChanged(let name, let checkpoint, let now):
+      return
+        "checkpoint: expected \(name) \(now); found \(checkpoint); try: the settings it was made with, or remove it"
+    case .tooFewItems(let found, let needed):
+      return "data: expected at least \(needed) images; found \(found); try: more images or a smaller --held-out"
+    case .interrupted(let step): return "interrupted after step \(step); the state has been saved"
+    }
+  }
+}

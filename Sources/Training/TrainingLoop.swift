@@ -1,0 +1,121 @@
+import NeuralNet
+import StreamFormat
+import TensorCore
+
+/// The training loop of all tools: schedule, clipping, AdamW, moving average, scoring, checkpoints. Everything
+/// random is a function of the seed and the step, so that a resumed run repeats the uninterrupted one bit for
+/// bit.
+public final class TrainingLoop {
+  private let task: any TrainingTask
+  private let options: TrainingOptions
+  private let events: TrainingEvents
+  private let optimizer: AdamW
+  private let average: MovingAverage?
+  /// What a checkpoint must agree with to be resumed from.
+  private let settings: [String: String]
+  private var lastCheckpoint: Int?
+
+  /// - Parameter settings: names and values that make a checkpoint this run's own: sizes, options, the hash of
+  ///   the data.
+  public init(
+    _ task: any TrainingTask, options: TrainingOptions, settings: [String: String], events: TrainingEvents
+  ) throws {
+    (self.task, self.options, self.events) = (task, options, events)
+    var settings = settings
+    settings["training"] = try sortedJSON(options)
+    self.settings = settings
+    optimizer = AdamW(task.store, options: options.optimizer)
+    average = options.averageDecay > 0 ? MovingAverage(task.store, decay: options.averageDecay) : nil
+  }
+
+  /// Trains to the last step.
+  /// - Parameter checkpoint: where to go on from.
+  /// - Returns: the last scoring, and the values to save: the moving average, or the parameters.
+  /// - Throws: `TrainingError`, and what the task and the events throw.
+  public func run(from checkpoint: Record? = nil) throws -> (scores: [String: Double], values: [Tensor]) {
+    if let checkpoint { try restore(checkpoint) }
+    var scores: [String: Double] = [:]
+    if optimizer.stepCount == options.steps { scores = try evaluate() }
+    while optimizer.stepCount < options.steps {
+      try step()
+      let done = optimizer.stepCount
+      if done == options.steps || (options.evaluateEvery > 0 && done % options.evaluateEvery == 0) {
+        scores = try evaluate()
+        if !scores.isEmpty { try events.log(done, scores) }
+      }
+      let interrupted = events.isInterrupted() && done < options.steps
+      if interrupted || (options.checkpointEvery > 0 && done % options.checkpointEvery == 0) {
+        try saveCheckpoint()
+      }
+      if interrupted { throw TrainingError.interrupted(step: done) }
+    }
+    return (scores, average?.values ?? task.store.parameters.map { $0.variable.value })
+  }
+
+  private func step() throws {
+    let step = optimizer.stepCount
+    var values = try task.accumulateGradients(step: step)
+    let norm = optimizer.gradientNorm()
+    guard let loss = values["loss"], loss.isFinite, norm.isFinite else {
+      throw TrainingError.notFinite(
+        step: step + 1, loss: values["loss"] ?? .nan, gradientNorm: norm, lastCheckpoint: lastCheckpoint)
+    }
+    let rate = options.schedule.rate(at: step)
+    optimizer.step(learningRate: Float(rate), gradientNorm: norm)
+    task.finishStep(step, optimizer: optimizer)
+    average?.update(decay: average.map { warmedUp($0.decay) })
+    values["gradient_norm"] = norm
+    values["learning_rate"] = rate
+    try events.log(step + 1, values)
+  }
+
+  /// Early on, a long average would still be mostly the random start: the decay grows with the steps.
+  private func warmedUp(_ decay: Float) -> Float {
+    min(decay, Float(1 + optimizer.stepCount) / Float(10 + optimizer.stepCount))
+  }
+
+  /// Scores what would be saved.
+  private func evaluate() throws -> [String: Double] {
+    guard let average else { return try task.evaluate() }
+    let parameters = task.store.parameters.map { $0.variable.value }
+    let kept = parameters.map { task.store.device.copy($0) }
+    for (value, mean) in zip(parameters, average.values) { value.copyElements(from: mean) }
+    defer { for (value, old) in zip(parameters, kept) { value.copyElements(from: old) } }
+    return try task.evaluate()
+  }
+}
+
+// MARK: Checkpoints
+
+extension TrainingLoop {
+  private func saveCheckpoint() throws {
+    let store = task.store
+    var tensors = store.storedTensors(prefix: "parameter.")
+    tensors += store.storedTensors(values: optimizer.moments.map(\.first), prefix: "first_moment.")
+    tensors += store.storedTensors(values: optimizer.moments.map(\.second), prefix: "second_moment.")
+    if let average { tensors += store.storedTensors(values: average.values, prefix: "average.") }
+    let metadata = ["step": String(optimizer.stepCount), "settings": try sortedJSON(settings)]
+    try events.saveCheckpoint(Record(kind: .checkpoint, metadata: metadata, tensors: tensors + task.state))
+    lastCheckpoint = optimizer.stepCount
+  }
+
+  private func restore(_ record: Record) throws {
+    try record.require(kind: .checkpoint)
+    let saved = try record.jsonMetadata("settings", as: [String: String].self)
+    for (name, value) in settings.sorted(by: { $0.key < $1.key }) where saved[name] != value {
+      throw TrainingError.settingsChanged(name: name, checkpoint: saved[name] ?? "nothing", now: value)
+    }
+    let store = task.store
+    try store.load(record, prefix: "parameter.")
+    try store.load(record, prefix: "first_moment.", into: optimizer.moments.map(\.first))
+    try store.load(record, prefix: "second_moment.", into: optimizer.moments.map(\.second))
+    if let average { try store.load(record, prefix: "average.", into: average.values) }
+    try task.restore(record)
+    optimizer.stepCount = try record.integerMetadata("step", in: 0...options.steps)
+    lastCheckpoint = optimizer.stepCount
+  }
+
+  /// The step a checkpoint was saved after.
+  /// - Throws: `FormatError`.
+  public static func step(of checkpoint: Record) throws -> Int { try checkpoint.integerMetadata("step") }
+}

@@ -1,0 +1,70 @@
+import NeuralNet
+import StreamFormat
+
+/// What differs between the training tools: how a step's gradients come about and what is scored. The loop,
+/// the optimiser, the averages, checkpoints and logs are the same for all.
+public protocol TrainingTask: AnyObject {
+  /// The parameters that are trained.
+  var store: ParameterStore { get }
+  /// Runs step `step` (from 0) forward and backward, leaving gradients in the store.
+  /// - Returns: values to log; `loss` is one of them.
+  func accumulateGradients(step: Int) throws -> [String: Double]
+  /// What remains to be done after the optimiser's step.
+  func finishStep(_ step: Int, optimizer: AdamW)
+  /// Scores the held-out items with the parameters as they are. Empty when nothing is held out.
+  func evaluate() throws -> [String: Double]
+  /// State beyond parameters and optimiser, for checkpoints. Names start with `task.`.
+  var state: [StoredTensor] { get }
+  /// Takes that state back.
+  func restore(_ record: Record) throws
+}
+
+extension TrainingTask {
+  /// Nothing.
+  public func finishStep(_ step: Int, optimizer: AdamW) {}
+  /// None.
+  public var state: [StoredTensor] { [] }
+  /// Nothing.
+  public func restore(_ record: Record) throws {}
+}
+
+/// The settings of the loop.
+public struct TrainingOptions: Sendable, Equatable, Codable {
+  /// Optimiser steps in all.
+  public var steps: Int
+  /// Learning rate.
+  public var schedule: LearningRateSchedule
+  /// Constants of AdamW.
+  public var optimizer: AdamW.Options
+  /// Decay of the average that is saved in place of the parameters; 0 saves the parameters.
+  public var averageDecay: Float
+  /// Steps between two scorings of the held-out items; the last step is always scored.
+  public var evaluateEvery: Int
+  /// Steps between two checkpoints; 0 for none.
+  public var checkpointEvery: Int
+
+  public init(
+    steps: Int, schedule: LearningRateSchedule, optimizer: AdamW.Options, averageDecay: Float, evaluateEvery: Int,
+    checkpointEvery: Int
+  ) {
+    (self.steps, self.schedule, self.optimizer) = (steps, schedule, optimizer)
+    (self.averageDecay, self.evaluateEvery, self.checkpointEvery) = (averageDecay, evaluateEvery, checkpointEvery)
+  }
+}
+
+/// Where the loop reports to; the tool connects these to files and terminals.
+public struct TrainingEvents {
+  /// Called with every checkpoint.
+  public var saveCheckpoint: (Record) throws -> Void
+  /// Called with the values of every step, and of every scoring (their names start with `held_out_`).
+  public var log: (_ step: Int, _ values: [String: Double]) throws -> Void
+  /// Asked between steps; true saves a checkpoint and stops.
+  public var isInterrupted: () -> Bool
+
+  public init(
+    saveCheckpoint: @escaping (Record) throws -> Void, log: @escaping (Int, [String: Double]) throws -> Void,
+    isInterrupted: @escaping () -> Bool
+  ) {
+    (self.saveCheckpoint, self.log, self.isInterrupted) = (saveCheckpoint, log, isInterrupted)
+  }
+}
