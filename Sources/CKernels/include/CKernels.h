@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "CodebookKernels.h"
+
 // MARK: elementwise.c
 /// y = a + b
 void tsr_add(float *y, const float *a, const float *b, size_t n);
