@@ -82,5 +82,5 @@ let package = Package(
     .testTarget(
       name: "CommandLineTests",
       dependencies: ["TestSupport", "StreamFormat", "Images"] + tools.map { .target(name: $0) }),
-  ] + tools.map(tool)
+  ] + tools.map(tool) + [tool("tessera-bench")]
 )

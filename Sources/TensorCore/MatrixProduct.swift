@@ -57,3 +57,10 @@ extension Device {
     }
   }
 }
+
+extension MatrixOperand {
+  /// The same stored matrix, read the other way.
+  public var asTransposed: MatrixOperand {
+    MatrixOperand(pointer, stride: stride, transposed: !transposed)
+  }
+}

@@ -120,10 +120,17 @@ private final class Crew: @unchecked Sendable {
     while true {
       waitForGeneration(after: seen)
       seen = generation.load(ordering: .acquiring)
-      guard let job else { return }
-      job(index)
+      guard performJob(index) else { return }
       unfinished.subtract(1, ordering: .releasing)
     }
+  }
+
+  /// Not inlined, so that the worker's hold on the closure ends before it reports: the caller's frame, where
+  /// the closure lives, may be gone right after.
+  @inline(never) private func performJob(_ index: Int) -> Bool {
+    guard let job else { return false }
+    job(index)
+    return true
   }
 
   private func waitForGeneration(after seen: Int) {

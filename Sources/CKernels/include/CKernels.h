@@ -110,10 +110,11 @@ void tsr_dropout_add(float *y, const float *residual, const float *x, const uint
 enum { TSR_PANEL = 32 };
 /// Packs weight [n, k] (a row an output) into panels of 32 outputs: [ceil(n/32), k, 32], zero padded.
 void tsr_pack_panels(float *packed, const float *weight, size_t n, size_t k);
-/// y [rows, n] = x [rows, k] times the packed panels first..<last. Each element is summed over k in
-/// one fixed order, whatever the number of rows: a row's result does not depend on its batch.
-void tsr_packed_linear(float *y, const float *x, const float *packed, size_t rows, size_t n,
-                       size_t k, size_t first_panel, size_t last_panel);
+/// y [rows, n], rows `stride` apart, = x [rows, k] times the packed panels first..<last, or added to y.
+/// Each element is summed over k in one fixed order, whatever the number of rows: a row's result does
+/// not depend on its batch.
+void tsr_packed_linear(float *y, size_t stride, const float *x, const float *packed, size_t rows,
+                       size_t n, size_t k, size_t first_panel, size_t last_panel, bool adding);
 
 // MARK: image.c
 /// Rows of a convolution's patches: columns [outRows * outWidth, kernel * kernel * channels] from an

@@ -1,0 +1,45 @@
+import TensorCore
+
+extension Tape {
+  /// Convolution of x [B, H, W, I] with weight [O, I, k, k] and bias [O]: [B, H', W', O].
+  public func convolution(
+    _ x: Variable, weight: Variable, bias: Variable, _ geometry: ConvolutionGeometry
+  ) -> Variable {
+    let y = device.convolve(
+      x.value, weight: weight.value, bias: bias.value, geometry, training: isRecording)
+    return record(y, from: [x, weight, bias]) { [self] dy in
+      let dx = device.convolveBackward(
+        dy, input: x.value, weight: weight.value, geometry, weightGradient: additionTarget(for: weight),
+        biasGradient: additionTarget(for: bias), needsInputGradient: x.requiresGradient)
+      if let dx { accumulate(dx, into: x) }
+    }
+  }
+
+  /// Nearest-neighbour doubling of [B, H, W, C].
+  public func upsampleTwice(_ x: Variable) -> Variable {
+    let (b, h, w, c) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
+    let y = device.empty([b, 2 * h, 2 * w, c])
+    device.forRanges(b * 2 * h) { rows in
+      for row in rows {
+        let source = x.value.pointer + (row / (2 * h) * h + row % (2 * h) / 2) * w * c
+        for column in 0..<2 * w {
+          (y.pointer + (row * 2 * w + column) * c).update(from: source + column / 2 * c, count: c)
+        }
+      }
+    }
+    return record(y, from: [x]) { [self] dy in
+      let dx = device.empty(x.shape)
+      device.forRanges(b * h) { rows in
+        for row in rows {
+          let first = dy.pointer + (row / h * 2 * h + row % h * 2) * 2 * w * c
+          for column in 0..<w {
+            let (top, bottom) = (first + 2 * column * c, first + (2 * w + 2 * column) * c)
+            let target = dx.pointer + (row * w + column) * c
+            for i in 0..<c { target[i] = top[i] + top[c + i] + bottom[i] + bottom[c + i] }
+          }
+        }
+      }
+      accumulate(dx, into: x)
+    }
+  }
+}

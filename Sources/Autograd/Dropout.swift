@@ -1,0 +1,43 @@
+import CKernels
+import TensorCore
+
+extension Tape {
+  /// residual + dropout(x): each element of x is kept with probability 1 - rate and scaled by 1 / (1 - rate).
+  /// With no residual, dropout alone. The mask is drawn again in the backward pass, not kept.
+  public func dropout(
+    _ x: Variable, rate: Float, random: CounterRandom, addedTo residual: Variable? = nil
+  ) -> Variable {
+    precondition(rate >= 0 && rate < 1, "dropout: rate \(rate)")
+    if rate == 0 { return residual.map { add($0, x) } ?? x }
+    let y = device.empty(x.shape)
+    device.applyDropout(x.value, rate, random, residual: residual?.value, into: y)
+    return record(y, from: [x] + (residual.map { [$0] } ?? [])) { [self] dy in
+      if let residual { accumulate(dy, into: residual) }
+      guard x.requiresGradient else { return }
+      let dx = device.empty(x.shape)
+      device.applyDropout(dy, rate, random, residual: nil, into: dx)
+      accumulate(dx, into: x)
+    }
+  }
+}
+
+extension Device {
+  fileprivate func applyDropout(
+    _ x: Tensor, _ rate: Float, _ random: CounterRandom, residual: Tensor?, into y: Tensor
+  ) {
+    let grain = 4096
+    let keepLimit = UInt32((1 - Double(rate)) * 0x1p32)
+    forRanges(x.count, grain: grain) { range in
+      withUnsafeTemporaryAllocation(of: UInt32.self, capacity: grain) { words in
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: grain) {
+          let count = min(grain, range.upperBound - start)
+          // Four words a block: element i always meets word i of the stream.
+          random.fill(words.baseAddress!, blocks: (count + 3) / 4, first: UInt32(start / 4))
+          tsr_dropout_add(
+            y.pointer + start, residual.map { UnsafePointer($0.pointer + start) }, x.pointer + start,
+            words.baseAddress, keepLimit, 1 / (1 - rate), count)
+        }
+      }
+    }
+  }
+}

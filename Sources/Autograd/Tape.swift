@@ -1,0 +1,107 @@
+import CKernels
+import TensorCore
+
+/// Records the ops of a forward pass and runs their backward passes in reverse order. The ops are coarse,
+/// one a file, each with its forward and backward side by side.
+///
+/// A tape is used once: forward, `backward(from:)`, gone. Intermediate values are given back as the
+/// backward pass leaves them behind.
+public final class Tape {
+  /// Where the ops run.
+  public let device: Device
+  /// False for evaluation: nothing is kept and no gradient can be asked for.
+  public let isRecording: Bool
+  private var steps: [() -> Void] = []
+
+  public init(device: Device, isRecording: Bool = true) {
+    self.device = device
+    self.isRecording = isRecording
+  }
+
+  /// Runs the backward pass of everything recorded since the tape was made.
+  /// - Parameter scale: the gradient of the loss by itself, 1 unless gradients are accumulated over parts.
+  public func backward(from loss: Variable, scale: Float = 1) {
+    precondition(loss.value.count == 1, "Tape.backward: the loss has shape \(loss.shape)")
+    loss.gradient = device.full(loss.shape, scale)
+    while let step = steps.popLast() { step() }
+  }
+
+  /// The variable an op returns. `backward` gets the gradient by `value` and passes gradients on to `inputs`.
+  func record(_ value: Tensor, from inputs: [Variable], backward: @escaping (Tensor) -> Void) -> Variable {
+    let needsGradient = isRecording && inputs.contains { $0.requiresGradient }
+    let output = Variable(value, requiresGradient: needsGradient)
+    if needsGradient {
+      steps.append {
+        guard let gradient = output.gradient else { return }
+        output.gradient = nil
+        backward(gradient)
+      }
+    }
+    return output
+  }
+
+  /// Adds `gradient` to what has arrived at `variable`.
+  func accumulate(_ gradient: Tensor, into variable: Variable) {
+    guard variable.requiresGradient else { return }
+    precondition(
+      gradient.count == variable.value.count,
+      "Tape.accumulate: gradient \(gradient.shape) for a value of \(variable.shape)")
+    guard variable.gradient != nil else {
+      variable.gradient = gradient.reshaped(variable.shape)
+      return
+    }
+    // Two variables may share one gradient (the two sides of a sum), so only an unshared one is changed.
+    if variable.gradient!.isUniquelyReferenced() {
+      let sum = variable.gradient!
+      device.forRanges(sum.count, grain: 4096) {
+        tsr_axpy(sum.pointer + $0.lowerBound, 1, gradient.pointer + $0.lowerBound, $0.count)
+      }
+    } else {
+      variable.gradient = device.sum(variable.gradient!, gradient.reshaped(variable.shape))
+    }
+  }
+
+  /// Memory for a gradient that a matrix product will write (beta 0) or add to (beta 1).
+  func productTarget(for variable: Variable) -> (gradient: Tensor, beta: Float) {
+    if let gradient = variable.gradient { return (gradient, 1) }
+    let gradient = device.empty(variable.shape)
+    variable.gradient = gradient
+    return (gradient, 0)
+  }
+
+  /// Memory for a gradient that an op adds to: what has arrived, or zeros.
+  func additionTarget(for variable: Variable) -> Tensor {
+    if let gradient = variable.gradient { return gradient }
+    let gradient = device.zeros(variable.shape)
+    variable.gradient = gradient
+    return gradient
+  }
+}
+
+extension Device {
+  /// a + b, elementwise.
+  func sum(_ a: Tensor, _ b: Tensor) -> Tensor {
+    precondition(a.shape == b.shape, "sum: \(a.shape) and \(b.shape)")
+    let y = empty(a.shape)
+    forRanges(y.count, grain: 4096) {
+      tsr_add(y.pointer + $0.lowerBound, a.pointer + $0.lowerBound, b.pointer + $0.lowerBound, $0.count)
+    }
+    return y
+  }
+
+  /// alpha x, elementwise.
+  func scaled(_ x: Tensor, _ alpha: Float) -> Tensor {
+    let y = empty(x.shape)
+    forRanges(y.count, grain: 4096) {
+      tsr_scale(y.pointer + $0.lowerBound, alpha, x.pointer + $0.lowerBound, $0.count)
+    }
+    return y
+  }
+
+  /// Sums one row a thread, in thread order, into `target`.
+  func addRows(of partial: Tensor, to target: Tensor) {
+    for row in 0..<partial.shape[0] {
+      tsr_axpy(target.pointer, 1, partial.pointer + row * target.count, target.count)
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import Autograd
+import NeuralNet
+import TensorCore
+
+/// Declares parameters under a dotted name, and gives the layers of the autoencoder their sizes.
+struct LayerBuilder {
+  let store: ParameterStore
+  let configuration: TokenizerConfiguration
+
+  func convolution(
+    _ name: String, _ inputs: Int, _ outputs: Int, kernel: Int = 3, stride: Int = 1, padBefore: Int? = nil,
+    padAfter: Int? = nil
+  ) -> ConvolutionLayer {
+    let fanIn = Initializer.fanIn(inputs * kernel * kernel)
+    return ConvolutionLayer(
+      weight: store.declare(name + ".weight", [outputs, inputs, kernel, kernel], fanIn),
+      bias: store.declare(name + ".bias", [outputs], fanIn),
+      geometry: ConvolutionGeometry(
+        inChannels: inputs, outChannels: outputs, kernel: kernel, stride: stride, padBefore: padBefore,
+        padAfter: padAfter))
+  }
+
+  func norm(_ name: String, _ channels: Int) -> GroupNormLayer {
+    GroupNormLayer(
+      weight: store.declare(name + ".weight", [channels], .ones),
+      bias: store.declare(name + ".bias", [channels], .zeros), groups: configuration.groups,
+      epsilon: configuration.normEpsilon)
+  }
+
+  func residual(_ name: String, _ inputs: Int, _ outputs: Int) -> ResidualBlock {
+    ResidualBlock(
+      norm1: norm(name + ".norm1", inputs), convolution1: convolution(name + ".conv1", inputs, outputs),
+      norm2: norm(name + ".norm2", outputs), convolution2: convolution(name + ".conv2", outputs, outputs),
+      shortcut: inputs == outputs ? nil : convolution(name + ".nin_shortcut", inputs, outputs, kernel: 1))
+  }
+
+  func attention(_ name: String, _ channels: Int) -> AttentionBlock {
+    func pointwise(_ part: String) -> ConvolutionLayer {
+      convolution(name + "." + part, channels, channels, kernel: 1)
+    }
+    return AttentionBlock(
+      norm: norm(name + ".norm", channels), query: pointwise("q"), key: pointwise("k"), value: pointwise("v"),
+      output: pointwise("proj_out"))
+  }
+}
+
+/// A layer from [B, H, W, C] to [B, H', W', C'].
+protocol ImageLayer {
+  func apply(_ x: Variable, _ tape: Tape) -> Variable
+}
+
+struct ConvolutionLayer: ImageLayer {
+  let weight, bias: Variable
+  let geometry: ConvolutionGeometry
+
+  func apply(_ x: Variable, _ tape: Tape) -> Variable {
+    // A 1x1 convolution of channels-last images is a matrix product over pixels.
+    if geometry.kernel == 1 {
+      let matrix = tape.reshape(weight, [geometry.outChannels, geometry.inChannels])
+      return tape.linear(x, weight: matrix, bias: bias)
+    }
+    return tape.convolution(x, weight: weight, bias: bias, geometry)
+  }
+}
+
+struct GroupNormLayer {
+  let weight, bias: Variable
+  let groups: Int
+  let epsilon: Double
+
+  func apply(_ x: Variable, _ tape: Tape, swish: Bool) -> Variable {
+    tape.groupNorm(x, weight: weight, bias: bias, groups: groups, epsilon: epsilon, swish: swish)
+  }
+}
+
+/// x + convolutions of x, with group norm and swish before each; a 1x1 shortcut when widths differ.
+struct ResidualBlock: ImageLayer {
+  let norm1: GroupNormLayer
+  let convolution1: ConvolutionLayer
+  let norm2: GroupNormLayer
+  let convolution2: ConvolutionLayer
+  let shortcut: ConvolutionLayer?
+
+  func apply(_ x: Variable, _ tape: Tape) -> Variable {
+    let h = convolution1.apply(norm1.apply(x, tape, swish: true), tape)
+    let update = convolution2.apply(norm2.apply(h, tape, swish: true), tape)
+    return tape.add(shortcut?.apply(x, tape) ?? x, update)
+  }
+}
+
+/// x + single-head attention over all pixels.
+struct AttentionBlock: ImageLayer {
+  let norm: GroupNormLayer
+  let query, key, value, output: ConvolutionLayer
+
+  func apply(_ x: Variable, _ tape: Tape) -> Variable {
+    let flat = [x.shape[0], x.shape[1] * x.shape[2], x.shape[3]]
+    let h = tape.reshape(norm.apply(x, tape, swish: false), flat)
+    let attended = tape.attention(
+      query: query.apply(h, tape), key: key.apply(h, tape), value: value.apply(h, tape), heads: 1, mask: .full)
+    return tape.add(x, tape.reshape(output.apply(attended, tape), x.shape))
+  }
+}
+
+/// Doubles the image, then smooths it.
+struct UpsampleLayer: ImageLayer {
+  let convolution: ConvolutionLayer
+
+  func apply(_ x: Variable, _ tape: Tape) -> Variable { convolution.apply(tape.upsampleTwice(x), tape) }
+}

@@ -1,0 +1,71 @@
+import Autograd
+import TensorCore
+
+/// What quantising a batch of latents gives.
+public struct QuantizedLatents {
+  /// Chosen codes [B, h, w, d]; the gradient by them goes straight to the latents.
+  public let vectors: Variable
+  /// Index of each chosen code, raster order.
+  public let indices: [Int]
+  /// mean((z_q - sg z)^2): pulls the codes to the latents.
+  public let codebookLoss: Variable
+  /// mean((sg z_q - z)^2): keeps the latents near their codes. Its weight, beta, is the caller's.
+  public let commitmentLoss: Variable
+}
+
+/// The losses of a training batch, and what it needed for them.
+public struct TokenizerPass {
+  /// Images as decoded [B, H, W, 3].
+  public let reconstruction: Variable
+  /// The quantised latents.
+  public let quantized: QuantizedLatents
+  /// Latents before quantising [B, h, w, d].
+  public let latents: Variable
+  /// Reconstruction + codebook + beta commitment.
+  public let loss: Variable
+  /// The reconstruction term alone.
+  public let reconstructionLoss: Variable
+}
+
+extension Tokenizer {
+  /// Replaces each latent by its nearest code, with the straight-through gradient.
+  public func quantize(_ tape: Tape, _ latents: Variable) -> QuantizedLatents {
+    let z = comparable(tape, latents)
+    let indices = nearestCodes(latents.value)
+    let chosen = codeVectors(tape, indices, shape: latents.shape)
+    return QuantizedLatents(
+      vectors: tape.straightThrough(value: chosen, gradientTo: z), indices: indices,
+      codebookLoss: tape.meanError(chosen, z.detached()),
+      commitmentLoss: tape.meanError(chosen.detached(), z))
+  }
+
+  /// Encodes, quantises and decodes images [B, H, W, 3], and adds up the losses.
+  public func trainingPass(
+    _ tape: Tape, images: Variable, reconstruction kind: ReconstructionLoss = .l2, commitment beta: Float = 0.25
+  ) -> TokenizerPass {
+    let latents = encode(tape, images)
+    let quantized = quantize(tape, latents)
+    let reconstruction = decode(tape, quantized.vectors)
+    let error = tape.meanError(reconstruction, images, kind)
+    let loss = tape.weightedSum([
+      (error, 1), (quantized.codebookLoss, 1), (quantized.commitmentLoss, beta),
+    ])
+    return TokenizerPass(
+      reconstruction: reconstruction, quantized: quantized, latents: latents, loss: loss,
+      reconstructionLoss: error)
+  }
+
+  /// Tokens of images [B, H, W, 3], raster order, B * h * w of them.
+  public func tokens(of images: Tensor) -> [Int] {
+    let tape = Tape(device: store.device, isRecording: false)
+    return nearestCodes(encode(tape, Variable(images)).value)
+  }
+
+  /// Images [B, H, W, 3] of B grids of tokens.
+  public func images(of tokens: [Int], rows: Int, columns: Int) -> Tensor {
+    let tape = Tape(device: store.device, isRecording: false)
+    let batch = tokens.count / (rows * columns)
+    let vectors = codeVectors(tape, tokens, shape: [batch, rows, columns, configuration.codeDimension])
+    return decode(tape, vectors).value
+  }
+}

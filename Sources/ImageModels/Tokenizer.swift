@@ -1,0 +1,117 @@
+import Autograd
+import Codebooks
+import NeuralNet
+import TensorCore
+
+/// LlamaGen's VQ autoencoder: images to grids of codes and back. Inside, images are [B, H, W, C]; pixel
+/// values run from -1 to 1.
+public final class Tokenizer {
+  /// The sizes.
+  public let configuration: TokenizerConfiguration
+  /// All parameters, in file order.
+  public let store: ParameterStore
+  private let encoder: [any ImageLayer]
+  private let encoderEnd: (norm: GroupNormLayer, convolution: ConvolutionLayer)
+  private let decoder: [any ImageLayer]
+  private let decoderEnd: (norm: GroupNormLayer, convolution: ConvolutionLayer)
+  private let toCode: ConvolutionLayer
+  private let fromCode: ConvolutionLayer
+  /// The code vectors [K, d].
+  public let codebook: Variable
+
+  /// Declares the parameters with PyTorch's starting distributions.
+  public init(_ configuration: TokenizerConfiguration, device: Device, seed: UInt64) {
+    precondition(configuration.problem == nil, "Tokenizer: \(configuration.problem ?? "")")
+    self.configuration = configuration
+    store = ParameterStore(device: device, seed: seed)
+    let build = LayerBuilder(store: store, configuration: configuration)
+    (encoder, encoderEnd) = Self.makeEncoder(build)
+    (decoder, decoderEnd) = Self.makeDecoder(build)
+    let (k, d) = (configuration.codebookSize, configuration.codeDimension)
+    codebook = store.declare("quantize.embedding.weight", [k, d], .uniform(bound: 1 / Double(k)))
+    toCode = build.convolution("quant_conv", configuration.zChannels, d, kernel: 1)
+    fromCode = build.convolution("post_quant_conv", d, configuration.zChannels, kernel: 1)
+  }
+
+  private typealias Half = ([any ImageLayer], (norm: GroupNormLayer, convolution: ConvolutionLayer))
+
+  private static func makeEncoder(_ build: LayerBuilder) -> Half {
+    let c = build.configuration
+    let last = c.multipliers.count - 1
+    var layers: [any ImageLayer] = [build.convolution("encoder.conv_in", 3, c.channels)]
+    var width = c.channels
+    for level in 0...last {
+      let name = "encoder.conv_blocks.\(level)."
+      for block in 0..<c.residualBlocks {
+        layers.append(build.residual(name + "res.\(block)", width, c.channels * c.multipliers[level]))
+        width = c.channels * c.multipliers[level]
+        if level == last { layers.append(build.attention(name + "attn.\(block)", width)) }
+      }
+      if level < last {
+        layers.append(
+          build.convolution(name + "downsample.conv", width, width, stride: 2, padBefore: 0, padAfter: 1))
+      }
+    }
+    layers += middle(build, "encoder.mid.", width)
+    let end = (build.norm("encoder.norm_out", width), build.convolution("encoder.conv_out", width, c.zChannels))
+    return (layers, end)
+  }
+
+  private static func makeDecoder(_ build: LayerBuilder) -> Half {
+    let c = build.configuration
+    let last = c.multipliers.count - 1
+    var width = c.channels * c.multipliers[last]
+    var layers: [any ImageLayer] = [build.convolution("decoder.conv_in", c.zChannels, width)]
+    layers += middle(build, "decoder.mid.", width)
+    for level in (0...last).reversed() {
+      let name = "decoder.conv_blocks.\(last - level)."
+      for block in 0...c.residualBlocks {
+        layers.append(build.residual(name + "res.\(block)", width, c.channels * c.multipliers[level]))
+        width = c.channels * c.multipliers[level]
+        if level == last { layers.append(build.attention(name + "attn.\(block)", width)) }
+      }
+      if level > 0 {
+        layers.append(UpsampleLayer(convolution: build.convolution(name + "upsample.conv", width, width)))
+      }
+    }
+    return (layers, (build.norm("decoder.norm_out", width), build.convolution("decoder.conv_out", width, 3)))
+  }
+
+  private static func middle(_ build: LayerBuilder, _ name: String, _ width: Int) -> [any ImageLayer] {
+    [
+      build.residual(name + "0", width, width), build.attention(name + "1", width),
+      build.residual(name + "2", width, width),
+    ]
+  }
+
+  /// Latents [B, h, w, d] of images [B, H, W, 3], before they are quantised.
+  public func encode(_ tape: Tape, _ images: Variable) -> Variable {
+    let h = encoder.reduce(images) { $1.apply($0, tape) }
+    return toCode.apply(
+      encoderEnd.convolution.apply(encoderEnd.norm.apply(h, tape, swish: true), tape), tape)
+  }
+
+  /// Images [B, H, W, 3] of quantised latents [B, h, w, d].
+  public func decode(_ tape: Tape, _ latents: Variable) -> Variable {
+    let h = decoder.reduce(fromCode.apply(latents, tape)) { $1.apply($0, tape) }
+    return decoderEnd.convolution.apply(decoderEnd.norm.apply(h, tape, swish: true), tape)
+  }
+
+  /// What latents and codes are compared by: scaled to length 1 where the configuration says so.
+  func comparable(_ tape: Tape, _ x: Variable) -> Variable {
+    configuration.normalizesCodes ? tape.l2Normalize(x) : x
+  }
+
+  /// Index of the nearest code for every latent, raster order. Latents [..., d].
+  public func nearestCodes(_ latents: Tensor) -> [Int] {
+    let tape = Tape(device: store.device, isRecording: false)
+    let rows = latents.reshaped([latents.rowCount, latents.lastDimension])
+    let codes = comparable(tape, codebook).value
+    return NearestCode(codes, on: store.device).indices(of: comparable(tape, Variable(rows)).value)
+  }
+
+  /// Decoder input [B, h, w, d] for tokens of B images.
+  public func codeVectors(_ tape: Tape, _ indices: [Int], shape: [Int]) -> Variable {
+    tape.reshape(tape.embedding(indices, table: comparable(tape, codebook)), shape)
+  }
+}

@@ -1,0 +1,73 @@
+/// Every size of a VQ autoencoder. Written into tokenizer files under LlamaGen's names.
+public struct TokenizerConfiguration: Codable, Equatable, Sendable {
+  /// Width of the first level.
+  public var channels: Int
+  /// Width of each level as a multiple of `channels`; each level but the last halves the image.
+  public var multipliers: [Int]
+  /// Residual blocks a level in the encoder; the decoder has one more.
+  public var residualBlocks: Int
+  /// Channels between the autoencoder and the quantiser's 1x1 convolutions.
+  public var zChannels: Int
+  /// Codes.
+  public var codebookSize: Int
+  /// Dimension of a code.
+  public var codeDimension: Int
+  /// Whether latents and codes are scaled to length 1 before they are compared.
+  public var normalizesCodes: Bool
+  /// Groups of group normalisation.
+  public var groups: Int
+  /// Added to the variance in group normalisation.
+  public var normEpsilon: Double = 1e-6
+  /// Side of the images it was trained on, in pixels.
+  public var imageSize: Int
+
+  enum CodingKeys: String, CodingKey {
+    case channels = "ch"
+    case multipliers = "ch_mult"
+    case residualBlocks = "num_res_blocks"
+    case zChannels = "z_channels"
+    case codebookSize = "codebook_size"
+    case codeDimension = "codebook_embed_dim"
+    case normalizesCodes = "l2_norm"
+    case groups
+    case normEpsilon = "group_norm_eps"
+    case imageSize = "image_size"
+  }
+
+  public init(
+    channels: Int = 128, multipliers: [Int] = [1, 1, 2, 2, 4], residualBlocks: Int = 2, zChannels: Int = 256,
+    codebookSize: Int = 16384, codeDimension: Int = 8, normalizesCodes: Bool = true, groups: Int = 32,
+    imageSize: Int = 256
+  ) {
+    (self.channels, self.multipliers, self.residualBlocks) = (channels, multipliers, residualBlocks)
+    (self.zChannels, self.codebookSize, self.codeDimension) = (zChannels, codebookSize, codeDimension)
+    (self.normalizesCodes, self.groups, self.imageSize) = (normalizesCodes, groups, imageSize)
+  }
+
+  /// Pixels to a token, along a side.
+  public var downsampling: Int { 1 << (multipliers.count - 1) }
+
+  /// What is wrong with the sizes, in words, or nil.
+  public var problem: String? {
+    let sizes = [channels, residualBlocks, zChannels, codebookSize, codeDimension, groups, imageSize]
+    if (sizes + multipliers).contains(where: { $0 < 1 || $0 > 1 << 20 }) { return "every size must be at least 1" }
+    if multipliers.isEmpty || multipliers.count > 8 { return "1 to 8 levels are possible, not \(multipliers.count)" }
+    if let width = multipliers.map({ $0 * channels }).first(where: { $0 % groups != 0 }) {
+      return "width \(width) does not divide into \(groups) groups"
+    }
+    if imageSize % downsampling != 0 { return "image size \(imageSize) is not a multiple of \(downsampling)" }
+    return nil
+  }
+
+  /// LlamaGen's two tokenizers, and small ones of our own for CPUs and images of 32 to 64 pixels.
+  public static let named: [String: TokenizerConfiguration] = [
+    "VQ-8": TokenizerConfiguration(multipliers: [1, 2, 2, 4]),
+    "VQ-16": TokenizerConfiguration(),
+    "CPU-4": TokenizerConfiguration(
+      channels: 32, multipliers: [1, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024, groups: 8,
+      imageSize: 32),
+    "CPU-8": TokenizerConfiguration(
+      channels: 32, multipliers: [1, 2, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024, groups: 8,
+      imageSize: 64),
+  ]
+}

@@ -1,0 +1,77 @@
+/// Every size of a LlamaGen transformer. Written into model files under the field's usual names.
+public struct TransformerConfiguration: Codable, Equatable, Sendable {
+  /// Blocks.
+  public var layers: Int
+  /// Attention heads of a block.
+  public var heads: Int
+  /// Width of the residual stream.
+  public var width: Int
+  /// Codes that a token can be.
+  public var vocabularySize: Int
+  /// Rows of the token grid.
+  public var gridRows: Int
+  /// Columns of the token grid.
+  public var gridColumns: Int
+  /// Classes; the embedding has one more row, for "no class".
+  public var classCount: Int
+  /// Base of the rotary frequencies.
+  public var ropeBase: Double = 10000
+  /// Added under the root in RMSNorm.
+  public var normEpsilon: Double = 1e-5
+  /// The feed-forward width is rounded up to a multiple of this.
+  public var feedForwardMultiple: Int = 256
+
+  enum CodingKeys: String, CodingKey {
+    case layers = "n_layer"
+    case heads = "n_head"
+    case width = "dim"
+    case vocabularySize = "vocab_size"
+    case gridRows = "grid_rows"
+    case gridColumns = "grid_columns"
+    case classCount = "num_classes"
+    case ropeBase = "rope_base"
+    case normEpsilon = "norm_eps"
+    case feedForwardMultiple = "multiple_of"
+  }
+
+  public init(
+    layers: Int, heads: Int, width: Int, vocabularySize: Int, gridRows: Int, gridColumns: Int, classCount: Int
+  ) {
+    (self.layers, self.heads, self.width) = (layers, heads, width)
+    (self.vocabularySize, self.classCount) = (vocabularySize, classCount)
+    (self.gridRows, self.gridColumns) = (gridRows, gridColumns)
+  }
+
+  /// Tokens of an image.
+  public var tokenCount: Int { gridRows * gridColumns }
+  /// Channels of a head.
+  public var headSize: Int { width / heads }
+  /// Width of the feed-forward layer: two thirds of four times the width, rounded up.
+  public var feedForwardWidth: Int {
+    let hidden = 2 * 4 * width / 3
+    return (hidden + feedForwardMultiple - 1) / feedForwardMultiple * feedForwardMultiple
+  }
+  /// The class that stands for none.
+  public var noClass: Int { classCount }
+
+  /// What is wrong with the sizes, in words, or nil.
+  public var problem: String? {
+    let sizes = [layers, heads, width, vocabularySize, gridRows, gridColumns, classCount, feedForwardMultiple]
+    if sizes.contains(where: { $0 < 1 || $0 > 1 << 24 }) { return "every size must be at least 1" }
+    if width % heads != 0 { return "width \(width) does not divide into \(heads) heads" }
+    if headSize % 4 != 0 { return "head size \(headSize) is not a multiple of 4, as 2-D rotary embedding needs" }
+    return nil
+  }
+
+  /// Layers, heads and width by name: LlamaGen's, and small ones of our own for CPUs.
+  public static let named: [String: (layers: Int, heads: Int, width: Int)] = [
+    "GPT-B": (12, 12, 768), "GPT-L": (24, 16, 1024), "GPT-XL": (36, 20, 1280), "GPT-XXL": (48, 24, 1536),
+    "GPT-3B": (24, 32, 3200), "CPU-tiny": (4, 4, 128), "CPU-small": (6, 4, 256), "CPU-medium": (8, 6, 384),
+  ]
+
+  /// Trained scalars, without building the model.
+  public var scalarCount: Int {
+    let block = 4 * width * width + 3 * width * feedForwardWidth + 2 * width
+    return layers * block + width + (2 * vocabularySize + classCount + 1) * width
+  }
+}

@@ -1,0 +1,57 @@
+/// Lays images of one size out in a grid, for looking at.
+public struct ContactSheet: Sendable {
+  /// Pixels between images and around the grid.
+  public var padding: Int
+  /// Seen between the images and in empty places.
+  public var background: RGBColor
+  /// Each image is enlarged this many times; small ones are hard to look at.
+  public var enlargement: Int
+
+  /// How a sheet looks.
+  public init(padding: Int = 2, background: RGBColor = .white, enlargement: Int = 1) {
+    precondition(padding >= 0 && enlargement >= 1)
+    self.padding = padding
+    self.background = background
+    self.enlargement = enlargement
+  }
+
+  /// Row after row of images of one size, a class or a kind a row; shorter rows end in background.
+  public func compose(rows: [[RGBImage]]) -> RGBImage {
+    guard let sample = rows.lazy.joined().first(where: { _ in true }) else {
+      preconditionFailure("a sheet has at least one image")
+    }
+    let (width, height) = (sample.width * enlargement, sample.height * enlargement)
+    let columns = rows.map(\.count).max() ?? 0
+    var sheet = RGBImage(
+      width: columns * (width + padding) + padding, height: rows.count * (height + padding) + padding,
+      filledWith: background)
+    for (row, images) in rows.enumerated() {
+      for (column, image) in images.enumerated() {
+        precondition(image.width == sample.width && image.height == sample.height, "images of one size")
+        sheet.paste(
+          image.enlarged(by: enlargement), x: padding + column * (width + padding),
+          y: padding + row * (height + padding))
+      }
+    }
+    return sheet
+  }
+
+  /// Images in reading order, `columns` a row.
+  public func compose(_ images: [RGBImage], columns: Int) -> RGBImage {
+    compose(rows: Self.broken(images, columns: columns))
+  }
+
+  /// Each row of `upper` directly above the corresponding row of `lower`: originals above reconstructions.
+  public func compose(_ upper: [RGBImage], above lower: [RGBImage], columns: Int) -> RGBImage {
+    precondition(upper.count == lower.count, "as many below as above")
+    let pairs = zip(Self.broken(upper, columns: columns), Self.broken(lower, columns: columns))
+    return compose(rows: pairs.flatMap { [$0, $1] })
+  }
+
+  private static func broken(_ images: [RGBImage], columns: Int) -> [[RGBImage]] {
+    precondition(columns > 0, "a row has at least one image")
+    return stride(from: 0, to: images.count, by: columns).map {
+      Array(images[$0..<min($0 + columns, images.count)])
+    }
+  }
+}

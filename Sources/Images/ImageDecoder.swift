@@ -1,0 +1,141 @@
+import CImageCodecs
+
+/// PNG and JPEG files to 8-bit RGB, as Pillow's `convert("RGB")` sees them, with three differences: transparency is
+/// composited instead of dropped, EXIF orientation is applied, and damage that Pillow papers over is an error.
+///
+/// * Grey becomes three equal channels; palettes and 1, 2 and 4 bit samples are expanded.
+/// * 16-bit samples keep their high byte. (Pillow does so for colour but clips grey at 255, which turns almost every
+///   16-bit grey picture white; here grey is treated like colour.)
+/// * Alpha is composited: `round((color * alpha + background * (255 - alpha)) / 255)`, exact for alpha 0 and 255.
+/// * CMYK and YCCK JPEGs are read by Adobe's convention (255 is no ink), as Pillow does.
+/// * Colour profiles and gamma are ignored.
+public enum ImageDecoder {
+  /// The longest side accepted, in pixels; JPEG's own limit.
+  public static let maximumSide = 65500
+  /// The most pixels accepted in one image.
+  public static let maximumPixels = 1 << 28
+
+  /// The image in `bytes`, whose format is told by its first bytes. `name` is used in errors.
+  ///
+  /// Throws `ImageError.unknownFormat`, `.malformed` (truncation included), `.tooLarge` or `.outOfMemory`.
+  public static func decode(
+    _ bytes: [UInt8], name: String, background: RGBColor = .white
+  ) throws(ImageError) -> RGBImage {
+    switch Format(signatureOf: bytes) {
+    case .png:
+      var decoded = CodecImage()
+      defer { codec_image_free(&decoded) }
+      let status = codec_decode_png(
+        bytes, bytes.count, UInt32(maximumSide), UInt64(maximumPixels), &decoded)
+      try check(status, decoded, name: name, format: "PNG")
+      let orientation = OrientationTag(bytes: bytes).inPNG()
+      return (decoded.channels == 3 ? rgb(decoded) : composited(decoded, over: background))
+        .oriented(orientation)
+    case .jpeg:
+      var decoded = CodecImage()
+      defer { codec_image_free(&decoded) }
+      let status = codec_decode_jpeg(
+        bytes, bytes.count, UInt32(maximumSide), UInt64(maximumPixels), &decoded)
+      try check(status, decoded, name: name, format: "JPEG")
+      let orientation = OrientationTag(bytes: bytes).inJPEG()
+      return (decoded.channels == 3 ? rgb(decoded) : separated(decoded)).oriented(orientation)
+    case nil:
+      throw .unknownFormat(file: name, found: describeStart(of: bytes))
+    }
+  }
+
+  /// The image in a file. Throws what `decode(_:name:background:)` throws, `.notFound` and `.unreadable`.
+  public static func decode(
+    contentsOf path: String, background: RGBColor = .white
+  ) throws(ImageError) -> RGBImage {
+    try decode(try readFile(path), name: path, background: background)
+  }
+
+  private enum Format {
+    case png, jpeg
+
+    init?(signatureOf bytes: [UInt8]) {
+      if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
+        self = .png
+      } else if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
+        self = .jpeg
+      } else {
+        return nil
+      }
+    }
+  }
+
+  private static func describeStart(of bytes: [UInt8]) -> String {
+    if bytes.isEmpty { return "an empty file" }
+    let start = bytes.prefix(8).map { byte in
+      let digits = String(byte, radix: 16)
+      return digits.count == 1 ? "0" + digits : digits
+    }
+    return "a file that starts with bytes \(start.joined(separator: " "))"
+  }
+
+  private static func check(
+    _ status: CodecStatus, _ image: CodecImage, name: String, format: String
+  ) throws(ImageError) {
+    switch status {
+    case CODEC_OK: return
+    case CODEC_TOO_LARGE:
+      throw .tooLarge(file: name, width: Int(image.width), height: Int(image.height))
+    case CODEC_NO_MEMORY: throw .outOfMemory(file: name)
+    default:
+      let reason = withUnsafeBytes(of: image.message) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      throw .malformed(file: name, format: format, reason: reason)
+    }
+  }
+}
+
+extension ImageDecoder {
+  private static func rgb(_ image: CodecImage) -> RGBImage {
+    let samples = UnsafeBufferPointer(start: image.pixels, count: Int(image.width) * Int(image.height) * 3)
+    return RGBImage(width: Int(image.width), height: Int(image.height), pixels: [UInt8](samples))
+  }
+
+  /// RGBA over an opaque background.
+  private static func composited(_ image: CodecImage, over background: RGBColor) -> RGBImage {
+    let below = [UInt32(background.red), UInt32(background.green), UInt32(background.blue)]
+    return mapped(image) { source, target in
+      let alpha = UInt32(source[3])
+      for channel in 0..<3 {
+        target[channel] = divided255(UInt32(source[channel]) * alpha + below[channel] * (255 - alpha))
+      }
+    }
+  }
+
+  /// Inverted CMYK to RGB: each ink's light times black's.
+  private static func separated(_ image: CodecImage) -> RGBImage {
+    mapped(image) { source, target in
+      let light = UInt32(source[3])
+      for channel in 0..<3 {
+        // Pillow's order of rounding: the light kept is what the ink takes away, subtracted.
+        let taken = divided255((255 - UInt32(source[channel])) * light)
+        target[channel] = UInt8(light) - taken
+      }
+    }
+  }
+
+  private static func mapped(
+    _ image: CodecImage,
+    _ convert: (UnsafePointer<UInt8>, UnsafeMutablePointer<UInt8>) -> Void
+  ) -> RGBImage {
+    let count = Int(image.width) * Int(image.height)
+    let samples = [UInt8](unsafeUninitializedCapacity: count * 3) { target, initialized in
+      for i in 0..<count { convert(image.pixels + 4 * i, target.baseAddress! + 3 * i) }
+      initialized = count * 3
+    }
+    return RGBImage(width: Int(image.width), height: Int(image.height), pixels: samples)
+  }
+
+  /// `round(value / 255)` for values up to 255 * 255.
+  @inline(__always)
+  private static func divided255(_ value: UInt32) -> UInt8 {
+    let biased = value + 128
+    return UInt8((biased + biased >> 8) >> 8)
+  }
+}

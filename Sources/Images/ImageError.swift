@@ -1,0 +1,81 @@
+/// What can be wrong with a user's images. Each case names the file; the description adds what was expected, what
+/// was found and what to try.
+public enum ImageError: Error, Equatable, Sendable {
+  /// The file, folder or list entry does not exist, or is not what it should be.
+  case notFound(file: String, expected: String)
+  /// The operating system could not read the file.
+  case unreadable(file: String, reason: String)
+  /// The first bytes are neither PNG's nor JPEG's.
+  case unknownFormat(file: String, found: String)
+  /// Truncated or damaged; `reason` is the decoder's.
+  case malformed(file: String, format: String, reason: String)
+  /// More pixels than any training image has: most likely damage or an attack.
+  case tooLarge(file: String, width: Int, height: Int)
+  /// Smaller than the crop asked for.
+  case tooSmall(file: String, width: Int, height: Int, needed: Int)
+  /// A folder without one image.
+  case noImages(folder: String)
+  /// A class folder without one image, which would shift no label but never be learnt.
+  case emptyClass(folder: String)
+  /// A folder that holds images and folders of images: are its classes its folders or not?
+  case mixedFolder(folder: String, image: String, subfolder: String)
+  /// A list names a class that is not among the known ones.
+  case unknownClass(list: String, line: Int, found: String, known: [String])
+  /// A line of a list that is not `path` or `path TAB class`.
+  case malformedList(list: String, line: Int, found: String)
+  /// Not enough memory to decode or encode.
+  case outOfMemory(file: String)
+}
+
+extension ImageError: CustomStringConvertible {
+  /// One line for a person: file, expected, found, what to try.
+  public var description: String {
+    switch self {
+    case .notFound, .unreadable, .outOfMemory: systemDescription
+    case .unknownFormat, .malformed, .tooLarge, .tooSmall: imageDescription
+    default: listingDescription
+    }
+  }
+
+  private var systemDescription: String {
+    switch self {
+    case .notFound(let file, let expected): "\(file): not found: expected \(expected); check the path"
+    case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
+    case .outOfMemory(let file): "\(file): not enough memory for its pixels"
+    default: ""
+    }
+  }
+
+  private var imageDescription: String {
+    switch self {
+    case .unknownFormat(let file, let found):
+      "\(file): expected a PNG or JPEG image, found \(found); convert it, or take it out of the folder"
+    case .malformed(let file, let format, let reason):
+      "\(file): damaged \(format) image: \(reason); fetch it again, or take it out of the folder"
+    case .tooLarge(let file, let width, let height):
+      "\(file): \(width) x \(height) pixels; expected at most \(ImageDecoder.maximumSide) a side and "
+        + "\(ImageDecoder.maximumPixels) in all; scale it down first"
+    case .tooSmall(let file, let width, let height, let needed):
+      "\(file): \(width) x \(height) pixels; expected at least \(needed) a side; "
+        + "choose a smaller size, allow upscaling, or take it out"
+    default: ""
+    }
+  }
+
+  private var listingDescription: String {
+    switch self {
+    case .noImages(let folder):
+      "\(folder): no image found; expected files ending in .png, .jpg or .jpeg, in the folder or one folder a class"
+    case .emptyClass(let folder):
+      "\(folder): a class folder without an image; expected .png, .jpg or .jpeg files; remove it or fill it"
+    case .mixedFolder(let folder, let image, let subfolder):
+      "\(folder): expected images, or folders of images (one a class), found both (\(image) and \(subfolder)/); "
+        + "move the images into class folders"
+    case .unknownClass(let list, let line, let found, let known):
+      "\(list), line \(line): unknown class '\(found)'; expected one of \(known.joined(separator: ", "))"
+    case .malformedList(let list, let line, let found):
+      "\(list), line \(line): expected 'path' or 'path TAB class', found '\(found)'"
+    default: ""
+    }
+  }
+}

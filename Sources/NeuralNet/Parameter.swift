@@ -1,0 +1,69 @@
+import Autograd
+import TensorCore
+
+/// A trained tensor and its name in model files.
+public struct Parameter {
+  /// LlamaGen's name, so that released checkpoints load unchanged.
+  public let name: String
+  /// The value and, after a backward pass, the gradient.
+  public let variable: Variable
+
+  /// Weight decay is for matrices and kernels, not for norms and biases.
+  public var decays: Bool { variable.shape.count >= 2 }
+}
+
+/// How a parameter starts.
+public enum Initializer: Sendable {
+  case zeros
+  case ones
+  /// Normal with mean 0.
+  case normal(deviation: Double)
+  /// Uniform in -bound ..< bound.
+  case uniform(bound: Double)
+
+  /// What PyTorch gives a linear layer or convolution, weight and bias alike.
+  public static func fanIn(_ inputs: Int) -> Initializer { .uniform(bound: 1 / Double(inputs).squareRoot()) }
+
+  func fill(_ tensor: Tensor, _ random: CounterRandom) {
+    var random = random
+    for i in 0..<tensor.count {
+      switch self {
+      case .zeros: tensor.pointer[i] = 0
+      case .ones: tensor.pointer[i] = 1
+      case .normal(let deviation): tensor.pointer[i] = Float(random.normal() * deviation)
+      case .uniform(let bound): tensor.pointer[i] = Float((2 * random.uniform() - 1) * bound)
+      }
+    }
+  }
+}
+
+/// The parameters of a model in the order in which it declares them.
+public final class ParameterStore {
+  /// Where the values live.
+  public let device: Device
+  private let seed: UInt64
+  /// All parameters, in declaration order; optimisers and files follow it.
+  public private(set) var parameters: [Parameter] = []
+
+  public init(device: Device, seed: UInt64) {
+    self.device = device
+    self.seed = seed
+  }
+
+  /// Declares a parameter. Its random start depends on the seed and on its place in the order.
+  public func declare(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Variable {
+    precondition(!parameters.contains { $0.name == name }, "ParameterStore: \(name) declared twice")
+    let value = device.empty(shape)
+    initializer.fill(
+      value, CounterRandom(seed: seed, purpose: .initialization, index: UInt64(parameters.count)))
+    let variable = Variable(value, requiresGradient: true)
+    parameters.append(Parameter(name: name, variable: variable))
+    return variable
+  }
+
+  /// Number of trained scalars.
+  public var scalarCount: Int { parameters.reduce(0) { $0 + $1.variable.value.count } }
+
+  /// Forgets all gradients.
+  public func clearGradients() { parameters.forEach { $0.variable.clearGradient() } }
+}

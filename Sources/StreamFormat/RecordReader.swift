@@ -1,0 +1,123 @@
+/// Reads the records of a file one after the other: a zstd stream of safetensors blobs, or one plain blob.
+///
+/// A record is handed over only after its frame's checksum was verified, and nil, which means the end, only
+/// after the end mark was. Nothing in the file is trusted: see ``Limits``.
+public final class RecordReader {
+  /// The number of records read so far, which is the index of the next one.
+  public private(set) var recordIndex = 0
+  /// The number of items in the records read so far.
+  public private(set) var itemCount = 0
+  /// The number of end marks met so far: 1 for a file as written, more for a concatenation.
+  public private(set) var streamCount = 0
+  private let input: RawInput
+  private let limits: Limits
+  private let decoder: ZstdDecoder
+  private var stream = StreamCounts()
+  private var failure: Error?
+
+  /// A reader of a source that stands at the start of a file.
+  public init(_ source: ByteSource, limits: Limits = .standard) {
+    self.input = RawInput(source)
+    self.limits = limits
+    self.decoder = ZstdDecoder(windowLog: limits.windowLog)
+  }
+
+  /// The source's name.
+  public var name: String { input.name }
+
+  /// How many bytes of the source, as stored, have been consumed.
+  public var byteOffset: UInt64 { input.offset }
+
+  /// SHA-256 of all bytes of the source, in hexadecimal; nil before the end has been reached.
+  public func sha256() -> String? {
+    input.isAtEnd ? input.sha256 : nil
+  }
+
+  /// The next record, or nil at the end.
+  /// - Throws: ``FormatError`` for a defect of the file, again on each further call; ``StreamError``.
+  public func next() throws -> Record? {
+    try step { parser in
+      let header = try parser.header()
+      let tensors = try header.tensors.map { try parser.tensor($0) }
+      var record = Record(metadata: header.metadata, tensors: tensors)
+      record.origin = parser.origin
+      return (record, record.itemCount)
+    }
+  }
+
+  /// The next record without its tensors' data, which are read and verified but not kept; nil at the end.
+  /// - Throws: As ``next()``.
+  public func nextSummary() throws -> RecordSummary? {
+    try step { parser in
+      let header = try parser.header()
+      for tensor in header.tensors { try parser.skip(tensor) }
+      let summary = RecordSummary(
+        metadata: header.metadata, tensors: header.tensors, origin: parser.origin)
+      return (summary, summary.itemCount)
+    }
+  }
+
+  private func step<Result>(_ body: (RecordParser) throws -> (Result, items: Int)) throws -> Result? {
+    if let failure { throw failure }
+    do {
+      guard let content = try nextContent() else { return nil }
+      let parser = RecordParser(content, origin: origin, limits: limits)
+      let (result, items) = try body(parser)
+      try parser.expectEnd()
+      itemCount += items
+      stream.add(items: items, promised: parser.promisesEndMark && content is FrameContent)
+      recordIndex += 1
+      return result
+    } catch {
+      failure = error
+      throw error
+    }
+  }
+
+  private var origin: Origin {
+    Origin(file: name, record: recordIndex, offset: input.offset)
+  }
+
+  /// Passes over skippable frames to the next record's content; nil at a proper end.
+  private func nextContent() throws -> RecordContent? {
+    while true {
+      let start = try input.peek(9)
+      if start.isEmpty {
+        try expectProperEnd()
+        return nil
+      }
+      let magic = start.count < 4 ? nil : integer(start[...], as: UInt32.self)
+      if magic == 0xFD2F_B528 {
+        return FrameContent(input, decoder: decoder, origin: origin)
+      } else if let magic, EndMark.isSkippable(magic) {
+        try readSkippable(magic)
+      } else if input.offset == 0, start.last == UInt8(ascii: "{"), start.count == 9 {
+        return PlainContent(input)
+      } else {
+        throw foreignBytes(start, origin)
+      }
+    }
+  }
+
+  private func readSkippable(_ magic: UInt32) throws {
+    let place = Origin(file: name, offset: input.offset)
+    let head = try input.peek(8 + EndMark.contentCount)
+    let tag = head.dropFirst(8).prefix(EndMark.tag.count)
+    if magic == EndMark.magic, tag.elementsEqual(EndMark.tag) {
+      let mark = try parseEndMark(head, at: place)
+      try stream.close(with: mark, at: place)
+      streamCount += 1
+    }
+    let count = head.count < 8 ? 8 : 8 + Int(integer(head[4...], as: UInt32.self))
+    if try input.skip(count) < count { throw cutSkippable(at: place) }
+  }
+
+  private func expectProperEnd() throws {
+    if input.offset == 0 {
+      throw FormatError(
+        .emptyFile, at: Origin(file: name), expected: "a tensor file", found: "no bytes at all",
+        hint: "make the file again; the tool that wrote it may have failed")
+    }
+    try stream.expectClosed(streamCount: streamCount, at: Origin(file: name, offset: input.offset))
+  }
+}

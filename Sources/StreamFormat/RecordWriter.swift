@@ -1,0 +1,112 @@
+import CZstd
+
+/// Writes records, one zstd frame each with a content checksum, and the end mark.
+///
+/// The same records give the same bytes.
+public final class RecordWriter {
+  /// The metadata key by which a record promises that its stream closes with an end mark.
+  static let endMarkKey = "end_mark"
+  private let sink: ByteSink
+  private let context: OpaquePointer
+  private var buffer = [UInt8](repeating: 0, count: 1 << 18)
+  private var counts = EndMark(records: 0, items: 0)
+  private var finished = false
+
+  /// A writer at the start of a stream; levels are zstd's, 1 to 22.
+  public init(_ sink: ByteSink, compressionLevel: Int32 = 3) {
+    guard let context = ZSTD_createCCtx() else { fatalError("out of memory") }
+    self.sink = sink
+    self.context = context
+    for (parameter, value) in [(ZSTD_c_compressionLevel, compressionLevel), (ZSTD_c_checksumFlag, 1)] {
+      let code = ZSTD_CCtx_setParameter(context, parameter, value)
+      precondition(ZSTD_isError(code) == 0, "compression level \(compressionLevel) is not one of zstd's")
+    }
+  }
+
+  deinit {
+    ZSTD_freeCCtx(context)
+  }
+
+  /// The number of records written.
+  public var recordCount: Int { Int(counts.records) }
+  /// The number of items in them.
+  public var itemCount: Int { Int(counts.items) }
+  /// The sink's name.
+  public var name: String { sink.name }
+
+  /// Writes a record as a frame of its own.
+  /// - Precondition: Tensor names differ, and ``finish()`` has not been called.
+  /// - Throws: ``StreamError``.
+  public func write(_ record: Record) throws {
+    precondition(!finished, "a record after the end mark")
+    let tensors = record.tensors.sorted {
+      ($1.elementType.byteCount, $0.name) < ($0.elementType.byteCount, $1.name)
+    }
+    let header = encodeHeader(metadata: promising(record), tensors: tensors)
+    ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
+    let total = tensors.reduce(header.count) { $0 + $1.bytes.count }
+    ZSTD_CCtx_setPledgedSrcSize(context, UInt64(total))
+    try header.withUnsafeBytes { try compress($0, ZSTD_e_continue) }
+    for tensor in tensors { try tensor.withBytes { try compress($0, ZSTD_e_continue) } }
+    try compress(UnsafeRawBufferPointer(start: nil, count: 0), ZSTD_e_end)
+    counts.records += 1
+    counts.items += UInt64(record.itemCount)
+  }
+
+  /// Writes the end mark; the file is complete with it.
+  /// - Throws: ``StreamError``.
+  public func finish() throws {
+    precondition(!finished, "a second end mark")
+    finished = true
+    try counts.bytes.withUnsafeBytes { try sink.write($0) }
+  }
+
+  /// A model, tokenizer or mapping is one record, whole by its checksum; it must survive being rewritten by
+  /// tools that know nothing of end marks. Of anything else a missing tail would go unnoticed.
+  private func promising(_ record: Record) -> [String: String] {
+    var metadata = record.metadata
+    switch metadata["kind"].flatMap(FileKind.init(rawValue:)) {
+    case .tokenizer, .arModel, .fineModel, .mapping: metadata[Self.endMarkKey] = nil
+    default: metadata[Self.endMarkKey] = "required"
+    }
+    return metadata
+  }
+
+  private func compress(_ bytes: UnsafeRawBufferPointer, _ directive: ZSTD_EndDirective) throws {
+    var input = ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: 0)
+    while true {
+      let (left, produced) = buffer.withUnsafeMutableBytes { raw in
+        var output = ZSTD_outBuffer(dst: raw.baseAddress, size: raw.count, pos: 0)
+        return (ZSTD_compressStream2(context, &output, &input, directive), output.pos)
+      }
+      precondition(ZSTD_isError(left) == 0, "zstd: \(String(cString: ZSTD_getErrorName(left)))")
+      try buffer.withUnsafeBytes { try sink.write(UnsafeRawBufferPointer(rebasing: $0[..<produced])) }
+      let done = directive == ZSTD_e_end ? left == 0 : input.pos == input.size
+      if done { return }
+    }
+  }
+}
+
+/// The length and JSON of a safetensors header, padded so that the data starts at a multiple of 8.
+private func encodeHeader(metadata: [String: String], tensors: [StoredTensor]) -> [UInt8] {
+  var names: Set<String> = ["__metadata__"]
+  var fields = metadata.isEmpty ? [] : ["\"__metadata__\":" + json(metadata)]
+  var offset = 0
+  for tensor in tensors {
+    precondition(names.insert(tensor.name).inserted, "two tensors named \(tensor.name)")
+    let end = offset + tensor.bytes.count
+    let shape = tensor.shape.map { String($0) }.joined(separator: ",")
+    fields.append(
+      json(tensor.name) + ":{\"dtype\":\"\(tensor.elementType.rawValue)\",\"shape\":[\(shape)],"
+        + "\"data_offsets\":[\(offset),\(end)]}")
+    offset = end
+  }
+  var text = Array("{\(fields.joined(separator: ","))}".utf8)
+  text += repeatElement(UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
+  return littleEndian(UInt64(text.count)) + text
+}
+
+private func json(_ value: some Encodable) -> String {
+  guard let text = try? sortedJSON(value) else { preconditionFailure("strings always encode") }
+  return text
+}

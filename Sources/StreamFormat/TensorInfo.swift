@@ -1,0 +1,35 @@
+/// What a record's header says of one tensor.
+public struct TensorInfo: Sendable, Equatable {
+  /// The name within the record.
+  public let name: String
+  /// The type of the elements.
+  public let elementType: ElementType
+  /// The sizes, slowest dimension first.
+  public let shape: [Int]
+  /// Size in bytes.
+  public let byteCount: Int
+}
+
+/// A record without its tensors' data.
+public struct RecordSummary: Sendable {
+  /// The strings of the header's `__metadata__`.
+  public let metadata: [String: String]
+  /// The tensors in the order of their data.
+  public let tensors: [TensorInfo]
+  /// Where the record stands.
+  public let origin: Origin
+
+  /// What the record adds to the item count of its stream; see ``Record/itemCount``.
+  public var itemCount: Int {
+    countItems(kind: metadata["kind"]) { name in tensors.first { $0.name == name }?.shape }
+  }
+}
+
+/// Tokens and features count their rows; any other record is one item.
+func countItems(kind: String?, shape: (String) -> [Int]?) -> Int {
+  switch kind {
+  case FileKind.tokens.rawValue: (shape("tokens") ?? shape("labels"))?.first ?? 1
+  case FileKind.features.rawValue: shape("features")?.first ?? 1
+  default: 1
+  }
+}

@@ -1,0 +1,106 @@
+/// What all records of a token file agree on.
+public struct TokenHeader: Equatable, Sendable {
+  /// Number of codes; every token is below it.
+  public var vocabSize: Int
+  /// Rows of the token grid.
+  public var rows: Int
+  /// Columns of the token grid.
+  public var columns: Int
+  /// SHA-256 of the codebook the tokens index.
+  public var codebookSHA256: String
+  /// Number of classes; every label is below it.
+  public var classCount: Int
+  /// The classes' names in the order of the labels; empty if they have none.
+  public var classNames: [String]
+  /// The views of each image, such as "center" and "center-flipped", in the order of the second dimension.
+  public var viewNames: [String]
+  /// The order of the tokens of an image: "raster" is row by row.
+  public var layout: String
+
+  /// A header.
+  /// - Precondition: Sizes are positive, there is a view, and classes have no names or each has one.
+  public init(
+    vocabSize: Int, rows: Int, columns: Int, codebookSHA256: String, classCount: Int,
+    classNames: [String] = [], viewNames: [String] = ["center"], layout: String = "raster"
+  ) {
+    precondition(vocabSize > 0 && rows > 0 && columns > 0 && classCount > 0 && !viewNames.isEmpty)
+    precondition(classNames.isEmpty || classNames.count == classCount)
+    self.vocabSize = vocabSize
+    self.rows = rows
+    self.columns = columns
+    self.codebookSHA256 = codebookSHA256
+    self.classCount = classCount
+    self.classNames = classNames
+    self.viewNames = viewNames
+    self.layout = layout
+  }
+
+  /// Tokens of one view of one image.
+  public var tokensPerView: Int { rows * columns }
+  /// Views of one image.
+  public var viewCount: Int { viewNames.count }
+}
+
+// MARK: - Metadata
+
+extension TokenHeader {
+  /// Reads the header from a record's metadata.
+  /// - Throws: ``FormatError`` for a record that is no token record or whose metadata is incomplete.
+  public init(_ record: Record) throws {
+    try record.require(kind: .tokens)
+    let layout = record.metadata["layout"] ?? "raster"
+    guard layout == "raster" else { throw record.badMetadata("layout", expected: "raster") }
+    (rows, columns) = try parseGrid(record)
+    vocabSize = try record.integerMetadata("vocab_size", in: 1...Int(UInt32.max))
+    codebookSHA256 = try record.metadata("codebook_sha256")
+    classCount = try record.integerMetadata("num_classes", in: 1...Int(UInt32.max))
+    classNames = record.metadata["class_names"] == nil ? [] : try record.jsonMetadata("class_names")
+    viewNames = try record.jsonMetadata("views")
+    self.layout = layout
+    guard classNames.isEmpty || classNames.count == classCount else {
+      throw record.badMetadata("class_names", expected: "\(classCount) names, as num_classes says")
+    }
+    guard !viewNames.isEmpty else {
+      throw record.badMetadata("views", expected: "a list of at least one name")
+    }
+  }
+
+  /// The metadata strings that say the same.
+  public var metadata: [String: String] {
+    [
+      "vocab_size": "\(vocabSize)", "grid": "\(rows)x\(columns)", "codebook_sha256": codebookSHA256,
+      "num_classes": "\(classCount)", "class_names": jsonList(classNames), "views": jsonList(viewNames),
+      "layout": layout,
+    ]
+  }
+
+  /// Checks that another record's header is this one.
+  /// - Throws: ``FormatError`` (streamMismatch) that names the first difference.
+  func requireSame(as other: TokenHeader, at origin: Origin) throws {
+    let (here, there) = (metadata, other.metadata)
+    for key in here.keys.sorted() where here[key] != there[key] {
+      throw FormatError(
+        .streamMismatch, at: origin,
+        expected: "\(key) as in the first record, \((here[key] ?? "").prefix(80))",
+        found: "\((there[key] ?? "").prefix(80))",
+        hint: "concatenate only token files made with one tokenizer and the same options")
+    }
+  }
+}
+
+private func parseGrid(_ record: Record) throws -> (rows: Int, columns: Int) {
+  let sizes = try record.metadata("grid").split(separator: "x", omittingEmptySubsequences: false).map {
+    Int($0)
+  }
+  guard sizes.count == 2, let rows = sizes[0], let columns = sizes[1], 1...65536 ~= rows,
+    1...65536 ~= columns
+  else {
+    throw record.badMetadata("grid", expected: "rows x columns, such as 16x16")
+  }
+  return (rows, columns)
+}
+
+private func jsonList(_ names: [String]) -> String {
+  guard let text = try? sortedJSON(names) else { preconditionFailure("strings always encode") }
+  return text
+}

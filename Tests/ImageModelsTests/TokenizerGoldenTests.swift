@@ -1,0 +1,74 @@
+import Autograd
+import StreamFormat
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import ImageModels
+
+/// The autoencoder against LlamaGen's own code run in PyTorch (float32): `vq_tiny`.
+@Suite struct TokenizerGoldenTests {
+  let device = Device(threadCount: 2)
+  let golden: Fixture
+  let model: Tokenizer
+
+  init() throws {
+    golden = try Fixture("vq_tiny.safetensors")
+    model = Tokenizer(
+      TokenizerConfiguration(
+        channels: 32, multipliers: [1, 1], residualBlocks: 1, zChannels: 32, codebookSize: 64, imageSize: 16),
+      device: device, seed: 0)
+    for parameter in model.store.parameters {
+      let stored = try golden.record.tensor("param." + parameter.name, shape: parameter.variable.shape)
+      try stored.copyFloats(into: parameter.variable.value.buffer)
+    }
+  }
+
+  /// [B, C, H, W] as PyTorch stores images, to [B, H, W, C].
+  func channelsLast(_ name: String) throws -> Tensor {
+    let stored = try golden.record.tensor(name)
+    let (s, values) = (stored.shape, try stored.floats())
+    let y = device.empty([s[0], s[2], s[3], s[1]])
+    for b in 0..<s[0] {
+      for c in 0..<s[1] {
+        for p in 0..<s[2] * s[3] {
+          y.pointer[(b * s[2] * s[3] + p) * s[1] + c] = values[(b * s[1] + c) * s[2] * s[3] + p]
+        }
+      }
+    }
+    return y
+  }
+
+  @Test func parametersAreLlamaGens() {
+    #expect(Set(model.store.parameters.map(\.name)) == Set(golden.names(withPrefix: "param.")))
+  }
+
+  @Test func latentsIndicesAndReconstruction() throws {
+    let pass = model.trainingPass(
+      Tape(device: device, isRecording: false), images: Variable(try channelsLast("image")))
+    expectClose(
+      pass.latents.value.toArray(), try channelsLast("latent").toArray(), relativeToLargest: 1e-4, "latents")
+    #expect(try pass.quantized.indices == golden.integers("indices"))
+    expectClose(
+      pass.reconstruction.value.toArray(), try channelsLast("reconstruction").toArray(),
+      relativeToLargest: 1e-4, "reconstruction")
+  }
+
+  @Test func lossesAndAllGradients() throws {
+    let tape = Tape(device: device)
+    let pass = model.trainingPass(tape, images: Variable(try channelsLast("image")))
+    func close(_ actual: Float, _ name: String) throws {
+      let expected = try golden.floats(name)[0]
+      #expect(abs(actual - expected) <= 1e-5 * abs(expected), "\(name): \(actual), expected \(expected)")
+    }
+    try close(pass.quantized.codebookLoss.value.scalar, "vq_loss")
+    try close(pass.loss.value.scalar, "loss")
+    tape.backward(from: pass.loss)
+    for parameter in model.store.parameters {
+      let gradient = try #require(parameter.variable.gradient, "\(parameter.name) has no gradient")
+      expectClose(
+        gradient.toArray(), try golden.floats("grad." + parameter.name), relativeToNorm: 1e-3, floor: 1e-7,
+        parameter.name)
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import StreamFormat
+import Testing
+
+@Suite struct TokenTests {
+  private func tokenFile(_ header: TokenHeader, counts: [Int]) throws -> (
+    bytes: [UInt8], batches: [TokenBatch]
+  ) {
+    var generator = SplitMix(state: 12)
+    let batches = counts.map { TokenBatch.random(header, count: $0, using: &generator) }
+    let sink = MemorySink()
+    let writer = TokenWriter(RecordWriter(sink), header: header, metadata: ["config": "{}"])
+    for batch in batches { try writer.write(batch) }
+    try writer.finish()
+    return (sink.bytes, batches)
+  }
+
+  @Test func batchesComeBackUnchanged() throws {
+    let (bytes, batches) = try tokenFile(smallHeader, counts: [3, 1, 0, 7])
+    let reader = try TokenReader(RecordReader(MemorySource(bytes)))
+    #expect(reader.header == smallHeader)
+    #expect(reader.metadata["config"] == "{}")
+    for batch in batches { #expect(try reader.next() == batch) }
+    #expect(try reader.next() == nil)
+  }
+
+  @Test func largeVocabulariesTakeFourBytesAToken() throws {
+    for (vocabSize, type) in [(65_536, ElementType.uint16), (65_537, .uint32)] {
+      var header = smallHeader
+      header.vocabSize = vocabSize
+      let tokens = [UInt32](repeating: UInt32(vocabSize - 1), count: 12)
+      let batch = TokenBatch(header: header, tokens: tokens, labels: [2])
+      #expect(batch.record()["tokens"]?.elementType == type)
+      #expect(try TokenBatch(batch.record()) == batch)
+    }
+  }
+
+  @Test func readAllJoinsBatches() throws {
+    let (bytes, batches) = try tokenFile(smallHeader, counts: [2, 4])
+    let all = try TokenReader(RecordReader(MemorySource(bytes + bytes))).readAll()
+    #expect(all.tokens == batches.flatMap(\.tokens) + batches.flatMap(\.tokens))
+    #expect(all.count == 12)
+    #expect(all.tokens(image: 7, view: 1) == batches[0].tokens(image: 1, view: 1))
+  }
+
+  @Test func anEmptyTokenFileKeepsItsHeader() throws {
+    let (bytes, _) = try tokenFile(smallHeader, counts: [])
+    let reader = try TokenReader(RecordReader(MemorySource(bytes)))
+    #expect(reader.header == smallHeader)
+    #expect(try reader.readAll().count == 0)
+  }
+
+  @Test(
+    arguments: [
+      "vocab_size": "41", "grid": "3x2", "codebook_sha256": "cd", "views": #"["a","b"]"#,
+      "class_names": #"["x","y","z"]"#,
+    ].sorted { $0.key < $1.key })
+  func filesOfAnotherKindDoNotConcatenate(change: (key: String, value: String)) throws {
+    var generator = SplitMix(state: 1)
+    let record = TokenBatch.random(smallHeader, count: 1, using: &generator).record()
+    var other = record
+    other.metadata[change.key] = change.value
+    let reader = try TokenReader(RecordReader(MemorySource(file(record) + file(other), name: "joined")))
+    _ = try reader.next()
+    let error = try #require(throws: FormatError.self) { try reader.next() }
+    #expect(error.defect == .streamMismatch)
+    #expect(error.description.contains("joined: record 1"))
+    #expect(error.description.contains(change.key))
+  }
+
+  @Test func valuesOutOfRangeNameTheItem() throws {
+    var generator = SplitMix(state: 1)
+    var record = TokenBatch.random(smallHeader, count: 4, using: &generator).record()
+    var tokens = try record.tensor("tokens").integers().map { UInt16($0) }
+    tokens[12 * 2 + 5] = 40
+    record.tensors = [
+      StoredTensor(name: "tokens", shape: [4, 2, 6], uint16s: tokens), try record.tensor("labels"),
+    ]
+    let error = try #require(throws: FormatError.self) { try TokenBatch(record) }
+    #expect(error.defect == .valueOutOfRange)
+    #expect(error.expected == "tokens of item 2 from 0 to 39")
+    #expect(error.found == "40")
+
+    record.tensors = [
+      StoredTensor(name: "tokens", shape: [4, 2, 6], uint16s: tokens.map { min($0, 39) }),
+      StoredTensor(name: "labels", shape: [4], uint32s: [0, 1, 2, 3]),
+    ]
+    let labelError = try #require(throws: FormatError.self) { try TokenBatch(record) }
+    #expect(labelError.expected == "labels of item 3 from 0 to 2")
+  }
+
+  @Test func metadataIsChecked() throws {
+    let record = TokenBatch(header: smallHeader, tokens: [], labels: []).record()
+    let cases: [(key: String, value: String?, defect: FormatError.Defect)] = [
+      ("kind", nil, .missingMetadata), ("kind", "tokenizer", .wrongKind), ("kind", "strange", .wrongKind),
+      ("version", "2", .unsupportedVersion), ("version", nil, .missingMetadata),
+      ("vocab_size", "many", .badMetadata), ("vocab_size", "0", .valueOutOfRange),
+      ("vocab_size", "99999999999", .valueOutOfRange), ("grid", "4", .badMetadata),
+      ("grid", "-1x6", .badMetadata),
+      ("grid", "2x3x1", .badMetadata), ("grid", "65537x1", .badMetadata), ("views", "[]", .badMetadata),
+      ("views", "{", .badMetadata), ("class_names", #"["one"]"#, .badMetadata),
+      ("layout", "scales", .badMetadata),
+      ("num_classes", nil, .missingMetadata), ("codebook_sha256", nil, .missingMetadata),
+    ]
+    for (key, value, defect) in cases {
+      var changed = record
+      changed.metadata[key] = value
+      let error = try #require(throws: FormatError.self, "\(key)") { try TokenHeader(changed) }
+      #expect(error.defect == defect, "\(key) = \(value ?? "nothing")")
+    }
+  }
+}

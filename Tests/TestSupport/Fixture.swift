@@ -1,0 +1,38 @@
+import Foundation
+import StreamFormat
+import TensorCore
+
+/// Committed reference values.
+public struct Fixture {
+  /// The file's only record.
+  public let record: Record
+
+  /// Reads `Tests/Fixtures/<path>`.
+  public init(_ path: String) throws {
+    let source = try FileSource(path: Fixture.folder + "/" + path)
+    guard let record = try RecordReader(source).next() else { throw CocoaError(.fileReadCorruptFile) }
+    self.record = record
+  }
+
+  /// `Tests/Fixtures` of this checkout.
+  public static var folder: String {
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path + "/Fixtures"
+  }
+
+  /// A tensor's values.
+  public func floats(_ name: String) throws -> [Float] { try record.tensor(name).floats() }
+
+  /// A whole-number tensor's values.
+  public func integers(_ name: String) throws -> [Int] { try record.tensor(name).integers() }
+
+  /// A tensor on a device, in its stored shape.
+  public func tensor(_ name: String, _ device: Device) throws -> Tensor {
+    let stored = try record.tensor(name)
+    return device.tensor(try stored.floats(), stored.shape)
+  }
+
+  /// Names of tensors that start with a prefix, without it.
+  public func names(withPrefix prefix: String) -> [String] {
+    record.tensors.map(\.name).filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+  }
+}
