@@ -24,7 +24,7 @@ struct BalancedAnnealing {
     // The starts of clusterings use the indices from 0 on.
     var random = CounterRandom(seed: seed, purpose: .clustering, index: 1 << 32)
     for step in 0..<steps {
-      let found = NearestCode(centroids, prices: prices).find(codes, on: device).codes
+      let found = NearestCode(centroids, prices: prices, on: device).find(codes).codes
       centroids = codes.means(clusterOf: found, previous: centroids)
       let rate = Self.priceStep * variance * Double(codes.dimension)
       adjust(&prices, clusterOf: found, clusterSize: clusters.clusterSize, rate: Float(rate))

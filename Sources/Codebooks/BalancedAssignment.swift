@@ -8,8 +8,8 @@ func assignGreedily(
   _ vectors: CodeVectors, to centroids: CodeVectors, prices: [Float]? = nil, clusterSize: Int,
   on device: Device
 ) -> [UInt32] {
-  var open = NearestCode(centroids, prices: prices)
-  var (clusterOf, distances) = open.find(vectors, on: device)
+  var open = NearestCode(centroids, prices: prices, on: device)
+  var (clusterOf, distances) = open.find(vectors)
   let order = ascendingOrder(distances)
   var room = [Int](repeating: clusterSize, count: centroids.count)
   vectors.elements.withUnsafeBufferPointer { x in

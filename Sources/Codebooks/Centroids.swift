@@ -74,7 +74,7 @@ private func chooseByDistance(
   var distances = [Float](repeating: .infinity, count: vectors.count)
   var newest = chosen
   while chosen.count < count {
-    let found = NearestCode(vectors.rows(newest)).find(vectors, on: device).distances
+    let found = NearestCode(vectors.rows(newest), on: device).find(vectors).distances
     var total = 0.0
     var cumulative = [Double](repeating: 0, count: vectors.count)
     for row in vectors.indices {

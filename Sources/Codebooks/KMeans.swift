@@ -49,7 +49,7 @@ public struct KMeans: Sendable {
     var iterations = 0
     while iterations < maximumIterations {
       iterations += 1
-      let next = NearestCode(centroids).find(vectors, on: device).codes
+      let next = NearestCode(centroids, on: device).find(vectors).codes
       if next == clusterOf { break }
       clusterOf = next
       centroids = vectors.means(clusterOf: clusterOf, previous: centroids)

@@ -7,11 +7,12 @@ import TensorCore
 /// Distances are sums of squared differences, fused with the search for the smallest: for the short
 /// vectors of image tokenizers that is faster than a matrix product followed by a search, and it does
 /// not cancel.
-public struct NearestCode: Sendable {
+public struct NearestCode {
   /// Number of codes.
   public let count: Int
   /// Components of each.
   public let dimension: Int
+  private let device: Device
   private let panels: [Float]
   private var prices: [Float]
 
@@ -21,36 +22,66 @@ public struct NearestCode: Sendable {
   /// Elements of such a part: it stays in the second-level cache.
   private static let partElements = 1 << 16
 
-  /// - Parameter prices: a number added to the squared distance of each code; none means 0.
-  public init(_ codes: CodeVectors, prices: [Float]? = nil) {
-    precondition(codes.count > 0, "NearestCode: no codes")
+  /// - Parameters:
+  ///   - prices: a number added to the squared distance of each code; none means 0.
+  ///   - device: whose threads the searches run on.
+  public init(_ codes: CodeVectors, prices: [Float]? = nil, on device: Device) {
     precondition(prices == nil || prices?.count == codes.count, "NearestCode: a price for every code")
-    (count, dimension) = (codes.count, codes.dimension)
+    self = codes.elements.withUnsafeBufferPointer {
+      NearestCode(
+        $0, count: codes.count, dimension: codes.dimension,
+        prices: prices ?? [Float](repeating: 0, count: codes.count), on: device)
+    }
+  }
+
+  /// Codes from the rows of a tensor [..., d].
+  public init(_ codes: Tensor, on device: Device) {
+    self.init(
+      UnsafeBufferPointer(codes.buffer), count: codes.rowCount, dimension: codes.lastDimension,
+      prices: [Float](repeating: 0, count: codes.rowCount), on: device)
+  }
+
+  private init(
+    _ codes: UnsafeBufferPointer<Float>, count: Int, dimension: Int, prices: [Float], on device: Device
+  ) {
+    precondition(count > 0, "NearestCode: no codes")
+    (self.count, self.dimension, self.device) = (count, dimension, device)
     let width = Self.panelWidth
-    let panelCount = (codes.count + width - 1) / width
-    panels = [Float](unsafeUninitializedCapacity: panelCount * width * codes.dimension) { buffer, filled in
-      tsr_pack_codes(buffer.baseAddress, codes.elements, codes.count, codes.dimension)
+    let panelCount = (count + width - 1) / width
+    panels = [Float](unsafeUninitializedCapacity: panelCount * width * dimension) { buffer, filled in
+      tsr_pack_codes(buffer.baseAddress, codes.baseAddress, count, dimension)
       filled = buffer.count
     }
-    self.prices = prices ?? [Float](repeating: 0, count: codes.count)
-    self.prices += [Float](repeating: .infinity, count: panelCount * width - codes.count)
+    self.prices = prices + [Float](repeating: .infinity, count: panelCount * width - count)
   }
 
   /// Takes a code out of later searches.
   mutating func bar(_ code: Int) { prices[code] = .infinity }
 
   /// The nearest code of each vector, and its squared distance plus price.
-  public func find(_ vectors: CodeVectors, on device: Device) -> (codes: [UInt32], distances: [Float]) {
-    var codes = [UInt32](repeating: 0, count: vectors.count)
-    var distances = [Float](repeating: 0, count: vectors.count)
-    vectors.elements.withUnsafeBufferPointer { x in
-      codes.withUnsafeMutableBufferPointer { codes in
-        distances.withUnsafeMutableBufferPointer { distances in
-          guard let x = x.baseAddress, let codes = codes.baseAddress, let distances = distances.baseAddress
-          else { return }
-          precondition(vectors.dimension == dimension, "NearestCode: dimension \(vectors.dimension)")
-          find(x, count: vectors.count, codes: codes, distances: distances, on: device)
-        }
+  public func find(_ vectors: CodeVectors) -> (codes: [UInt32], distances: [Float]) {
+    vectors.elements.withUnsafeBufferPointer { find($0, dimension: vectors.dimension) }
+  }
+
+  /// The nearest code of each row of a tensor [..., d].
+  public func indices(of vectors: Tensor) -> [Int] {
+    find(UnsafeBufferPointer(vectors.buffer), dimension: vectors.lastDimension).codes.map(Int.init)
+  }
+
+  private func find(_ vectors: UnsafeBufferPointer<Float>, dimension: Int)
+    -> (codes: [UInt32], distances: [Float])
+  {
+    precondition(
+      dimension == self.dimension, "NearestCode: vectors of \(dimension), codes of \(self.dimension)")
+    let rows = vectors.count / dimension
+    var codes = [UInt32](repeating: 0, count: rows)
+    var distances = [Float](repeating: 0, count: rows)
+    codes.withUnsafeMutableBufferPointer { codes in
+      distances.withUnsafeMutableBufferPointer { distances in
+        guard let x = vectors.baseAddress, let codes = codes.baseAddress,
+          let distances = distances.baseAddress
+        else { return }
+        find(x, count: rows, codes: codes, distances: distances)
       }
     }
     return (codes, distances)
@@ -60,7 +91,7 @@ public struct NearestCode: Sendable {
   /// [count], which are overwritten.
   public func find(
     _ vectors: UnsafePointer<Float>, count: Int, codes: UnsafeMutablePointer<UInt32>,
-    distances: UnsafeMutablePointer<Float>, on device: Device
+    distances: UnsafeMutablePointer<Float>
   ) {
     device.forRanges(count, grain: Self.rowBlock) { range in
       for first in stride(from: range.lowerBound, to: range.upperBound, by: Self.rowBlock) {

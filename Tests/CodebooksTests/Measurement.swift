@@ -47,8 +47,8 @@ struct Measurement {
     let (rows, start) = try milliseconds {
       try ClusterStart.kMeansPlusPlus.choose(count, of: latents, random: &random, on: device)
     }
-    let search = NearestCode(latents.rows(rows))
-    let (_, round) = milliseconds { search.find(latents, on: device) }
+    let search = NearestCode(latents.rows(rows), on: device)
+    let (_, round) = milliseconds { search.find(latents) }
     print("65536 latents, \(count) codes: start \(start) ms, a search of all \(round) ms")
     #expect(round < 10_000)
   }
