@@ -63,7 +63,9 @@ let package = Package(
       dependencies: ["NeuralNet", "Autograd", "TensorCore", "CKernels", "Codebooks", "StreamFormat"]),
     .target(
       name: "Training",
-      dependencies: ["ImageModels", "NeuralNet", "Autograd", "TensorCore", "StreamFormat", "Images"]),
+      dependencies: [
+        "ImageModels", "Codebooks", "NeuralNet", "Autograd", "TensorCore", "StreamFormat", "Images",
+      ]),
     .target(name: "ToolKit", dependencies: ["StreamFormat", "Images", "TensorCore", argumentParser]),
 
     // MARK: Tests

@@ -62,6 +62,8 @@ public struct FormatError: Error, Equatable, CustomStringConvertible, Sendable {
     case missingTensor
     /// A tensor has another shape than is needed.
     case wrongShape
+    /// A tensor that nothing reads is there.
+    case unexpectedTensor
     /// A tensor has an element type that cannot be used.
     case wrongType
     /// A metadata string that is needed is not there.

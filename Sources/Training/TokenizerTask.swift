@@ -134,9 +134,10 @@ extension TokenizerTask {
       vectors += model.comparable(tape, latents).value.toArray()
       place += options.batchSize
     }
-    let rows = device.tensor(vectors, [vectors.count / d, d])
-    let centroids = KMeans.centroids(of: rows, count: k, seed: options.seed, on: device)
-    model.codebook.value.copyElements(from: centroids)
+    let clustering = KMeans(count: k, maximumIterations: 10, seed: options.seed)
+    let result = try clustering.run(
+      CodeVectors(count: vectors.count / d, dimension: d, elements: vectors), on: device)
+    model.codebook.value.copyElements(from: result.centroids.tensor(on: device))
   }
 
   /// Moves codes that are hardly used onto latents of the last batch, and forgets their moments.

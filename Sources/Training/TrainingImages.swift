@@ -69,7 +69,7 @@ extension Device {
     forRanges(images.count) { range in
       for i in range {
         let target = tensor.pointer + i * height * width * 3
-        images[i].withPixels { pixels in
+        images[i].pixels.withUnsafeBufferPointer { pixels in
           for p in 0..<pixels.count { target[p] = Float(pixels[p]) * (2 / 255) - 1 }
         }
       }

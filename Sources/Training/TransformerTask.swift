@@ -74,8 +74,8 @@ public final class TransformerTask: TrainingTask {
   }
 
   /// Loss and accuracies on the held-out images, first view.
-  public func evaluate() -> [String: Double] {
-    let scores = model.score(
+  public func evaluate() throws -> [String: Double] {
+    let scores = try model.score(
       data, items: split.heldOut.map { ($0, 0) }, clusterSize: options.clusterSize)
     return Dictionary(uniqueKeysWithValues: scores.means.map { ("held_out_" + $0.key, $0.value) })
   }
