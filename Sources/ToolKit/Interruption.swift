@@ -1,4 +1,3 @@
-import Dispatch
 import Foundation
 import Synchronization
 
@@ -16,6 +15,12 @@ public final class Interruption: Sendable {
   public struct Raised: ExitCoded, CustomStringConvertible {
     /// The signal's number.
     public let signal: Int32
+
+    /// The error for a signal.
+    public init(signal: Int32) {
+      self.signal = signal
+    }
+
     /// 128 and the signal's number.
     public var exitCode: ToolExit { ToolExit(rawValue: 128 + signal) }
     /// What happened, in a word.
@@ -23,7 +28,6 @@ public final class Interruption: Sendable {
   }
 
   private let received = Atomic<Int32>(0)
-  private let sources = Mutex<[SignalSource]>([])
   let temporaries = TemporaryFiles()
 
   /// An interruption that no signal raises, until ``install(_:)``.
@@ -46,17 +50,19 @@ public final class Interruption: Sendable {
   /// Takes over the two signals, and has a closed pipe arrive as an error and not as a signal.
   public func install(_ response: Response) {
     signal(SIGPIPE, SIG_IGN)
-    // Handlers run on a queue and not in signal context, so they may take locks and remove files.
-    let queue = DispatchQueue(label: "signals")
-    for number in [SIGINT, SIGTERM] {
-      // Who starts a tool with a signal ignored, as nohup and a shell's '&' do, means it to stay so.
-      if isIgnored(signal(number, SIG_IGN)) { continue }
-      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-      source.setEventHandler { [self] in receive(number, response) }
-      source.activate()
-      let kept = SignalSource(source: source)
-      sources.withLock { $0.append(kept) }
+    var ends: [Int32] = [0, 0]
+    let made = pipe(&ends)
+    precondition(made == 0, "no pipe for signals: \(String(cString: strerror(errno)))")
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    signalPipe.store(ends[1], ordering: .sequentiallyConsistent)
+    let reader = ends[0]
+    Thread.detachNewThread { [self] in
+      var number: UInt8 = 0
+      while true {
+        if read(reader, &number, 1) == 1 { receive(Int32(number), response) }
+      }
     }
+    for number in [SIGINT, SIGTERM] where !isIgnored(number) { forwardToPipe(number) }
   }
 
   private func receive(_ number: Int32, _ response: Response) {
@@ -74,13 +80,28 @@ public final class Interruption: Sendable {
   }
 }
 
-// Dispatch sources may be used from any thread; their Swift type does not say so.
-private struct SignalSource: @unchecked Sendable {
-  let source: DispatchSourceSignal
+/// The end of the pipe that signals are written to. A signal handler can reach nothing but globals, and may do
+/// little but write; the thread at the other end may take locks and remove files.
+private let signalPipe = Atomic<Int32>(-1)
+
+private func forwardToPipe(_ number: Int32) {
+  var action = sigaction()
+  action.__sigaction_handler.sa_handler = { number in
+    let code = errno
+    var byte = UInt8(truncatingIfNeeded: number)
+    _ = write(signalPipe.load(ordering: .relaxed), &byte, 1)
+    errno = code
+  }
+  action.sa_flags = SA_RESTART
+  sigaction(number, &action, nil)
 }
 
-private func isIgnored(_ handler: sighandler_t?) -> Bool {
-  unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+/// Who starts a tool with a signal ignored, as nohup and a shell's '&' do, means it to stay so.
+private func isIgnored(_ number: Int32) -> Bool {
+  var action = sigaction()
+  sigaction(number, nil, &action)
+  return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+    == unsafeBitCast(SIG_IGN, to: Int.self)
 }
 
 /// The temporary files to remove if the process is interrupted.
