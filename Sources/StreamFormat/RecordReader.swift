@@ -86,6 +86,7 @@ public final class RecordReader {
         try expectProperEnd()
         return nil
       }
+      if start.count < 4, input.offset > 0 { throw truncatedMagic(origin) }
       let magic = start.count < 4 ? nil : integer(start[...], as: UInt32.self)
       if magic == 0xFD2F_B528 {
         return FrameContent(input, decoder: decoder, origin: origin)

@@ -53,8 +53,16 @@ func parseEndMark(_ bytes: [UInt8], at origin: Origin) throws -> EndMark {
 }
 
 func cutSkippable(at origin: Origin) -> FormatError {
+  cut("a whole skippable frame", at: origin)
+}
+
+func truncatedMagic(_ origin: Origin) -> FormatError {
+  cut("the magic number of a frame", at: origin)
+}
+
+private func cut(_ what: String, at origin: Origin) -> FormatError {
   FormatError(
-    .truncatedFrame, at: origin, expected: "a whole skippable frame", found: "the end of the file within it",
+    .truncatedFrame, at: origin, expected: what, found: "the end of the file within it",
     hint: "copy or make the file again; it was cut short")
 }
 

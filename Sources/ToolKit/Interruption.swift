@@ -1,0 +1,120 @@
+import Foundation
+import Synchronization
+
+/// SIGINT and SIGTERM, as a flag that a loop can look at between two steps.
+public final class Interruption: Sendable {
+  /// What the first signal does; the second one always ends the process.
+  public enum Response: Sendable {
+    /// Remove temporary files and end at once.
+    case end
+    /// Raise the flag, so that the tool can save and stop.
+    case raiseFlag
+  }
+
+  /// Thrown by a tool that has saved and stops.
+  public struct Raised: ExitCoded, CustomStringConvertible {
+    /// The signal's number.
+    public let signal: Int32
+
+    /// The error for a signal.
+    public init(signal: Int32) {
+      self.signal = signal
+    }
+
+    /// 128 and the signal's number.
+    public var exitCode: ToolExit { ToolExit(rawValue: 128 + signal) }
+    /// What happened, in a word.
+    public var description: String { signal == SIGINT ? "interrupted" : "terminated" }
+  }
+
+  private let received = Atomic<Int32>(0)
+  let temporaries = TemporaryFiles()
+
+  /// An interruption that no signal raises, until ``install(_:)``.
+  public init() {}
+
+  /// True after SIGINT or SIGTERM.
+  public var isRaised: Bool { received.load(ordering: .relaxed) != 0 }
+
+  /// Throws ``Raised`` after SIGINT or SIGTERM.
+  public func check() throws {
+    if let raised { throw raised }
+  }
+
+  /// The signal that has come, or nil.
+  public var raised: Raised? {
+    let signal = received.load(ordering: .relaxed)
+    return signal == 0 ? nil : Raised(signal: signal)
+  }
+
+  /// Takes over the two signals, and has a closed pipe arrive as an error and not as a signal.
+  public func install(_ response: Response) {
+    signal(SIGPIPE, SIG_IGN)
+    var ends: [Int32] = [0, 0]
+    let made = pipe(&ends)
+    precondition(made == 0, "no pipe for signals: \(String(cString: strerror(errno)))")
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    signalPipe.store(ends[1], ordering: .sequentiallyConsistent)
+    let reader = ends[0]
+    Thread.detachNewThread { [self] in
+      var number: UInt8 = 0
+      while true {
+        if read(reader, &number, 1) == 1 { receive(Int32(number), response) }
+      }
+    }
+    for number in [SIGINT, SIGTERM] where !isIgnored(number) { forwardToPipe(number) }
+  }
+
+  private func receive(_ number: Int32, _ response: Response) {
+    let earlier = received.exchange(number, ordering: .relaxed)
+    if response == .end || earlier != 0 { endProcess(by: number) }
+  }
+
+  /// Ends the process as the signal would have, so that shells and Make see an interrupted child.
+  func endProcess(by number: Int32) -> Never {
+    temporaries.removeAll()
+    signal(number, SIG_DFL)
+    kill(getpid(), number)
+    // The signal is delivered to some thread; until then, nothing else may happen here.
+    while true { sleep(1) }
+  }
+}
+
+/// The end of the pipe that signals are written to. A signal handler can reach nothing but globals, and may do
+/// little but write; the thread at the other end may take locks and remove files.
+private let signalPipe = Atomic<Int32>(-1)
+
+private func forwardToPipe(_ number: Int32) {
+  var action = sigaction()
+  action.__sigaction_handler.sa_handler = { number in
+    let code = errno
+    var byte = UInt8(truncatingIfNeeded: number)
+    _ = write(signalPipe.load(ordering: .relaxed), &byte, 1)
+    errno = code
+  }
+  action.sa_flags = SA_RESTART
+  sigaction(number, &action, nil)
+}
+
+/// Who starts a tool with a signal ignored, as nohup and a shell's '&' do, means it to stay so.
+private func isIgnored(_ number: Int32) -> Bool {
+  var action = sigaction()
+  sigaction(number, nil, &action)
+  return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+    == unsafeBitCast(SIG_IGN, to: Int.self)
+}
+
+/// The temporary files to remove if the process is interrupted.
+final class TemporaryFiles: Sendable {
+  private let paths = Mutex<Set<String>>([])
+
+  func insert(_ path: String) { _ = paths.withLock { $0.insert(path) } }
+  func remove(_ path: String) { _ = paths.withLock { $0.remove(path) } }
+
+  func removeAll() {
+    paths.withLock { paths in
+      for path in paths { unlink(path) }
+      paths.removeAll()
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import Foundation
+import StreamFormat
+
+/// An input named on the command line; "-" is standard input.
+public struct InputPath: ExpressibleByArgument, Equatable, Sendable {
+  /// The path as the user gave it.
+  public let path: String
+
+  /// An input of a path, or nil if it is empty.
+  public init?(argument: String) {
+    if argument.isEmpty { return nil }
+    path = argument
+  }
+
+  /// True of "-".
+  public var isStandardInput: Bool { path == "-" }
+
+  /// Opens the input for reading.
+  /// - Throws: ``StreamError`` when it is missing or cannot be opened, and ``ToolError`` (usage) when it is
+  ///   standard input and a terminal.
+  public func open() throws -> FileSource {
+    guard isStandardInput else { return try FileSource(path: path) }
+    if isatty(STDIN_FILENO) == 1 {
+      throw ToolError(
+        .usage, "standard input: expected a file or a pipe; found a terminal; try: name a file instead of '-'"
+      )
+    }
+    return FileSource(descriptor: STDIN_FILENO, name: "standard input")
+  }
+
+  /// Checks that no two inputs are standard input; for use in `validate()`.
+  public static func requireDistinct(_ inputs: InputPath?...) throws {
+    if inputs.filter({ $0?.isStandardInput == true }).count > 1 {
+      throw ValidationError("'-' is given for two inputs, and there is one standard input only.")
+    }
+  }
+}
+
+/// An output named on the command line; "-" is standard output.
+public struct OutputPath: ExpressibleByArgument, Equatable, Sendable {
+  /// The path as the user gave it.
+  public let path: String
+
+  /// An output of a path, or nil if it is empty.
+  public init?(argument: String) {
+    if argument.isEmpty { return nil }
+    path = argument
+  }
+
+  /// Standard output.
+  public static let standardOutput = OutputPath(argument: "-")!
+
+  /// True of "-".
+  public var isStandardOutput: Bool { path == "-" }
+}

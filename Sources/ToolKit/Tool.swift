@@ -1,0 +1,116 @@
+import ArgumentParser
+import Foundation
+import StreamFormat
+
+/// A program of the suite. A conforming type marked `@main` is the whole program: it parses, validates before
+/// any file is opened, calls libraries, and reports; ``main()`` does the rest.
+public protocol Tool: ParsableCommand {
+  /// The program's name.
+  static var toolName: String { get }
+  /// What it does, in one line.
+  static var summary: String { get }
+  /// One real command line, for `--help`.
+  static var usageExample: String { get }
+  /// Lines for `--version`: the libraries and the instruction set in use.
+  static var versionDetails: [String] { get }
+  /// True of a tool that looks at ``ToolSession/interruption``, saves its state and stops.
+  static var savesWhenInterrupted: Bool { get }
+  /// The options that every tool has.
+  var common: CommonOptions { get }
+  /// Does the work.
+  func execute(_ session: ToolSession) throws
+}
+
+extension Tool {
+  /// None.
+  public static var versionDetails: [String] { [] }
+  /// False.
+  public static var savesWhenInterrupted: Bool { false }
+
+  /// Name, summary, example and version, for the parser.
+  public static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: toolName, abstract: summary, discussion: "Example:\n  \(usageExample)",
+      version: (["\(toolName) (Tessera) \(toolVersion)"] + versionDetails).joined(separator: "\n"))
+  }
+
+  /// Runs the tool on the process's arguments and ends the process.
+  public static func main() {
+    exitProcess(run(Array(CommandLine.arguments.dropFirst())))
+  }
+
+  private static func run(_ arguments: [String]) -> ToolEnd {
+    let interruption = Interruption()
+    interruption.install(savesWhenInterrupted ? .raiseFlag : .end)
+    let standardOutput = AtomicOutput.standardOutput()
+    let tool: Self
+    do {
+      guard let parsed = try parseAsRoot(arguments) as? Self else { throw CleanExit.helpRequest(self) }
+      tool = parsed
+    } catch {
+      return endOfParsing(error, standardOutput, interruption)
+    }
+    do {
+      let session = ToolSession(
+        name: toolName, arguments: arguments, options: tool.common, interruption: interruption)
+      try tool.execute(session)
+      try closeStandardOutput()
+      return ToolEnd(exit: .done, interruption: interruption)
+    } catch {
+      return ToolEnd(error: error, tool: toolName, interruption: interruption)
+    }
+  }
+
+  /// Help and version go to standard output; a mistake goes to standard error with the usage.
+  private static func endOfParsing(
+    _ error: Error, _ standardOutput: AtomicOutput, _ interruption: Interruption
+  ) -> ToolEnd {
+    let code = exitCode(for: error)
+    guard code.isSuccess else {
+      let text = "\(toolName): \(message(for: error))\nUsage: \(usageString())\nSee '\(toolName) --help'.\n"
+      return ToolEnd(exit: .usage, message: text, interruption: interruption)
+    }
+    do {
+      try standardOutput.write(text: fullMessage(for: error) + "\n")
+      try closeStandardOutput()
+      return ToolEnd(exit: .done, interruption: interruption)
+    } catch {
+      return ToolEnd(error: error, tool: toolName, interruption: interruption)
+    }
+  }
+}
+
+/// How a run ended.
+private struct ToolEnd {
+  var exit: ToolExit
+  var message = ""
+  var interruption: Interruption
+}
+
+extension ToolEnd {
+  init(error: Error, tool: String, interruption: Interruption) {
+    self.interruption = interruption
+    // Whatever fails after a signal fails because of it: the rest of a pipeline was ended too.
+    let cause = interruption.raised ?? error
+    exit = ToolExit(for: cause)
+    message = exit == .closedPipe ? "" : "\(tool): \(cause)\n"
+  }
+}
+
+private func exitProcess(_ end: ToolEnd) -> Never {
+  try? FileDescriptorSink(descriptor: STDERR_FILENO, name: "standard error").write(text: end.message)
+  end.interruption.temporaries.removeAll()
+  if end.exit == .interrupted { end.interruption.endProcess(by: SIGINT) }
+  if end.exit == .terminated { end.interruption.endProcess(by: SIGTERM) }
+  exit(end.exit.rawValue)
+}
+
+/// A full disk may show only when the file is closed.
+private func closeStandardOutput() throws {
+  let flushed = fflush(nil) == 0
+  let code = errno
+  guard flushed else { throw StreamError.writeFailed(file: "standard output", errno: code) }
+  if close(STDOUT_FILENO) != 0, errno != EBADF {
+    throw StreamError.writeFailed(file: "standard output", errno: errno)
+  }
+}

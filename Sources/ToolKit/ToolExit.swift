@@ -1,0 +1,86 @@
+import ArgumentParser
+import StreamFormat
+
+/// The exit status of a tool; the numbers are those of sysexits.h, and 128 plus a signal's.
+public struct ToolExit: RawRepresentable, Equatable, Sendable {
+  /// The number the process ends with.
+  public let rawValue: Int32
+
+  /// A status of a number.
+  public init(rawValue: Int32) {
+    self.rawValue = rawValue
+  }
+
+  /// Done.
+  public static let done = ToolExit(rawValue: 0)
+  /// Failed, for none of the reasons below.
+  public static let failed = ToolExit(rawValue: 1)
+  /// Unknown, clashing or out-of-range options.
+  public static let usage = ToolExit(rawValue: 64)
+  /// An input's content is bad.
+  public static let badData = ToolExit(rawValue: 65)
+  /// An input is missing or cannot be opened.
+  public static let noInput = ToolExit(rawValue: 66)
+  /// An output cannot be created.
+  public static let cannotCreate = ToolExit(rawValue: 73)
+  /// Reading or writing failed, as on a full disk.
+  public static let ioError = ToolExit(rawValue: 74)
+  /// Interrupted by SIGINT, after saving what there is to save.
+  public static let interrupted = ToolExit(rawValue: 130)
+  /// The reader of standard output has gone.
+  public static let closedPipe = ToolExit(rawValue: 141)
+  /// Ended by SIGTERM, after saving what there is to save.
+  public static let terminated = ToolExit(rawValue: 143)
+}
+
+/// An error that knows with which status the tool should end.
+///
+/// A room that throws errors of its own need not know of statuses: a tool conforms the room's error type to
+/// this protocol in an extension.
+public protocol ExitCoded: Error {
+  /// The status to end with.
+  var exitCode: ToolExit { get }
+}
+
+/// A failure that a tool reports in its own words.
+public struct ToolError: ExitCoded, Equatable, CustomStringConvertible {
+  /// The status to end with.
+  public let exitCode: ToolExit
+  /// The message.
+  public let description: String
+
+  /// A failure; the message has the form `file: what; expected; found; try`.
+  public init(_ exitCode: ToolExit, _ message: String) {
+    self.exitCode = exitCode
+    self.description = message
+  }
+}
+
+extension FormatError: ExitCoded {
+  /// Bad data.
+  public var exitCode: ToolExit { .badData }
+}
+
+extension StreamError: ExitCoded {
+  /// By what failed: opening, creating, reading and writing, or the pipe.
+  public var exitCode: ToolExit {
+    switch self {
+    case .notFound, .isDirectory, .cannotOpen: .noInput
+    case .cannotCreate: .cannotCreate
+    case .readFailed, .writeFailed: .ioError
+    case .closedPipe: .closedPipe
+    }
+  }
+}
+
+extension ToolExit {
+  /// The status for any error.
+  public init(for error: Error) {
+    switch error {
+    case let error as ExitCoded: self = error.exitCode
+    case is ValidationError: self = .usage
+    case let code as ExitCode: self.init(rawValue: code.rawValue)
+    default: self = .failed
+    }
+  }
+}

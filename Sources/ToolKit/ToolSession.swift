@@ -1,0 +1,192 @@
+import Foundation
+import StreamFormat
+
+/// One run of a tool: its settings, its inputs and outputs, and what it says.
+public final class ToolSession {
+  /// The tool's name.
+  public let name: String
+  /// The command line without the tool's name.
+  public let arguments: [String]
+  /// The options that every tool has.
+  public let options: CommonOptions
+  /// SIGINT and SIGTERM.
+  public let interruption: Interruption
+  /// The number of threads to use.
+  public let threads: Int
+  /// What the inputs that were opened tell of their past, and the inputs themselves.
+  private var chain = Provenance()
+  private var inputs: [Provenance.Input] = []
+  private var log: JSONLog?
+  private let standardError = FileDescriptorSink(descriptor: STDERR_FILENO, name: "standard error")
+
+  /// A session; tools are given one by ``Tool/main()``.
+  public init(
+    name: String, arguments: [String], options: CommonOptions, interruption: Interruption = Interruption()
+  ) {
+    self.name = name
+    self.arguments = arguments
+    self.options = options
+    self.interruption = interruption
+    threads = options.threads ?? ThreadCount.available()
+  }
+
+  /// The seed of all random numbers of the run.
+  public var seed: UInt64 { options.seed }
+
+  // MARK: Words
+
+  /// A remark on standard error, unless `--quiet`.
+  public func say(_ message: String) {
+    if !options.quiet { warn(message) }
+  }
+
+  /// A warning on standard error, in any case.
+  public func warn(_ message: String) {
+    // Where standard error cannot be written there is nobody to tell.
+    try? standardError.write(text: "\(name): \(message)\n")
+  }
+
+  /// A progress display on standard error.
+  public func progress(_ unit: String, total: Int? = nil) -> ProgressReporter {
+    let style: ProgressReporter.Style =
+      options.quiet ? .silent : isatty(STDERR_FILENO) == 1 ? .terminal : .lines
+    return ProgressReporter(standardError, prefix: name, unit: unit, total: total, style: style)
+  }
+
+  /// Opens the file of `--log`, if it was given; ``log(_:)`` opens it as a new file otherwise.
+  /// - Throws: ``StreamError``.
+  public func openLog(appending: Bool) throws {
+    if let path = options.log { log = try JSONLog(path: path, appending: appending) }
+  }
+
+  /// Writes a line to the file of `--log`, if it was given.
+  /// - Throws: ``StreamError``.
+  public func log(_ fields: [String: JSONValue]) throws {
+    if log == nil { try openLog(appending: false) }
+    try log?.write(fields)
+  }
+
+  /// Ends the run with its summary: a JSON line on standard output if `--json`, and one in the log.
+  /// - Throws: ``StreamError``.
+  public func report(_ summary: [String: JSONValue]) throws {
+    if options.json { try printLine(sortedJSON(summary)) }
+    try log(["summary": .object(summary)])
+  }
+
+  /// A line on standard output, for tools whose product is text.
+  /// - Throws: ``StreamError``.
+  public func printLine(_ text: String) throws {
+    try AtomicOutput.standardOutput().write(text: text + "\n")
+  }
+
+  // MARK: Inputs
+
+  /// Opens an input; it is hashed first, as it is before the run, unless `--no-provenance`.
+  /// - Throws: ``StreamError``, ``ToolError``.
+  public func open(_ input: InputPath) throws -> FileSource {
+    let canHash = !input.isStandardInput && !options.noProvenance && isRegularFile(input.path)
+    let hash = canHash ? try SHA256Hasher.hex(of: try input.open()) : nil
+    inputs.append(Provenance.Input(name: input.path, sha256: hash))
+    return try input.open()
+  }
+
+  /// Opens an input of records.
+  /// - Throws: As ``open(_:)``.
+  public func openRecords(_ input: InputPath) throws -> RecordReader {
+    RecordReader(try open(input))
+  }
+
+  /// Opens a token file and takes its past over into this run's provenance.
+  /// - Throws: As ``open(_:)``, and ``FormatError``.
+  public func openTokens(_ input: InputPath) throws -> TokenReader {
+    let reader = try TokenReader(try openRecords(input))
+    try inherit(reader.metadata, from: input)
+    return reader
+  }
+
+  /// Reads a file of one record, to its end, and takes its past over into this run's provenance.
+  /// - Throws: As ``open(_:)``, and ``FormatError``.
+  public func readRecord(_ input: InputPath) throws -> Record {
+    let reader = try openRecords(input)
+    guard let record = try reader.next() else {
+      throw FormatError(
+        .noRecord, at: Origin(file: reader.name), expected: "one record", found: "none",
+        hint: "make the file again")
+    }
+    if let second = try reader.next() {
+      throw FormatError(
+        .streamMismatch, at: second.origin, expected: "one record in the file", found: "a second one",
+        hint: "models and mappings cannot be concatenated; give one of them")
+    }
+    try inherit(record)
+    return record
+  }
+
+  /// Takes the past of a record that was read over into this run's provenance.
+  /// - Throws: ``FormatError`` (badMetadata).
+  public func inherit(_ record: Record) throws {
+    if !options.noProvenance { chain.merge(try Provenance(record)) }
+  }
+
+  private func inherit(_ metadata: [String: String], from input: InputPath) throws {
+    var record = Record(metadata: metadata)
+    record.origin = Origin(file: input.path, record: 0)
+    try inherit(record)
+  }
+
+  /// Names an input that is no single file, such as a folder of images, for the provenance.
+  public func recordInput(name: String, sha256: String? = nil) {
+    inputs.append(Provenance.Input(name: name, sha256: sha256))
+  }
+
+  // MARK: Outputs
+
+  /// Starts an output; it takes its target's place on ``AtomicOutput/commit()``.
+  /// - Parameter binary: The content is not text, so that it is refused to a terminal without `--force`.
+  /// - Throws: ``StreamError/cannotCreate(file:errno:)``, ``ToolError``.
+  public func create(_ output: OutputPath, binary: Bool = true) throws -> AtomicOutput {
+    if !output.isStandardOutput {
+      return try AtomicOutput(
+        path: output.path, force: options.force, temporaries: interruption.temporaries)
+    }
+    if binary, !options.force, isatty(STDOUT_FILENO) == 1 {
+      throw ToolError(
+        .usage,
+        "standard output: expected a file or a pipe for binary data; found a terminal; try: redirect it, name "
+          + "a file, or --force")
+    }
+    return AtomicOutput.standardOutput()
+  }
+
+  /// Writes a whole file of one record, with this run's provenance.
+  /// - Throws: ``StreamError``, ``ToolError``.
+  public func write(_ record: Record, to output: OutputPath) throws {
+    let sink = try create(output)
+    var record = record
+    record.metadata.merge(provenanceMetadata) { _, new in new }
+    let writer = RecordWriter(sink)
+    try writer.write(record)
+    try writer.finish()
+    try sink.commit()
+  }
+
+  /// The metadata that tells how this run's outputs came to be; empty if `--no-provenance`.
+  ///
+  /// Complete only after all inputs were opened.
+  public var provenanceMetadata: [String: String] {
+    if options.noProvenance { return [:] }
+    var chain = chain
+    chain.entries.append(
+      Provenance.Entry(
+        tool: name, version: toolVersion, arguments: arguments, seed: seed, threads: threads, inputs: inputs))
+    return [Provenance.key: chain.json]
+  }
+}
+
+/// The version of all tools of the suite.
+public let toolVersion = "0.1.0"
+
+private func isRegularFile(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+}

@@ -1,0 +1,60 @@
+import Foundation
+import StreamFormat
+import Testing
+import TestSupport
+import ToolKit
+
+@Suite struct InterruptionTests {
+  private let folder = try! TemporaryFolder()
+
+  @Test(arguments: [SIGINT, SIGTERM])
+  func aSignalEndsTheProcessAndRemovesTemporaries(signal: Int32) async throws {
+    let path = folder.path("a")
+    await #expect(processExitsWith: .signal(signal)) { [path = path as String, signal = signal as Int32] in
+      let interruption = Interruption()
+      interruption.install(.end)
+      let options = try CommonOptions.parse([])
+      let session = ToolSession(name: "test", arguments: [], options: options, interruption: interruption)
+      let output = try session.create(OutputPath(argument: path)!)
+      try output.write(text: "half")
+      kill(getpid(), signal)
+      sleep(10)
+      try output.commit()
+    }
+    #expect(folder.names == [])
+  }
+
+  @Test func aToolThatSavesSeesTheFlag() async {
+    await #expect(processExitsWith: .exitCode(143)) {
+      let interruption = Interruption()
+      interruption.install(.raiseFlag)
+      guard !interruption.isRaised else { return }
+      kill(getpid(), SIGTERM)
+      for _ in 0..<1000 where !interruption.isRaised { usleep(10_000) }
+      do { try interruption.check() } catch { exit(ToolExit(for: error).rawValue) }
+    }
+  }
+
+  @Test func theSecondSignalEndsEvenAToolThatSaves() async {
+    await #expect(processExitsWith: .signal(SIGINT)) {
+      let interruption = Interruption()
+      interruption.install(.raiseFlag)
+      for _ in 0..<2 {
+        kill(getpid(), SIGINT)
+        // A second signal that comes while the first is pending would count as one with it.
+        for _ in 0..<1000 where !interruption.isRaised { usleep(10_000) }
+      }
+      sleep(10)
+    }
+  }
+
+  @Test func anIgnoredSignalStaysIgnored() async {
+    await #expect(processExitsWith: .exitCode(3)) {
+      signal(SIGINT, SIG_IGN)
+      Interruption().install(.end)
+      kill(getpid(), SIGINT)
+      usleep(200_000)
+      exit(3)
+    }
+  }
+}
