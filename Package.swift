@@ -66,7 +66,12 @@ let package = Package(
       dependencies: [
         "ImageModels", "Codebooks", "NeuralNet", "Autograd", "TensorCore", "StreamFormat", "Images",
       ]),
-    .target(name: "ToolKit", dependencies: ["StreamFormat", "Images", "TensorCore", argumentParser]),
+    .target(
+      name: "ToolKit",
+      dependencies: [
+        "Training", "ImageModels", "NeuralNet", "Codebooks", "StreamFormat", "Images", "TensorCore",
+        argumentParser,
+      ]),
 
     // MARK: Tests
     .target(
