@@ -174,6 +174,15 @@ import Testing
 
   // MARK: Manners
 
+  @Test func theLogGetsTheSummary() throws {
+    let path = try write(file([batch.record()]))
+    let result = try show("--json", "--log", folder.path("log"), path)
+    let log = try String(contentsOfFile: folder.path("log"), encoding: .utf8)
+    #expect(log == #"{"summary":"# + result.text.dropLast() + "}\n")
+    let failed = try show("--log", folder.path("no/log"), path)
+    #expect(failed.status == 73 && failed.text == "")
+  }
+
   @Test func helpAndVersionAreProducts() throws {
     let help = try show("--help")
     #expect(help.status == 0 && help.errors == "" && help.text.contains("show-file --tensor labels"))
