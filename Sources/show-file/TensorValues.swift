@@ -16,10 +16,13 @@ struct TensorValues {
   init(_ tensor: StoredTensor, limit: Int?) throws {
     self.tensor = tensor
     count = min(limit ?? .max, tensor.elementCount)
+    let shown = StoredTensor(
+      name: tensor.name, elementType: tensor.elementType, shape: [count],
+      bytes: Array(tensor.bytes.prefix(count * tensor.elementType.byteCount)))
     switch tensor.elementType {
-    case .float64: numbers = .doubles(try tensor.doubles())
-    case .float32, .float16, .bfloat16: numbers = .floats(try tensor.floats())
-    default: numbers = .integers(try tensor.integers())
+    case .float64: numbers = .doubles(try shown.doubles())
+    case .float32, .float16, .bfloat16: numbers = .floats(try shown.floats())
+    default: numbers = .integers(try shown.integers())
     }
   }
 
