@@ -90,6 +90,6 @@ extension ToolSession {
     let sink = try AtomicOutput(path: path, force: options.force, temporaries: interruption.temporaries)
     try sink.write(text: kept.map { $0 + "\n" }.joined())
     try sink.commit()
-    try openLog(appending: true)
+    continueLog()
   }
 }
