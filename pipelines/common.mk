@@ -34,8 +34,8 @@ ifeq ($(wildcard $(TOOLS)/train-ar),)
   $(error no tools in $(TOOLS): run 'make build' in the repository, or give TOOLS=the folder that has them)
 endif
 
-common := --seed $(SEED) $(if $(THREADS),--threads $(THREADS))
-training := --held-out $(HELD_OUT) --evaluate-every $(EVALUATE_EVERY) --checkpoint-every $(CHECKPOINT_EVERY) --resume
+common := $(strip --seed $(SEED) $(if $(THREADS),--threads $(THREADS)))
+training := $(strip --held-out $(HELD_OUT) --evaluate-every $(EVALUATE_EVERY) --checkpoint-every $(CHECKPOINT_EVERY) --resume)
 
 tokenizer := $(SHARED)/tokenizer.tensors.zst
 tokens := $(SHARED)/images.tokens.zst
@@ -52,10 +52,10 @@ else
   model_tokens := $(tokens)
 endif
 
-tokenizer_settings := --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) $(common)
-codebook_settings := --cluster-size $(CLUSTER_SIZE) $(CODEBOOK_OPTIONS) $(common)
-model_settings := $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(training) $(common)
-sample_settings := --per-class $(PER_CLASS) $(SAMPLE_OPTIONS) $(common)
+tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) $(common))
+codebook_settings := $(strip --cluster-size $(CLUSTER_SIZE) $(CODEBOOK_OPTIONS) $(common))
+model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(training) $(common))
+sample_settings := $(strip --per-class $(PER_CLASS) $(SAMPLE_OPTIONS) $(common))
 
 all: $(OUT)/report.json
 

@@ -63,6 +63,8 @@ public final class ToolSession {
   /// Has the log go on after the lines it has, as a resumed run should; otherwise the first line starts it anew.
   public func continueLog() {
     logIsBegun = true
+    // The file may be another one by now: the next line opens it.
+    log = nil
   }
 
   /// Writes a line to the file of `--log`, if it was given.
