@@ -60,7 +60,7 @@ extension Tape {
       rotation: rotation, mask: mask)
     let y = device.empty([shape[0], shape[1], channels])
     heart.forward(device, into: y)
-    return record(y, from: sources.map(\.variable)) { [self] dy in
+    return record(y, from: sources.map(\.variable)) { [unowned self] dy in
       var gradients: [ObjectIdentifier: (variable: Variable, gradient: Tensor)] = [:]
       let targets = sources.map { source in
         let id = ObjectIdentifier(source.variable)

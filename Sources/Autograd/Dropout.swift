@@ -11,7 +11,7 @@ extension Tape {
     if rate == 0 { return residual.map { add($0, x) } ?? x }
     let y = device.empty(x.shape)
     device.applyDropout(x.value, rate, random, residual: residual?.value, into: y)
-    return record(y, from: [x] + (residual.map { [$0] } ?? [])) { [self] dy in
+    return record(y, from: [x] + (residual.map { [$0] } ?? [])) { [unowned self] dy in
       if let residual { accumulate(dy, into: residual) }
       guard x.requiresGradient else { return }
       let dx = device.empty(x.shape)
