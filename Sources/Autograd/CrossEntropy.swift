@@ -70,7 +70,7 @@ extension Tape {
     let sums = crossEntropyRows(
       device, logits: logits.value.pointer, gradient: gradient?.pointer, vocabulary: v, targets: targets[...],
       scale: 1 / Float(targets.count), options)
-    return result(sums, count: targets.count, options, from: [logits]) { [self] dy in
+    return result(sums, count: targets.count, options, from: [logits]) { [unowned self] dy in
       guard let gradient else { return }
       accumulate(dy == 1 ? gradient : device.scaled(gradient, dy), into: logits)
     }
@@ -109,7 +109,7 @@ extension Tape {
       device.multiply(
         m: v, n: c, k: count, d.asTransposed, input, beta: first == 0 ? 0 : 1, into: dWeight.pointer, stride: c)
     }
-    return result(sums, count: rows, options, from: [hidden, weight]) { [self] dy in
+    return result(sums, count: rows, options, from: [hidden, weight]) { [unowned self] dy in
       guard let dHidden, let dWeight else { return }
       accumulate(dy == 1 ? dHidden : device.scaled(dHidden, dy), into: hidden)
       accumulate(dy == 1 ? dWeight : device.scaled(dWeight, dy), into: weight)

@@ -13,7 +13,7 @@ extension Tape {
         (y.pointer + i * c).update(from: table.value.pointer + indices[i] * c, count: c)
       }
     }
-    return record(y, from: [table]) { [self] dy in
+    return record(y, from: [table]) { [unowned self] dy in
       let gradient = additionTarget(for: table)
       // Threads share out the columns, not the rows: two rows may add to one entry of the table.
       device.forRanges(c, grain: 16) { columns in
@@ -37,7 +37,7 @@ extension Tape {
       row.update(from: first.value.pointer + i * c, count: c)
       (row + c).update(from: rest.value.pointer + i * n * c, count: n * c)
     }
-    return record(y, from: [first, rest]) { [self] dy in
+    return record(y, from: [first, rest]) { [unowned self] dy in
       let (dFirst, dRest) = (device.empty(first.shape), device.empty(rest.shape))
       for i in 0..<b {
         let row = dy.pointer + i * (n + 1) * c

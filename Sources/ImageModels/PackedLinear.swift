@@ -29,4 +29,5 @@ struct PackedLinear {
         y.pointer + offset, stride ?? outputs, x.pointer, packed.pointer, rows, outputs, inputs,
         panels.lowerBound, panels.upperBound, adding)
     }
-  }}
+  }
+}

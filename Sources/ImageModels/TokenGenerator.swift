@@ -39,6 +39,9 @@ public final class TokenGenerator {
     labels: [Int], imageIndices: [Int], guidance: Guidance, draw: DrawOptions, seed: UInt64,
     interrupted: () -> Bool = { false }
   ) -> [[Int]]? {
+    precondition(
+      labels.count == imageIndices.count && labels.allSatisfy { (0...model.configuration.noClass).contains($0) },
+      "generate: \(labels.count) labels of \(model.configuration.classCount) classes, \(imageIndices.count) indices")
     let n = model.configuration.tokenCount
     let lastGuided = guidance.lastGuided(of: n)
     let images = labels.count

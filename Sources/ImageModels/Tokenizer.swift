@@ -19,8 +19,8 @@ public final class Tokenizer {
   /// The code vectors [K, d].
   public let codebook: Variable
 
-  /// Declares the parameters with PyTorch's starting distributions.
-  public init(_ configuration: TokenizerConfiguration, device: Device, seed: UInt64) {
+  /// Declares the parameters with PyTorch's starting distributions; unset without a seed, for a file to fill.
+  public init(_ configuration: TokenizerConfiguration, device: Device, seed: UInt64?) {
     precondition(configuration.problem == nil, "Tokenizer: \(configuration.problem ?? "")")
     self.configuration = configuration
     store = ParameterStore(device: device, seed: seed)

@@ -48,8 +48,9 @@ public final class Transformer {
   /// Cos and sin for the class position and every token, [1 + N, headSize / 2, 2].
   let rotation: Tensor
 
-  /// Declares the parameters: normal with deviation 0.02, the output zero, norms one.
-  public init(_ configuration: TransformerConfiguration, device: Device, seed: UInt64) {
+  /// Declares the parameters: normal with deviation 0.02, the output zero, norms one; unset without a seed,
+  /// for a file to fill.
+  public init(_ configuration: TransformerConfiguration, device: Device, seed: UInt64?) {
     precondition(configuration.problem == nil, "Transformer: \(configuration.problem ?? "")")
     self.configuration = configuration
     let store = ParameterStore(device: device, seed: seed)

@@ -1,5 +1,6 @@
 import Autograd
 import CKernels
+import Glibc
 import TensorCore
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019) and clipping by global norm.
@@ -55,8 +56,8 @@ public final class AdamW {
     stepCount += 1
     let clipped = options.clip > 0 && gradientNorm > Double(options.clip)
     let scale = clipped ? Float(Double(options.clip) / (gradientNorm + 1e-6)) : 1
-    let correction1 = 1 - power(options.beta1, stepCount)
-    let correction2 = 1 - power(options.beta2, stepCount)
+    let correction1 = biasCorrection(options.beta1)
+    let correction2 = biasCorrection(options.beta2)
     for (parameter, moment) in zip(parameters, moments) {
       guard let gradient = parameter.variable.gradient else { continue }
       let decay = parameter.decays ? options.weightDecay : 0
@@ -71,11 +72,8 @@ public final class AdamW {
     }
   }
 
-  private func power(_ base: Float, _ exponent: Int) -> Float {
-    var result = 1.0
-    for _ in 0..<exponent where result > 1e-12 { result *= Double(base) }
-    return Float(result)
-  }
+  /// 1 - beta^t, in double: near 1, a float power would leave few digits of the difference.
+  private func biasCorrection(_ beta: Float) -> Float { Float(1 - pow(Double(beta), Double(stepCount))) }
 }
 
 extension Device {

@@ -14,7 +14,7 @@ public struct LearningRateSchedule: Sendable, Equatable, Codable {
   public var shape: Shape
   /// Highest rate.
   public var peak: Double
-  /// Rate at the last step, for `cosine`.
+  /// Where `cosine` ends: the rate that a step after the last would have.
   public var final: Double
   /// Steps of linear growth at the start.
   public var warmupSteps: Int

@@ -15,9 +15,10 @@ public struct Comparison {
 
   public init(_ actual: [Float], _ expected: [Float]) {
     for (i, (a, e)) in zip(actual, expected).enumerated() {
-      let difference = abs(Double(a) - Double(e))
-      // NaN compares false with everything: it must lose here.
-      if !(difference <= largest) { (largest, index) = (difference, i) }
+      // NaN compares false with everything: as an infinite difference it cannot be overlooked.
+      let measured = abs(Double(a) - Double(e))
+      let difference = measured.isNaN ? .infinity : measured
+      if difference > largest { (largest, index) = (difference, i) }
       scale = max(scale, abs(Double(e)))
       distance += difference * difference
       norm += Double(e) * Double(e)
