@@ -90,6 +90,8 @@ extension ToolSession {
     let sink = try AtomicOutput(path: path, force: options.force, temporaries: interruption.temporaries)
     try sink.write(text: kept.map { $0 + "\n" }.joined())
     try sink.commit()
+    // The log was opened before the run; the file that now has its name is another one.
+    try openLog()
     continueLog()
   }
 }
