@@ -61,7 +61,7 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
     // Dropout numbers its places in 10 bits, two a layer; and no product of sizes may overflow.
     if layers > 511 { return "\(layers) layers; at most 511 are possible" }
     if width > 1 << 16 { return "width \(width); at most 65536 is possible" }
-    if tokenCount > 1 << 24 { return "a grid of \(tokenCount) tokens; at most 2^24 are possible" }
+    if tokenCount > 1 << 16 { return "a grid of \(tokenCount) tokens; at most 65536 are possible" }
     if width % heads != 0 { return "width \(width) does not divide into \(heads) heads" }
     if headSize % 4 != 0 { return "head size \(headSize) is not a multiple of 4, as 2-D rotary embedding needs" }
     return nil
