@@ -11,8 +11,10 @@ public struct Comparison {
   public var scale: Double = 0
   /// sqrt(sum (actual - expected)^2) and the norm of the expected.
   public var distance: Double = 0
+  /// Norm of the expected array.
   public var norm: Double = 0
 
+  /// Compares element by element.
   public init(_ actual: [Float], _ expected: [Float]) {
     for (i, (a, e)) in zip(actual, expected).enumerated() {
       // NaN compares false with everything: as an infinite difference it cannot be overlooked.
@@ -34,7 +36,8 @@ public func expectClose(
   _ what: String, sourceLocation: SourceLocation = #_sourceLocation
 ) {
   guard actual.count == expected.count else {
-    Issue.record("\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
+    Issue.record(
+      "\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
     return
   }
   let c = Comparison(actual, expected)
@@ -50,7 +53,8 @@ public func expectClose(
   _ what: String, sourceLocation: SourceLocation = #_sourceLocation
 ) {
   guard actual.count == expected.count else {
-    Issue.record("\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
+    Issue.record(
+      "\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
     return
   }
   let c = Comparison(actual, expected)

@@ -28,7 +28,8 @@ import Testing
     #expect(second.log.keys.min() == stopAfter + 1)
   }
 
-  @Test(arguments: [Float(0), 0.9], [1, 5, 8]) func aTransformerResumesExactly(decay: Float, stop: Int) throws {
+  @Test(arguments: [Float(0), 0.9], [1, 5, 8]) func aTransformerResumesExactly(decay: Float, stop: Int) throws
+  {
     try expectExactResume(TinyTransformer(), averageDecay: decay, stopAfter: stop)
   }
 
@@ -92,7 +93,8 @@ import Testing
       #expect((2...20).contains(step) && checkpoint == step - 1)
       #expect(!loss.isFinite || !norm.isFinite)
       #expect(run.log.keys.max() == step - 1, "the bad step is not logged")
-      let text = TrainingError.notFinite(step: step, loss: loss, gradientNorm: norm, lastCheckpoint: checkpoint)
+      let text = TrainingError.notFinite(
+        step: step, loss: loss, gradientNorm: norm, lastCheckpoint: checkpoint)
       #expect(text.description.contains("step \(step)") && text.description.contains("learning-rate"))
     }
   }
