@@ -10,6 +10,13 @@ public enum AttentionMask {
   /// Those whose byte is not 0: bytes [1 or B, T, T], query by key. A row without a visible key gives zeros.
   case visible([UInt8])
 
+  func check(batch: Int, length: Int) {
+    guard case .visible(let bytes) = self else { return }
+    precondition(
+      bytes.count == length * length || bytes.count == batch * length * length,
+      "attention: a mask of \(bytes.count) bytes for \(batch) sequences of \(length)")
+  }
+
   /// Keys that queries below `end` can see, as a prefix.
   func prefix(end: Int, length: Int) -> Int {
     if case .causal = self { return end }
@@ -55,24 +62,27 @@ extension Tape {
     _ sources: [AttentionSource], channels: Int, heads: Int, rotation: Tensor?, mask: AttentionMask
   ) -> Variable {
     let shape = sources[0].variable.shape
+    precondition(channels % heads == 0, "attention: \(channels) channels, \(heads) heads")
+    mask.check(batch: shape[0], length: shape[1])
+    precondition(
+      rotation.map { $0.count >= shape[1] * channels / heads } ?? true,
+      "attention: rotation \(rotation?.shape ?? []) for \(shape[1]) positions of \(channels / heads) channels"
+    )
     let heart = AttentionHeart(
       sources: sources, batch: shape[0], length: shape[1], heads: heads, size: channels / heads,
       rotation: rotation, mask: mask)
     let y = device.empty([shape[0], shape[1], channels])
     heart.forward(device, into: y)
-    return record(y, from: sources.map(\.variable)) { [self] dy in
-      var gradients: [ObjectIdentifier: (variable: Variable, gradient: Tensor)] = [:]
-      let targets = sources.map { source in
-        let id = ObjectIdentifier(source.variable)
-        let known = gradients[id]?.gradient ?? device.empty(source.variable.shape)
-        gradients[id] = (source.variable, known)
-        return known
-      }
+    return record(y, from: sources.map(\.variable)) { [unowned self] dy in
+      // Side by side in one variable, the three have one gradient, passed on once.
+      let isPacked = sources[1].offset > 0
+      let targets =
+        isPacked
+        ? Array(repeating: device.empty(sources[0].variable.shape), count: 3)
+        : sources.map { device.empty($0.variable.shape) }
       heart.backward(device, dy, into: targets)
-      for source in sources {
-        // A variable that carries several inputs has one gradient, passed on once.
-        guard let entry = gradients.removeValue(forKey: ObjectIdentifier(source.variable)) else { continue }
-        accumulate(entry.gradient, into: entry.variable)
+      for (source, gradient) in zip(sources, targets).prefix(isPacked ? 1 : 3) {
+        accumulate(gradient, into: source.variable)
       }
     }
   }

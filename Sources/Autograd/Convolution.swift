@@ -7,7 +7,7 @@ extension Tape {
   ) -> Variable {
     let y = device.convolve(
       x.value, weight: weight.value, bias: bias.value, geometry, training: isRecording)
-    return record(y, from: [x, weight, bias]) { [self] dy in
+    return record(y, from: [x, weight, bias]) { [unowned self] dy in
       let dx = device.convolveBackward(
         dy, input: x.value, weight: weight.value, geometry, weightGradient: additionTarget(for: weight),
         biasGradient: additionTarget(for: bias), needsInputGradient: x.requiresGradient)
@@ -27,7 +27,7 @@ extension Tape {
         }
       }
     }
-    return record(y, from: [x]) { [self] dy in
+    return record(y, from: [x]) { [unowned self] dy in
       let dx = device.empty(x.shape)
       device.forRanges(b * h) { rows in
         for row in rows {

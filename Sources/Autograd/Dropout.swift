@@ -11,7 +11,7 @@ extension Tape {
     if rate == 0 { return residual.map { add($0, x) } ?? x }
     let y = device.empty(x.shape)
     device.applyDropout(x.value, rate, random, residual: residual?.value, into: y)
-    return record(y, from: [x] + (residual.map { [$0] } ?? [])) { [self] dy in
+    return record(y, from: [x] + (residual.map { [$0] } ?? [])) { [unowned self] dy in
       if let residual { accumulate(dy, into: residual) }
       guard x.requiresGradient else { return }
       let dx = device.empty(x.shape)
@@ -26,7 +26,8 @@ extension Device {
     _ x: Tensor, _ rate: Float, _ random: CounterRandom, residual: Tensor?, into y: Tensor
   ) {
     let grain = 4096
-    let keepLimit = UInt32((1 - Double(rate)) * 0x1p32)
+    // A rate below 2^-32 would round to 2^32, one more than a word can be compared with.
+    let keepLimit = UInt32(min((1 - Double(rate)) * 0x1p32, 0x1p32 - 1))
     forRanges(x.count, grain: grain) { range in
       withUnsafeTemporaryAllocation(of: UInt32.self, capacity: grain) { words in
         for start in stride(from: range.lowerBound, to: range.upperBound, by: grain) {

@@ -6,14 +6,15 @@ extension Tape {
   public func embedding(_ indices: [Int], table: Variable) -> Variable {
     let (vocabulary, c) = (table.shape[0], table.shape[1])
     precondition(
-      indices.allSatisfy { (0..<vocabulary).contains($0) }, "embedding: an index is outside 0..<\(vocabulary)")
+      indices.allSatisfy { (0..<vocabulary).contains($0) }, "embedding: an index is outside 0..<\(vocabulary)"
+    )
     let y = device.empty([indices.count, c])
     device.forRanges(indices.count) { range in
       for i in range {
         (y.pointer + i * c).update(from: table.value.pointer + indices[i] * c, count: c)
       }
     }
-    return record(y, from: [table]) { [self] dy in
+    return record(y, from: [table]) { [unowned self] dy in
       let gradient = additionTarget(for: table)
       // Threads share out the columns, not the rows: two rows may add to one entry of the table.
       device.forRanges(c, grain: 16) { columns in
@@ -37,7 +38,7 @@ extension Tape {
       row.update(from: first.value.pointer + i * c, count: c)
       (row + c).update(from: rest.value.pointer + i * n * c, count: n * c)
     }
-    return record(y, from: [first, rest]) { [self] dy in
+    return record(y, from: [first, rest]) { [unowned self] dy in
       let (dFirst, dRest) = (device.empty(first.shape), device.empty(rest.shape))
       for i in 0..<b {
         let row = dy.pointer + i * (n + 1) * c

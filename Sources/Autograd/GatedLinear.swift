@@ -24,7 +24,7 @@ extension Tape {
       }
       tsr_swiglu(y.pointer + range.lowerBound * h, output, range.count, h)
     }
-    return record(y, from: [x, gate, up]) { [self] dy in
+    return record(y, from: [x, gate, up]) { [unowned self] dy in
       let dBoth = device.empty([rows, 2 * h])
       device.forRanges(rows) {
         tsr_swiglu_backward(

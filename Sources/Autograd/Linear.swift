@@ -16,7 +16,7 @@ extension Tape {
         tsr_add_bias(y.pointer + $0.lowerBound * n, bias.value.pointer, $0.count, n)
       }
     }
-    return record(y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [self] dy in
+    return record(y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [unowned self] dy in
       let dyOperand = MatrixOperand(dy.pointer, stride: n)
       if weight.requiresGradient { addWeightGradient(dyOperand, x.value, to: weight, rows: rows) }
       if let bias, bias.requiresGradient {

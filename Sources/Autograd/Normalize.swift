@@ -12,12 +12,13 @@ extension Tape {
         y.pointer + $0.lowerBound * c, inverse.pointer + $0.lowerBound, x.value.pointer + $0.lowerBound * c,
         1e-12, $0.count, c)
     }
-    return record(y, from: [x]) { [self] dy in
+    return record(y, from: [x]) { [unowned self] dy in
       let dx = device.empty(x.shape)
       device.forRanges(rows) {
         let first = $0.lowerBound * c
         tsr_l2_normalize_backward(
-          dx.pointer + first, dy.pointer + first, y.pointer + first, inverse.pointer + $0.lowerBound, $0.count, c)
+          dx.pointer + first, dy.pointer + first, y.pointer + first, inverse.pointer + $0.lowerBound,
+          $0.count, c)
       }
       accumulate(dx, into: x)
     }

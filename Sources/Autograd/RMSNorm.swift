@@ -14,7 +14,7 @@ extension Tape {
         y.pointer + $0.lowerBound * c, inverse.pointer + $0.lowerBound, x.value.pointer + $0.lowerBound * c,
         weight.value.pointer, epsilon, $0.count, c)
     }
-    return record(y, from: [x, weight]) { [self] dy in
+    return record(y, from: [x, weight]) { [unowned self] dy in
       let dx = device.empty(x.shape)
       let partial = device.zeros([device.threads.count, c])
       device.threads.forRanges(rows) { range, thread in

@@ -4,7 +4,7 @@ import TensorCore
 extension Tape {
   /// a + b, of one shape.
   public func add(_ a: Variable, _ b: Variable) -> Variable {
-    record(device.sum(a.value, b.value), from: [a, b]) { [self] dy in
+    record(device.sum(a.value, b.value), from: [a, b]) { [unowned self] dy in
       accumulate(dy, into: a)
       accumulate(dy, into: b)
     }
@@ -14,7 +14,7 @@ extension Tape {
   public func weightedSum(_ terms: [(term: Variable, weight: Float)]) -> Variable {
     precondition(terms.allSatisfy { $0.term.value.count == 1 }, "weightedSum: terms must be scalars")
     let value = terms.reduce(Float(0)) { $0 + $1.term.value.scalar * $1.weight }
-    return record(device.full([], value), from: terms.map(\.term)) { [self] dy in
+    return record(device.full([], value), from: terms.map(\.term)) { [unowned self] dy in
       for (term, weight) in terms { accumulate(device.full(term.shape, dy.scalar * weight), into: term) }
     }
   }
@@ -24,11 +24,11 @@ extension Tape {
   public func straightThrough(value: Variable, gradientTo source: Variable) -> Variable {
     precondition(
       value.value.count == source.value.count, "straightThrough: \(value.shape) and \(source.shape)")
-    return record(value.value, from: [source]) { [self] dy in accumulate(dy, into: source) }
+    return record(value.value, from: [source]) { [unowned self] dy in accumulate(dy, into: source) }
   }
 
   /// The same elements under another shape.
   public func reshape(_ x: Variable, _ shape: [Int]) -> Variable {
-    record(x.value.reshaped(shape), from: [x]) { [self] dy in accumulate(dy, into: x) }
+    record(x.value.reshaped(shape), from: [x]) { [unowned self] dy in accumulate(dy, into: x) }
   }
 }

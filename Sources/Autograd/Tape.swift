@@ -13,6 +13,7 @@ public final class Tape {
   public let isRecording: Bool
   private var steps: [() -> Void] = []
 
+  /// A tape for one forward and, when recording, one backward pass.
   public init(device: Device, isRecording: Bool = true) {
     self.device = device
     self.isRecording = isRecording
@@ -63,18 +64,26 @@ public final class Tape {
 
   /// Memory for a gradient that a matrix product will write (beta 0) or add to (beta 1).
   func productTarget(for variable: Variable) -> (gradient: Tensor, beta: Float) {
-    if let gradient = variable.gradient { return (gradient, 1) }
+    if let gradient = ownGradient(of: variable) { return (gradient, 1) }
     let gradient = device.empty(variable.shape)
     variable.gradient = gradient
     return (gradient, 0)
   }
 
-  /// Memory for a gradient that an op adds to: what has arrived, or zeros.
+  /// Memory for a gradient that an op adds to: what has arrived, or zeros. A variable that takes no gradient
+  /// gives memory that nobody reads.
   func additionTarget(for variable: Variable) -> Tensor {
-    if let gradient = variable.gradient { return gradient }
+    if let gradient = ownGradient(of: variable) { return gradient }
     let gradient = device.zeros(variable.shape)
-    variable.gradient = gradient
+    if variable.requiresGradient { variable.gradient = gradient }
     return gradient
+  }
+
+  /// What has arrived at `variable`, in memory that no other variable's gradient shares.
+  private func ownGradient(of variable: Variable) -> Tensor? {
+    guard variable.gradient != nil else { return nil }
+    if !variable.gradient!.isUniquelyReferenced() { variable.gradient = device.copy(variable.gradient!) }
+    return variable.gradient
   }
 }
 

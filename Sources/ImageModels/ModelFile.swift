@@ -8,7 +8,8 @@ extension ParameterStore {
   public func storedTensors(values: [Tensor]? = nil, prefix: String = "") -> [StoredTensor] {
     parameters.enumerated().map { index, parameter in
       let value = values?[index] ?? parameter.variable.value
-      return StoredTensor(name: prefix + parameter.name, shape: value.shape, floats: UnsafeBufferPointer(value.buffer))
+      return StoredTensor(
+        name: prefix + parameter.name, shape: value.shape, floats: UnsafeBufferPointer(value.buffer))
     }
   }
 
@@ -45,7 +46,8 @@ extension Tokenizer {
     try record.require(kind: .tokenizer)
     let configuration = try record.jsonMetadata("config", as: TokenizerConfiguration.self)
     try checkConfiguration(configuration.problem, record)
-    self.init(configuration, device: device, seed: 0)
+    try checkSize(configuration.scalarCount, record)
+    self.init(configuration, device: device, seed: nil)
     try store.load(record)
     let (recorded, actual) = (
       try record.metadata("codebook_sha256"), try codebookHash(record.tensor(Self.codebookName))
@@ -75,6 +77,7 @@ public struct ModelDescription: Equatable, Sendable {
   /// Codes in a cluster, where it was trained with the cluster loss; 0 elsewhere.
   public var clusterSize: Int
 
+  /// A description of a model about to be saved.
   public init(codebookSHA256: String, classNames: [String], clusterSize: Int) {
     (self.codebookSHA256, self.classNames, self.clusterSize) = (codebookSHA256, classNames, clusterSize)
   }
@@ -109,9 +112,12 @@ extension Transformer {
     try record.require(kind: .arModel)
     let configuration = try record.jsonMetadata("config", as: TransformerConfiguration.self)
     try checkConfiguration(configuration.problem, record)
-    let model = Transformer(configuration, device: device, seed: 0)
+    let description = try ModelDescription(record)
+    try checkDescription(description, configuration, record)
+    try checkSize(configuration.scalarCount, record)
+    let model = Transformer(configuration, device: device, seed: nil)
     try model.store.load(record)
-    return (model, try ModelDescription(record))
+    return (model, description)
   }
 }
 
@@ -120,6 +126,34 @@ private func checkConfiguration(_ problem: String?, _ record: Record) throws {
   throw FormatError(
     .badMetadata, at: record.origin, expected: "a configuration with sizes that fit together", found: problem,
     hint: "make the file again")
+}
+
+/// A configuration may claim any size: little more is allocated than the record holds. A tensor too many or
+/// too few is found, and named, when the parameters are filled.
+private func checkSize(_ scalars: Int, _ record: Record) throws {
+  let found = record.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+  guard scalars <= 2 * found + (1 << 20) else {
+    throw FormatError(
+      .badMetadata, at: record.origin, expected: "tensors of \(scalars) numbers, as the configuration says",
+      found: "\(found) numbers", hint: "check that the configuration belongs to these weights")
+  }
+}
+
+private func checkDescription(
+  _ description: ModelDescription, _ configuration: TransformerConfiguration, _ record: Record
+) throws {
+  let (names, size) = (description.classNames.count, description.clusterSize)
+  guard names == 0 || names == configuration.classCount else {
+    throw FormatError(
+      .badMetadata, at: record.origin, expected: "\(configuration.classCount) class names or none",
+      found: "\(names)", hint: "make the file again")
+  }
+  guard size == 0 || configuration.vocabularySize % size == 0 else {
+    throw FormatError(
+      .badMetadata, at: record.origin,
+      expected: "a cluster_size that divides \(configuration.vocabularySize) codes", found: "\(size)",
+      hint: "make the file again")
+  }
 }
 
 private func codebookHash(_ stored: StoredTensor) throws -> String {

@@ -19,8 +19,8 @@ public final class Tokenizer {
   /// The code vectors [K, d].
   public let codebook: Variable
 
-  /// Declares the parameters with PyTorch's starting distributions.
-  public init(_ configuration: TokenizerConfiguration, device: Device, seed: UInt64) {
+  /// Declares the parameters with PyTorch's starting distributions; unset without a seed, for a file to fill.
+  public init(_ configuration: TokenizerConfiguration, device: Device, seed: UInt64?) {
     precondition(configuration.problem == nil, "Tokenizer: \(configuration.problem ?? "")")
     self.configuration = configuration
     store = ParameterStore(device: device, seed: seed)
@@ -53,7 +53,9 @@ public final class Tokenizer {
       }
     }
     layers += middle(build, "encoder.mid.", width)
-    let end = (build.norm("encoder.norm_out", width), build.convolution("encoder.conv_out", width, c.zChannels))
+    let end = (
+      build.norm("encoder.norm_out", width), build.convolution("encoder.conv_out", width, c.zChannels)
+    )
     return (layers, end)
   }
 

@@ -34,6 +34,7 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     case imageSize = "image_size"
   }
 
+  /// VQ-16 unless sizes are given.
   public init(
     channels: Int = 128, multipliers: [Int] = [1, 1, 2, 2, 4], residualBlocks: Int = 2, zChannels: Int = 256,
     codebookSize: Int = 16384, codeDimension: Int = 8, normalizesCodes: Bool = true, groups: Int = 32,
@@ -50,13 +51,52 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
   /// What is wrong with the sizes, in words, or nil.
   public var problem: String? {
     let sizes = [channels, residualBlocks, zChannels, codebookSize, codeDimension, groups, imageSize]
-    if (sizes + multipliers).contains(where: { $0 < 1 || $0 > 1 << 20 }) { return "every size must be at least 1" }
-    if multipliers.isEmpty || multipliers.count > 8 { return "1 to 8 levels are possible, not \(multipliers.count)" }
+    if (sizes + multipliers).contains(where: { $0 < 1 || $0 > 1 << 20 }) {
+      return "every size must be from 1 to 2^20"
+    }
+    if multipliers.isEmpty || multipliers.count > 8 {
+      return "1 to 8 levels are possible, not \(multipliers.count)"
+    }
+    // Widths of this bound keep every product of sizes far from overflow.
+    if let width = ([zChannels] + multipliers.map { $0 * channels }).first(where: { $0 > 1 << 16 }) {
+      return "width \(width); at most 65536 is possible"
+    }
+    if residualBlocks > 64 { return "\(residualBlocks) residual blocks a level; at most 64 are possible" }
     if let width = multipliers.map({ $0 * channels }).first(where: { $0 % groups != 0 }) {
       return "width \(width) does not divide into \(groups) groups"
     }
     if imageSize % downsampling != 0 { return "image size \(imageSize) is not a multiple of \(downsampling)" }
     return nil
+  }
+
+  /// Trained scalars, without building the tokenizer.
+  public var scalarCount: Int {
+    func convolution(_ inputs: Int, _ outputs: Int, kernel: Int = 3) -> Int {
+      (inputs * kernel * kernel + 1) * outputs
+    }
+    func residual(_ inputs: Int, _ outputs: Int) -> Int {
+      2 * inputs + convolution(inputs, outputs) + 2 * outputs + convolution(outputs, outputs)
+        + (inputs == outputs ? 0 : convolution(inputs, outputs, kernel: 1))
+    }
+    func attention(_ width: Int) -> Int { 2 * width + 4 * convolution(width, width, kernel: 1) }
+    /// Levels in the order in which they are passed, with a convolution between two of them.
+    func levels(_ widths: [Int], from first: Int, blocks: Int) -> Int {
+      zip([first] + widths, widths).reduce(0) {
+        $0 + residual($1.0, $1.1) + (blocks - 1) * residual($1.1, $1.1)
+      }
+    }
+    let widths = multipliers.map { $0 * channels }
+    let last = widths[widths.count - 1]
+    let resizing = (widths.dropLast() + widths.dropFirst()).reduce(0) { $0 + convolution($1, $1) }
+    let encoder = convolution(3, channels) + levels(widths, from: channels, blocks: residualBlocks)
+    let decoder =
+      convolution(zChannels, last) + levels(widths.reversed(), from: last, blocks: residualBlocks + 1)
+    let inner = 2 * (2 * residual(last, last) + attention(last)) + (2 * residualBlocks + 1) * attention(last)
+    let ends = 2 * last + convolution(last, zChannels) + 2 * widths[0] + convolution(widths[0], 3)
+    let quantizer =
+      codebookSize * codeDimension + convolution(zChannels, codeDimension, kernel: 1)
+      + convolution(codeDimension, zChannels, kernel: 1)
+    return encoder + decoder + resizing + inner + ends + quantizer
   }
 
   /// LlamaGen's two tokenizers, and small ones of our own for CPUs and images of 32 to 64 pixels.
@@ -67,7 +107,8 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
       channels: 32, multipliers: [1, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024, groups: 8,
       imageSize: 32),
     "CPU-8": TokenizerConfiguration(
-      channels: 32, multipliers: [1, 2, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024, groups: 8,
+      channels: 32, multipliers: [1, 2, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024,
+      groups: 8,
       imageSize: 64),
   ]
 }

@@ -1,5 +1,6 @@
 import Autograd
 import CKernels
+import Glibc
 import TensorCore
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019) and clipping by global norm.
@@ -17,6 +18,7 @@ public final class AdamW {
     /// Largest global gradient norm; 0 turns clipping off.
     public var clip: Float = 1
 
+    /// LlamaGen's constants.
     public init() {}
   }
 
@@ -29,6 +31,7 @@ public final class AdamW {
   /// Steps taken so far; a checkpoint holds it.
   public var stepCount = 0
 
+  /// An optimiser with zero moments for all parameters of a store.
   public init(_ store: ParameterStore, options: Options = Options()) {
     device = store.device
     parameters = store.parameters
@@ -55,8 +58,8 @@ public final class AdamW {
     stepCount += 1
     let clipped = options.clip > 0 && gradientNorm > Double(options.clip)
     let scale = clipped ? Float(Double(options.clip) / (gradientNorm + 1e-6)) : 1
-    let correction1 = 1 - power(options.beta1, stepCount)
-    let correction2 = 1 - power(options.beta2, stepCount)
+    let correction1 = biasCorrection(options.beta1)
+    let correction2 = biasCorrection(options.beta2)
     for (parameter, moment) in zip(parameters, moments) {
       guard let gradient = parameter.variable.gradient else { continue }
       let decay = parameter.decays ? options.weightDecay : 0
@@ -71,11 +74,8 @@ public final class AdamW {
     }
   }
 
-  private func power(_ base: Float, _ exponent: Int) -> Float {
-    var result = 1.0
-    for _ in 0..<exponent where result > 1e-12 { result *= Double(base) }
-    return Float(result)
-  }
+  /// 1 - beta^t, in double: near 1, a float power would leave few digits of the difference.
+  private func biasCorrection(_ beta: Float) -> Float { Float(1 - pow(Double(beta), Double(stepCount))) }
 }
 
 extension Device {

@@ -14,13 +14,14 @@ public struct LearningRateSchedule: Sendable, Equatable, Codable {
   public var shape: Shape
   /// Highest rate.
   public var peak: Double
-  /// Rate at the last step, for `cosine`.
+  /// Where `cosine` ends: the rate that a step after the last would have.
   public var final: Double
   /// Steps of linear growth at the start.
   public var warmupSteps: Int
   /// Steps in all.
   public var totalSteps: Int
 
+  /// A schedule over `totalSteps` steps; rates are per step.
   public init(
     shape: Shape = .constant, peak: Double, final: Double = 0, warmupSteps: Int = 0, totalSteps: Int
   ) {

@@ -41,11 +41,12 @@ public enum Initializer: Sendable {
 public final class ParameterStore {
   /// Where the values live.
   public let device: Device
-  private let seed: UInt64
+  private let seed: UInt64?
   /// All parameters, in declaration order; optimisers and files follow it.
   public private(set) var parameters: [Parameter] = []
 
-  public init(device: Device, seed: UInt64) {
+  /// - Parameter seed: of the parameters' random start; nil leaves them unset, for a file to fill.
+  public init(device: Device, seed: UInt64?) {
     self.device = device
     self.seed = seed
   }
@@ -54,8 +55,10 @@ public final class ParameterStore {
   public func declare(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Variable {
     precondition(!parameters.contains { $0.name == name }, "ParameterStore: \(name) declared twice")
     let value = device.empty(shape)
-    initializer.fill(
-      value, CounterRandom(seed: seed, purpose: .initialization, index: UInt64(parameters.count)))
+    if let seed {
+      initializer.fill(
+        value, CounterRandom(seed: seed, purpose: .initialization, index: UInt64(parameters.count)))
+    }
     let variable = Variable(value, requiresGradient: true)
     parameters.append(Parameter(name: name, variable: variable))
     return variable

@@ -11,13 +11,16 @@ public struct Comparison {
   public var scale: Double = 0
   /// sqrt(sum (actual - expected)^2) and the norm of the expected.
   public var distance: Double = 0
+  /// Norm of the expected array.
   public var norm: Double = 0
 
+  /// Compares element by element.
   public init(_ actual: [Float], _ expected: [Float]) {
     for (i, (a, e)) in zip(actual, expected).enumerated() {
-      let difference = abs(Double(a) - Double(e))
-      // NaN compares false with everything: it must lose here.
-      if !(difference <= largest) { (largest, index) = (difference, i) }
+      // NaN compares false with everything: as an infinite difference it cannot be overlooked.
+      let measured = abs(Double(a) - Double(e))
+      let difference = measured.isNaN ? .infinity : measured
+      if difference > largest { (largest, index) = (difference, i) }
       scale = max(scale, abs(Double(e)))
       distance += difference * difference
       norm += Double(e) * Double(e)
@@ -33,7 +36,8 @@ public func expectClose(
   _ what: String, sourceLocation: SourceLocation = #_sourceLocation
 ) {
   guard actual.count == expected.count else {
-    Issue.record("\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
+    Issue.record(
+      "\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
     return
   }
   let c = Comparison(actual, expected)
@@ -49,7 +53,8 @@ public func expectClose(
   _ what: String, sourceLocation: SourceLocation = #_sourceLocation
 ) {
   guard actual.count == expected.count else {
-    Issue.record("\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
+    Issue.record(
+      "\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
     return
   }
   let c = Comparison(actual, expected)

@@ -1,0 +1,88 @@
+import Glibc
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import ImageModels
+
+/// Drawing against a plain version in double.
+@Suite struct TokenDrawTests {
+  func draw(_ logits: [Float], _ options: DrawOptions, _ uniform: Double) -> Int {
+    var copy = logits
+    return copy.withUnsafeMutableBufferPointer { drawToken($0, options, uniform: uniform) }
+  }
+
+  /// The distribution that options make of logits.
+  func distribution(_ logits: [Float], _ options: DrawOptions) -> [Double] {
+    let x = logits.map { Double($0) / Double(options.temperature) }
+    let ranked = x.indices.sorted { x[$0] != x[$1] ? x[$0] > x[$1] : $0 < $1 }
+    var p = x.map { exp($0 - x[ranked[0]]) }
+    if options.topK > 0 && options.topK < x.count {
+      for i in x.indices where x[i] < x[ranked[options.topK - 1]] { p[i] = 0 }
+    }
+    let total = p.reduce(0, +)
+    var sum = 0.0
+    if options.topP < 1 {
+      for i in ranked {
+        if sum >= Double(options.topP) * total && i != ranked[0] { p[i] = 0 } else { sum += p[i] }
+      }
+    }
+    let kept = p.reduce(0, +)
+    return p.map { $0 / kept }
+  }
+
+  static let options = [
+    DrawOptions(), DrawOptions(temperature: 0.5), DrawOptions(temperature: 2, topK: 5),
+    DrawOptions(topP: 0.7),
+    DrawOptions(topK: 12, topP: 0.9), DrawOptions(topK: 1), DrawOptions(topK: 100), DrawOptions(topP: 0.001),
+  ]
+
+  @Test(arguments: options) func everyNumberGivesTheTokenOfTheCumulativeSum(_ options: DrawOptions) {
+    let logits = normals(40, 1, deviation: 2)
+    let p = distribution(logits, options)
+    var edges = [0.0]
+    for value in p { edges.append(edges.last! + value) }
+    for step in 0..<1000 {
+      let uniform = (Double(step) + 0.5) / 1000
+      // Within float rounding of an edge either neighbour is right.
+      guard edges.allSatisfy({ abs($0 - uniform) > 1e-5 }) else { continue }
+      let expected = edges.lastIndex { $0 <= uniform }!
+      #expect(draw(logits, options, uniform) == expected, "at \(uniform)")
+    }
+  }
+
+  @Test(arguments: options) func frequencies(_ options: DrawOptions) {
+    let logits = normals(40, 2, deviation: 1.5)
+    let p = distribution(logits, options)
+    var random = CounterRandom(seed: 9, purpose: .test)
+    var counts = [Int](repeating: 0, count: p.count)
+    let n = 20_000
+    for _ in 0..<n { counts[draw(logits, options, random.uniform())] += 1 }
+    var (statistic, cells) = (0.0, 0)
+    for (count, share) in zip(counts, p) {
+      if share == 0 { #expect(count == 0) }
+      let expected = share * Double(n)
+      guard expected >= 5 else { continue }
+      (statistic, cells) = (statistic + pow(Double(count) - expected, 2) / expected, cells + 1)
+    }
+    // Chi-square: mean k - 1, variance 2 (k - 1); five standard deviations, and room for small k.
+    let freedom = Double(cells - 1)
+    #expect(statistic <= freedom + 5 * (2 * freedom).squareRoot() + 5 * (freedom > 0 ? 1 : 0))
+  }
+
+  @Test func temperatureZeroTakesTheFirstLargest() {
+    #expect(draw([1, 5, 3, 5], DrawOptions(temperature: 0), 0.99) == 1)
+    #expect(draw([7], DrawOptions(), 0.5) == 0)
+  }
+
+  @Test func equalLogitsAtTheEdgeOfTopKAreAllKept() {
+    let found = Set((0..<300).map { draw([2, 1, 1, 1, -3], DrawOptions(topK: 2), (Double($0) + 0.5) / 300) })
+    #expect(found == [0, 1, 2, 3])
+  }
+
+  @Test func extremeLogits() {
+    #expect(draw([-1e30, 0, -1e30], DrawOptions(), 0.999_999) == 1)
+    #expect(draw([1e30, 0], DrawOptions(temperature: 0.01), 0.5) == 0)
+    #expect(draw([0, 0], DrawOptions(), 0) == 0 && draw([0, 0], DrawOptions(), 1.0.nextDown) == 1)
+  }
+}

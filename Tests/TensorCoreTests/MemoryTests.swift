@@ -1,0 +1,72 @@
+import TestSupport
+import Testing
+
+@testable import TensorCore
+
+/// Pooled memory and the tensors in it.
+@Suite struct MemoryTests {
+  @Test func sizeClassesAreCloseAndOrdered() {
+    var last = 0
+    for bytes in Array(0...5000) + [65_535, 65_536, 65_537, 1_000_001, 1 << 30, (1 << 30) + 1] {
+      let size = MemoryPool.sizeClass(bytes)
+      #expect(size >= bytes && size % 256 == 0 && size >= last)
+      // Eight classes to a power of two waste at most an eighth, above the smallest sizes.
+      #expect(size <= max(256, bytes + max(256, bytes / 8)), "\(size) for \(bytes)")
+      #expect(MemoryPool.sizeClass(size) == size)
+      last = size
+    }
+  }
+
+  @Test func blocksAreReusedAndAligned() {
+    let device = Device(threadCount: 1)
+    var tensor: Tensor? = device.empty([1000])
+    let address = tensor!.pointer
+    #expect(UInt(bitPattern: address) % 64 == 0)
+    let held = device.memory.bytesHeld
+    tensor = nil
+    let again = device.empty([10, 100])
+    #expect(again.pointer == address && device.memory.bytesHeld == held)
+    let other = device.empty([1000])
+    #expect(other.pointer != address && device.memory.bytesHeld == 2 * held)
+  }
+
+  @Test func steadyStepsHoldConstantMemory() {
+    let device = Device(threadCount: 2)
+    func step() {
+      let a = device.full([300, 40], 1)
+      let b = device.copy(a)
+      _ = device.zeros([40, 40])
+      _ = b.reshaped([12000])
+    }
+    step()
+    let held = device.memory.bytesHeld
+    for _ in 0..<100 { step() }
+    #expect(device.memory.bytesHeld == held)
+    device.memory.trim()
+    #expect(device.memory.bytesHeld == 0)
+  }
+
+  @Test func tensorsOutliveTheirDevice() {
+    var device: Device? = Device(threadCount: 2)
+    let tensor = device!.tensor([1, 2, 3], [3])
+    device = nil
+    #expect(tensor.toArray() == [1, 2, 3])
+  }
+
+  @Test func tensorsShareAndCopy() {
+    let device = Device(threadCount: 1)
+    let a = device.tensor([1, 2, 3, 4, 5, 6], [2, 3])
+    let view = a.reshaped([3, 2])
+    let copy = device.copy(a)
+    a.pointer[0] = 9
+    #expect(view.toArray()[0] == 9 && copy.toArray() == [1, 2, 3, 4, 5, 6])
+    #expect(a.rowCount == 2 && a.lastDimension == 3 && view.rowCount == 3)
+    var alone = device.zeros([1])
+    let before = alone.isUniquelyReferenced()
+    let handle = alone
+    let after = alone.isUniquelyReferenced()
+    #expect(before && !after && handle.scalar == 0)
+    #expect(device.zeros([]).count == 1 && device.zeros([0, 3]).rowCount == 0)
+    #expect(device.zeros([3, 0]).toArray() == [])
+  }
+}

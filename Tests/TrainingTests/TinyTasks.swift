@@ -1,0 +1,122 @@
+import Foundation
+import Images
+import ImageModels
+import NeuralNet
+import StreamFormat
+import TensorCore
+import TestSupport
+
+@testable import Training
+
+/// Something small to train.
+protocol TinyTask: Sendable {
+  func make(_ device: Device) throws -> any TrainingTask
+  var learningRate: Double { get }
+}
+
+/// A transformer on 12 images of 6 tokens, two views.
+struct TinyTransformer: TinyTask {
+  var items = 12
+  var batchSize = 5
+  var dropout: Float = 0.1
+  var heldOut = 0.25
+  var learningRate = 0.01
+  var accumulation = 1
+
+  func make(_ device: Device) throws -> any TrainingTask {
+    let model = Transformer(
+      TransformerConfiguration(
+        layers: 1, heads: 2, width: 16, vocabularySize: 20, gridRows: 2, gridColumns: 3, classCount: 3),
+      device: device, seed: 1)
+    let header = TokenHeader(
+      vocabSize: 20, rows: 2, columns: 3, codebookSHA256: "00", classCount: 3, viewNames: ["a", "b"])
+    var random = CounterRandom(seed: 2, purpose: .test)
+    let tokens = (0..<items * 12).map { _ in UInt32(random.integer(below: 20)) }
+    let data = TokenDataset(
+      TokenBatch(header: header, tokens: tokens, labels: (0..<items).map { UInt32($0 % 3) }))
+    return TransformerTask(
+      model, data: data, split: try HeldOutSplit(count: items, fraction: heldOut, seed: 3),
+      options: .init(
+        batchSize: batchSize, accumulation: accumulation, dropout: dropout, classDropout: dropout,
+        labelSmoothing: 0, clusterSize: 4, seed: 7))
+  }
+}
+
+/// A tokenizer on tiny PNG files in a folder of their own, with a warm-up, a codebook start and dead codes.
+final class TinyTokenizer: TinyTask {
+  let folder: String
+  let learningRate = 0.003
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory.path + "/tessera-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    for i in 0..<8 {
+      let noise = normals(10 * 8 * 3, UInt64(300 + i), deviation: 40, mean: 40 + 20 * Double(i))
+      let image = RGBImage(width: 10, height: 8, pixels: noise.map { UInt8(max(0, min(255, $0))) })
+      try Data(try PNGEncoder.encode(image)).write(to: URL(fileURLWithPath: path(i)))
+    }
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+  func path(_ i: Int) -> String { folder + "/\(i).png" }
+
+  func make(_ device: Device) throws -> any TrainingTask {
+    let model = Tokenizer(
+      TokenizerConfiguration(
+        channels: 8, multipliers: [1, 1], residualBlocks: 1, zChannels: 8, codebookSize: 16, codeDimension: 4,
+        groups: 4, imageSize: 8), device: device, seed: 1)
+    let listing = ImageListing(classNames: ["x"], entries: (0..<8).map { .init(path: path($0), label: 0) })
+    return TokenizerTask(
+      model, images: TrainingImages(listing, size: 8, plan: .flip),
+      split: try HeldOutSplit(count: 8, fraction: 0.25, seed: 3),
+      options: .init(
+        batchSize: 3, reconstruction: .l2, commitment: 0.25, warmupSteps: 3, deadCodeThreshold: 0.5,
+        deadCodeInterval: 2, deadCodeEnd: 20, seed: 7))
+  }
+}
+
+/// A run and what it reported.
+final class Run {
+  let task: any TrainingTask
+  let loop: TrainingLoop
+  private(set) var checkpoints: [Record] = []
+  private(set) var log: [Int: [String: Double]] = [:]
+  var interruptAfter = Int.max
+  private var asked = 0
+  var onStep: (Int) -> Void = { _ in }
+
+  init(
+    _ tiny: some TinyTask, steps: Int, device: Device = Device(threadCount: 2), averageDecay: Float = 0.9,
+    checkpointEvery: Int = 0, settings: [String: String] = [:]
+  ) throws {
+    task = try tiny.make(device)
+    final class Relay { weak var run: Run? }
+    let relay = Relay()
+    var optimizer = AdamW.Options()
+    optimizer.weightDecay = 0.01
+    loop = try TrainingLoop(
+      task,
+      options: TrainingOptions(
+        steps: steps,
+        schedule: LearningRateSchedule(
+          shape: .cosine, peak: tiny.learningRate, warmupSteps: 2, totalSteps: steps), optimizer: optimizer,
+        averageDecay: averageDecay, evaluateEvery: 4, checkpointEvery: checkpointEvery),
+      settings: settings,
+      events: TrainingEvents(
+        saveCheckpoint: { relay.run?.checkpoints.append($0) },
+        log: { step, values in
+          relay.run?.log[step, default: [:]].merge(values) { $1 }
+          relay.run?.onStep(step)
+        },
+        isInterrupted: { relay.run?.isInterrupted() ?? false }))
+    relay.run = self
+  }
+
+  private func isInterrupted() -> Bool {
+    asked += 1
+    return asked >= interruptAfter
+  }
+
+  var parameters: [[Float]] { task.store.parameters.map { $0.variable.value.toArray() } }
+}

@@ -1,0 +1,62 @@
+import Glibc
+import StreamFormat
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Training
+
+/// Losses and accuracies against counting by hand.
+@Suite struct TokenScoresTests {
+  @Test(arguments: [0, 4]) func againstSortedLogits(clusterSize: Int) {
+    let device = Device(threadCount: 2)
+    let (rows, v) = (37, 24)
+    let logits = device.random([rows, v], 1, deviation: 2)
+    let targets = (0..<rows).map { $0 * 11 % v }
+    var scores = TokenScores(clusterSize: clusterSize)
+    // In two parts, the second a slice that does not start at 0.
+    scores.add(
+      device.tensor(Array(logits.toArray()[..<(10 * v)]), [10, v]), targets: targets[..<10], on: device)
+    scores.add(
+      device.tensor(Array(logits.toArray()[(10 * v)...]), [27, v]), targets: targets[10...], on: device)
+
+    var expected: [String: Double] = [:]
+    for (row, target) in targets.enumerated() {
+      let p = logits.toArray()[row * v..<(row + 1) * v].map { exp(Double($0)) }
+      func add(_ name: String, _ p: [Double], _ index: Int) {
+        let order = p.indices.sorted { p[$0] > p[$1] }
+        expected[name + "loss", default: 0] += -log(p[index] / p.reduce(0, +)) / Double(rows)
+        expected[name + "top1", default: 0] += order[0] == index ? 1 / Double(rows) : 0
+        expected[name + "top5", default: 0] += order.prefix(5).contains(index) ? 1 / Double(rows) : 0
+      }
+      add("token_", p, target)
+      guard clusterSize > 0 else { continue }
+      let sums = stride(from: 0, to: v, by: clusterSize).map { p[$0..<$0 + clusterSize].reduce(0, +) }
+      add("cluster_", sums, target / clusterSize)
+    }
+    expected["loss"] = expected.removeValue(forKey: "token_loss")
+    expected["perplexity"] = exp(expected["loss"]!)
+    let means = scores.means
+    #expect(Set(means.keys) == Set(expected.keys) && scores.count == rows)
+    for (name, value) in expected { #expect(abs(means[name]! - value) < 1e-6 * max(1, value), "\(name)") }
+  }
+
+  @Test func entropies() {
+    #expect(abs(entropy([5, 5, 5, 5]) - log(4)) < 1e-12 && entropy([7, 0, 0]) == 0)
+    #expect(abs(entropy([1, 3]) - (0.25 * log(4) + 0.75 * log(4.0 / 3))) < 1e-12)
+    #expect(TokenScores(clusterSize: 0).means.isEmpty)
+  }
+
+  @Test func datasetsHandOutViews() {
+    let header = TokenHeader(
+      vocabSize: 9, rows: 1, columns: 2, codebookSHA256: "00", classCount: 3,
+      viewNames: ["center", "flipped"])
+    let data = TokenDataset(TokenBatch(header: header, tokens: [0, 1, 2, 3, 4, 5, 6, 7], labels: [2, 0]))
+    #expect(data.count == 2 && Array(data.tokens(item: 1, view: 0)) == [4, 5])
+    let batch = data.batch([(1, 1), (0, 0)])
+    #expect(batch.labels == [0, 2] && batch.tokens == [6, 7, 0, 1])
+    #expect(abs(data.unigramEntropy - log(8)) < 1e-12)
+    let other = TokenDataset(TokenBatch(header: header, tokens: [0, 1, 2, 3, 4, 5, 7, 6], labels: [2, 0]))
+    #expect(other.sha256 != data.sha256)
+  }
+}

@@ -1,0 +1,148 @@
+import StreamFormat
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Training
+
+/// The loop's promises: exact resumption, honest failures, steady memory, and that it learns.
+@Suite struct TrainingLoopTests {
+  /// Stops a run in the middle, goes on in a new process's place, and compares with the run in one piece.
+  func expectExactResume(_ tiny: some TinyTask, averageDecay: Float, stopAfter: Int) throws {
+    let steps = 12
+    let whole = try Run(tiny, steps: steps, averageDecay: averageDecay)
+    let (scores, values) = try whole.loop.run()
+
+    let first = try Run(tiny, steps: steps, averageDecay: averageDecay)
+    first.interruptAfter = stopAfter
+    #expect(throws: TrainingError.interrupted(step: stopAfter)) { try first.loop.run() }
+    #expect(first.checkpoints.count == 1)
+    let second = try Run(tiny, steps: steps, averageDecay: averageDecay)
+    let (resumedScores, resumedValues) = try second.loop.run(from: try #require(first.checkpoints.last))
+
+    #expect(second.parameters == whole.parameters)
+    #expect(resumedValues.map { $0.toArray() } == values.map { $0.toArray() })
+    #expect(resumedScores == scores && !scores.isEmpty)
+    let series = first.log.merging(second.log) { $0.merging($1) { $1 } }
+    #expect(series == whole.log && series.count == steps)
+    #expect(second.log.keys.min() == stopAfter + 1)
+  }
+
+  @Test(arguments: [Float(0), 0.9], [1, 5, 8]) func aTransformerResumesExactly(decay: Float, stop: Int) throws
+  {
+    try expectExactResume(TinyTransformer(), averageDecay: decay, stopAfter: stop)
+  }
+
+  // In the warm-up, at the codebook's start, and between two looks for dead codes.
+  @Test(arguments: [2, 3, 4, 8]) func aTokenizerResumesExactly(stop: Int) throws {
+    try expectExactResume(try TinyTokenizer(), averageDecay: 0.9, stopAfter: stop)
+  }
+
+  @Test func checkpointsSurviveTheirFile() throws {
+    let run = try Run(TinyTransformer(), steps: 6, checkpointEvery: 3)
+    _ = try run.loop.run()
+    #expect(try run.checkpoints.map { try TrainingLoop.step(of: $0) } == [3, 6])
+    // A finished run goes on to nothing but its scores.
+    let again = try Run(TinyTransformer(), steps: 6, checkpointEvery: 3)
+    _ = try again.loop.run(from: run.checkpoints[1])
+    #expect(again.log.isEmpty && again.parameters == run.parameters)
+  }
+
+  @Test func seedsDecideEverything() throws {
+    let (one, two) = (try Run(TinyTransformer(), steps: 5), try Run(TinyTransformer(), steps: 5))
+    _ = (try one.loop.run(), try two.loop.run())
+    #expect(one.log == two.log && one.parameters == two.parameters)
+  }
+
+  @Test func otherSettingsAreRefused() throws {
+    let run = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2, settings: ["data": "x"])
+    _ = try run.loop.run()
+    func resumeError(_ other: Run, _ record: Record) -> TrainingError? {
+      do {
+        _ = try other.loop.run(from: record)
+        return nil
+      } catch { return error as? TrainingError }
+    }
+    let data = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2, settings: ["data": "y"])
+    #expect(
+      resumeError(data, run.checkpoints[0]) == .settingsChanged(name: "data", checkpoint: "x", now: "y"))
+    let longer = try Run(TinyTransformer(), steps: 5, checkpointEvery: 2, settings: ["data": "x"])
+    guard case .settingsChanged(let name, _, _) = resumeError(longer, run.checkpoints[0]) else {
+      Issue.record("another number of steps was accepted")
+      return
+    }
+    #expect(name == "training")
+    let same = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2, settings: ["data": "x"])
+    var wrongKind = run.checkpoints[0]
+    wrongKind.metadata["kind"] = "tokens"
+    #expect(throws: FormatError.self) { try same.loop.run(from: wrongKind) }
+    var beyond = run.checkpoints[0]
+    beyond.metadata["step"] = "5"
+    #expect(throws: FormatError.self) { try same.loop.run(from: beyond) }
+    var damaged = run.checkpoints[0]
+    damaged.tensors.removeAll { $0.name == "second_moment.output.weight" }
+    #expect(throws: FormatError.self) { try same.loop.run(from: damaged) }
+  }
+
+  @Test func anAbsurdLearningRateIsReported() throws {
+    let run = try Run(TinyTransformer(dropout: 0, learningRate: 1e30), steps: 20, checkpointEvery: 1)
+    do {
+      _ = try run.loop.run()
+      Issue.record("training went on")
+    } catch TrainingError.notFinite(let step, let loss, let norm, let checkpoint) {
+      #expect((2...20).contains(step) && checkpoint == step - 1)
+      #expect(!loss.isFinite || !norm.isFinite)
+      #expect(run.log.keys.max() == step - 1, "the bad step is not logged")
+      let text = TrainingError.notFinite(
+        step: step, loss: loss, gradientNorm: norm, lastCheckpoint: checkpoint)
+      #expect(text.description.contains("step \(step)") && text.description.contains("learning-rate"))
+    }
+  }
+
+  @Test func oneBatchIsLearntByHeart() throws {
+    let tiny = TinyTransformer(items: 3, batchSize: 3, dropout: 0, heldOut: 0, learningRate: 0.03)
+    let run = try Run(tiny, steps: 250, averageDecay: 0)
+    _ = try run.loop.run()
+    // Each of three labels has one image in two views: what remains is the choice of the view.
+    let last = (240...250).compactMap { run.log[$0]?["token_loss"] }
+    let first = try #require(run.log[1]?["token_loss"])
+    #expect(first > 2.9 && last.reduce(0, +) / Double(last.count) < 0.3)
+  }
+
+  @Test func aTokenizerLearns() throws {
+    let run = try Run(try TinyTokenizer(), steps: 80, averageDecay: 0)
+    _ = try run.loop.run()
+    func mean(_ steps: ClosedRange<Int>) -> Double {
+      let values = steps.compactMap { run.log[$0]?["reconstruction_loss"] }
+      return values.reduce(0, +) / Double(values.count)
+    }
+    #expect(mean(71...80) < 0.5 * mean(1...3))
+    #expect(run.log[80]?["held_out_psnr"]?.isFinite == true)
+  }
+
+  @Test func memoryDoesNotGrow() throws {
+    func check(_ tiny: some TinyTask) throws {
+      let device = Device(threadCount: 2)
+      let run = try Run(tiny, steps: 30, device: device)
+      var held: [Int: Int] = [:]
+      run.onStep = { held[$0] = device.memory.bytesHeld }
+      _ = try run.loop.run()
+      // The first rounds of training with the quantiser and of scoring (step 4) ask for their memory.
+      #expect(held[30] == held[8], "\(held.sorted { $0.key < $1.key })")
+    }
+    try check(TinyTransformer())
+    try check(try TinyTokenizer())
+  }
+
+  @Test func accumulationAddsUpToTheBatch() throws {
+    func gradients(parts: Int) throws -> [[Float]] {
+      let device = Device(threadCount: 1)
+      let task = try TinyTransformer(batchSize: 6, dropout: 0, accumulation: parts).make(device)
+      _ = try task.accumulateGradients(step: 0)
+      return try task.store.parameters.map { try #require($0.variable.gradient).toArray() }
+    }
+    for (a, b) in zip(try gradients(parts: 3), try gradients(parts: 1)) {
+      expectClose(a, b, relativeToNorm: 300 * unitRoundoff, floor: 1e-9, "gradient in three parts")
+    }
+  }
+}
