@@ -11,7 +11,7 @@ TRAITS = $(if $(filter 0,$(ONEDNN:auto=$(headers))),--disable-default-traits)
 # set of flags for both means that `make test` after `make build` compiles the tests only.
 FLAGS = -c release -Xswiftc -enable-testing $(TRAITS)
 BIN := .build/release
-TOOLS := $(filter-out tessera-bench,$(notdir $(patsubst %/,%,$(dir $(shell grep -l '^@main' Sources/*/*.swift)))))
+TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/*/*.swift))))
 
 .PHONY: help deps build quickstart llamagen-baseline iar test check check-long bench install uninstall lint format clean
 .DEFAULT_GOAL := build
