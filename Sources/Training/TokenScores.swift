@@ -86,7 +86,9 @@ private struct RowScore {
     tokenLoss = whole - Double(logits[target])
     tokenRank = logits.reduce(0) { $0 + ($1 > logits[target] ? 1 : 0) }
     guard clusterSize > 0 else { return }
-    let sums = stride(from: 0, to: logits.count, by: clusterSize).map { logSumExp(logits[$0..<$0 + clusterSize]) }
+    let sums = stride(from: 0, to: logits.count, by: clusterSize).map {
+      logSumExp(logits[$0..<$0 + clusterSize])
+    }
     clusterLoss = whole - sums[target / clusterSize]
     clusterRank = sums.reduce(0) { $0 + ($1 > sums[target / clusterSize] ? 1 : 0) }
   }

@@ -99,7 +99,9 @@ public final class TokenizerTask: TrainingTask {
     for first in stride(from: 0, to: split.heldOut.count, by: options.batchSize) {
       let items = split.heldOut[first..<min(first + options.batchSize, split.heldOut.count)]
       let batch = try images.batch(items.map { ($0, 0) }, on: device)
-      let grid = (batch.shape[1] / model.configuration.downsampling, batch.shape[2] / model.configuration.downsampling)
+      let grid = (
+        batch.shape[1] / model.configuration.downsampling, batch.shape[2] / model.configuration.downsampling
+      )
       let decoded = model.images(of: model.tokens(of: batch), rows: grid.0, columns: grid.1)
       total += zip(device.images(batch), device.images(decoded)).reduce(0) { $0 + $1.0.psnr(to: $1.1) }
     }

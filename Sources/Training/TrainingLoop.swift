@@ -103,7 +103,9 @@ extension TrainingLoop {
     try record.require(kind: .checkpoint)
     let saved = try record.jsonMetadata("settings", as: [String: String].self)
     for (name, value) in settings.sorted(by: { $0.key < $1.key }) where saved[name] != value {
-      throw TrainingError.settingsChanged(name: name, checkpoint: saved[name] ?? "nothing", now: value)
+      let difference = SettingDifference(name: name, checkpoint: saved[name], now: value)
+      throw TrainingError.settingsChanged(
+        name: difference.name, checkpoint: difference.checkpoint, now: difference.now)
     }
     let store = task.store
     try store.load(record, prefix: "parameter.")

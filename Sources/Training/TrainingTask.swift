@@ -44,11 +44,14 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
   public var checkpointEvery: Int
 
   public init(
-    steps: Int, schedule: LearningRateSchedule, optimizer: AdamW.Options, averageDecay: Float, evaluateEvery: Int,
+    steps: Int, schedule: LearningRateSchedule, optimizer: AdamW.Options, averageDecay: Float,
+    evaluateEvery: Int,
     checkpointEvery: Int
   ) {
     (self.steps, self.schedule, self.optimizer) = (steps, schedule, optimizer)
-    (self.averageDecay, self.evaluateEvery, self.checkpointEvery) = (averageDecay, evaluateEvery, checkpointEvery)
+    (self.averageDecay, self.evaluateEvery, self.checkpointEvery) = (
+      averageDecay, evaluateEvery, checkpointEvery
+    )
   }
 }
 
