@@ -46,6 +46,12 @@ import ToolKit
     let device = Device(threadCount: session.threads)
     let model = try Tokenizer(session.readRecord(tokenizer), device: device)
     let codes = CodeVectors(model.codebook.value)
+    guard codes.count % clusterSize == 0 else {
+      throw ToolError(
+        .badData,
+        "\(tokenizer.path): expected a multiple of \(clusterSize) codes; found \(codes.count); try: a --cluster-size that "
+          + "divides \(codes.count)")
+    }
     let points = raw ? codes : codes.normalized(on: device)
     let blocks = try BalancedClusters.blocks(codes: codes.count, clusterSize: clusterSize)
     let begin = ContinuousClock.now
@@ -55,9 +61,11 @@ import ToolKit
     let plain = try clustering.run(points, on: device)
     let clusters =
       refine
-      ? try ClusterRefinement(seed: session.seed).run(points, plain.clusters, on: device).clusters : plain.clusters
+      ? try ClusterRefinement(seed: session.seed).run(points, plain.clusters, on: device).clusters
+      : plain.clusters
     // Members in ascending order are the ablation "without order".
-    let permutation = order ? clusters.order(points, on: device) : try CodePermutation(newToOld: clusters.members())
+    let permutation =
+      order ? clusters.order(points, on: device) : try CodePermutation(newToOld: clusters.members())
     let seconds = (ContinuousClock.now - begin) / .seconds(1)
 
     let source = model.codebookSHA256
@@ -68,12 +76,14 @@ import ToolKit
     if let output { try session.write(try model.record(), to: output) }
     if let mapping {
       let written = CodeMapping(
-        newToOld: permutation.newToOld, sourceCodebookSHA256: source, targetCodebookSHA256: model.codebookSHA256,
+        newToOld: permutation.newToOld, sourceCodebookSHA256: source,
+        targetCodebookSHA256: model.codebookSHA256,
         clusterSize: clusterSize, statistics: try sortedJSON(statistics))
       try session.write(written.record(), to: mapping)
     }
     try session.report([
-      "codes": .integer(codes.count), "clusters": .integer(before.clusterCount), "cluster_size": .integer(clusterSize),
+      "codes": .integer(codes.count), "clusters": .integer(before.clusterCount),
+      "cluster_size": .integer(clusterSize),
       "iterations": .integer(plain.iterations), "converged": .bool(plain.converged),
       "inner_mse_unrefined": .number(plain.innerMSE), "before": before.json, "after": after.json,
       "seconds": .number(seconds),

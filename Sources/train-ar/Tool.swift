@@ -32,8 +32,8 @@ import Training
     if rates.contains(where: { !(0..<1).contains($0) }) {
       throw ValidationError("--dropout, --class-dropout and --label-smoothing must be from 0 to below 1.")
     }
-    if clusterSize < 0 || clusterWeight < 0 {
-      throw ValidationError("--cluster-size and --cluster-weight must not be negative.")
+    if clusterSize < 0 || !(clusterWeight >= 0 && clusterWeight.isFinite) {
+      throw ValidationError("--cluster-size and --cluster-weight must not be negative nor infinite.")
     }
     if gradientAccumulation < 1 || training.batchSize % gradientAccumulation != 0 {
       throw ValidationError("--gradient-accumulation must divide --batch-size.")
@@ -61,7 +61,8 @@ import Training
     ]
     let outcome = try session.train(task, training, settings: settings, output: output)
     let description = ModelDescription(
-      codebookSHA256: data.header.codebookSHA256, classNames: data.header.classNames, clusterSize: clusterSize)
+      codebookSHA256: data.header.codebookSHA256, classNames: data.header.classNames, clusterSize: clusterSize
+    )
     try session.write(try model.record(values: outcome.values, description: description), to: output)
     try session.finishTraining(training, output: output)
     try session.report(
