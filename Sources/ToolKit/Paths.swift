@@ -54,6 +54,6 @@ public struct OutputPath: ExpressibleByArgument, Equatable, Sendable {
   /// True of "-".
   public var isStandardOutput: Bool { path == "-" }
 
-  /// The path, for `--help`.
+  /// The path, as help texts show it.
   public var defaultValueDescription: String { path }
 }

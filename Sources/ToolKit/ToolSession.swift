@@ -63,8 +63,6 @@ public final class ToolSession {
   /// Has the log go on after the lines it has, as a resumed run should; otherwise the first line starts it anew.
   public func continueLog() {
     logIsBegun = true
-    // The file may be another one by now: the next line opens it.
-    log = nil
   }
 
   /// Writes a line to the file of `--log`, if it was given.
@@ -175,6 +173,16 @@ public final class ToolSession {
           + "a file, or --force")
     }
     return AtomicOutput.standardOutput()
+  }
+
+  /// Checks that an output can be created, before hours of work for it; nothing remains of the attempt.
+  /// - Throws: As ``create(_:binary:)``.
+  public func requireCreatable(_ output: OutputPath) throws {
+    var status = stat()
+    let exists = !output.isStandardOutput && stat(output.path, &status) == 0
+    // A pipe's reader would take the attempt for the end.
+    if exists, status.st_mode & S_IFMT != S_IFREG, status.st_mode & S_IFMT != S_IFDIR { return }
+    try create(output).discard()
   }
 
   /// Writes a whole file of one record, with this run's provenance.

@@ -24,6 +24,8 @@ extension ToolSession {
     output: OutputPath
   ) throws -> TrainingOutcome {
     let path = try checkpointPath(command, output)
+    try requireCreatable(output)
+    try path.flatMap { OutputPath(argument: $0) }.map { try requireCreatable($0) }
     let checkpoint = try command.resume ? readCheckpoint(path) : nil
     let first = try checkpoint.map { try TrainingLoop.step(of: $0) } ?? 0
     if checkpoint != nil { say("\(path ?? ""): going on after step \(first)") }
@@ -66,7 +68,15 @@ extension ToolSession {
       say("no checkpoint yet: starting from the beginning")
       return nil
     }
-    return try RecordReader(FileSource(path: path)).next()
+    let reader = RecordReader(try FileSource(path: path))
+    let record = try reader.next()
+    // The end is verified too: a checkpoint without its end mark was not written to its end.
+    guard let record, try reader.next() == nil else {
+      throw FormatError(
+        .streamMismatch, at: Origin(file: path), expected: "a checkpoint, which is one record",
+        found: record == nil ? "no record" : "a second one", hint: "remove it, and start from the beginning")
+    }
+    return record
   }
 
   private func saveCheckpoint(_ record: Record, _ path: String) throws {

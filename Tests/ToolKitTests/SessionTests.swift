@@ -21,19 +21,6 @@ import ToolKit
     #expect(try text("log") == "")
   }
 
-  /// A resumed training cuts its log back by writing another file in its place, after the log was opened.
-  @Test func aLogIsContinuedInTheFileThatTookItsPlace() throws {
-    let session = ToolSession(
-      name: "test", arguments: [], options: try CommonOptions.parse(["--log", folder.path("log")]))
-    try session.log(["step": 1])
-    let sink = try AtomicOutput(path: folder.path("log"))
-    try sink.write(text: "{\"step\":0}\n")
-    try sink.commit()
-    session.continueLog()
-    try session.log(["step": 2])
-    #expect(try text("log") == #"{"step":0}"# + "\n" + #"{"step":2}"# + "\n")
-  }
-
   @Test func aRunStartsItsLogAnewUnlessItResumes() throws {
     let options = try CommonOptions.parse(["--log", folder.path("log")])
     for _ in 0..<2 {
