@@ -43,7 +43,7 @@ extension ToolSession {
       isInterrupted: { [self] in interruption.isRaised })
     let loop = try TrainingLoop(task, options: command.options, settings: settings, events: events)
     let start = ContinuousClock.now
-    let (scores, values) = try loop.run(from: checkpoint)
+    let (scores, values) = try naming(path) { try loop.run(from: checkpoint) }
     progress.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     return TrainingOutcome(scores: scores, values: values, seconds: seconds, steps: command.steps - first)
@@ -61,6 +61,16 @@ extension ToolSession {
       throw ToolError(.usage, "--resume: expected a checkpoint; found the output '-'; try: --checkpoint FILE")
     }
     return nil
+  }
+
+  /// Adds the checkpoint's name to what the loop, which knows of no files, says of it.
+  private func naming<Result>(_ path: String?, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as TrainingError {
+      guard case .settingsChanged = error, let path else { throw error }
+      throw ToolError(error.exitCode, "\(path): \(error)")
+    }
   }
 
   private func readCheckpoint(_ path: String?) throws -> Record? {

@@ -48,7 +48,7 @@ public final class TrainingLoop {
       }
       let interrupted = events.isInterrupted() && done < options.steps
       if interrupted || (options.checkpointEvery > 0 && done % options.checkpointEvery == 0) {
-        pending = try checkpoint()
+        pending = try snapshot()
       }
       if interrupted || done == options.steps { try savePending() }
       if interrupted { throw TrainingError.interrupted(step: done) }
@@ -100,7 +100,7 @@ extension TrainingLoop {
     lastCheckpoint = try Self.step(of: record)
   }
 
-  private func checkpoint() throws -> Record {
+  private func snapshot() throws -> Record {
     let store = task.store
     var tensors = store.storedTensors(prefix: "parameter.")
     tensors += store.storedTensors(values: optimizer.moments.map(\.first), prefix: "first_moment.")
