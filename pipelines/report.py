@@ -49,7 +49,8 @@ def show(report, path):
     print(f"  {'stage':<16}{'seconds':>8}{'peak MB':>9}   speed")
     for stage in report["stages"]:
         rates = [f"{value:,.0f} {key[:-11]}/s" for key, value in stage.items() if key.endswith("_per_second")]
-        print(f"  {stage['stage']:<16}{stage['seconds']:>8.1f}{stage['peak_megabytes']:>9.0f}   {', '.join(rates)}")
+        figures = f"{stage['stage']:<16}{stage['seconds']:>8.1f}{stage['peak_megabytes']:>9.0f}"
+        print(f"  {figures}   {', '.join(rates)}".rstrip())
     print(f"  {'all':<16}{sum(stage['seconds'] for stage in report['stages']):>8.1f}")
     print()
     if tokenizer["held_out_psnr"] is not None:
