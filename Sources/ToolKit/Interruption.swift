@@ -56,7 +56,11 @@ public final class Interruption: Sendable {
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     signalPipe.store(ends[1], ordering: .sequentiallyConsistent)
     let reader = ends[0]
+    // Threads that compute, which inherit this mask, are left in peace: oneDNN's generated code moves the stack
+    // pointer into its own buffers, where the frame of a signal handler would overwrite the heap.
+    changeMask(SIG_BLOCK)
     Thread.detachNewThread { [self] in
+      changeMask(SIG_UNBLOCK)
       var number: UInt8 = 0
       while true {
         if read(reader, &number, 1) == 1 { receive(Int32(number), response) }
@@ -83,6 +87,14 @@ public final class Interruption: Sendable {
 /// The end of the pipe that signals are written to. A signal handler can reach nothing but globals, and may do
 /// little but write; the thread at the other end may take locks and remove files.
 private let signalPipe = Atomic<Int32>(-1)
+
+/// Blocks or unblocks the two signals in this thread.
+private func changeMask(_ how: Int32) {
+  var signals = sigset_t()
+  sigemptyset(&signals)
+  for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
+  pthread_sigmask(how, &signals, nil)
+}
 
 private func forwardToPipe(_ number: Int32) {
   var action = sigaction()

@@ -48,6 +48,19 @@ import ToolKit
     }
   }
 
+  /// A handler's frame on the stack of a thread inside oneDNN's generated code overwrites the heap.
+  @Test func handlersDoNotRunOnThreadsThatCompute() async {
+    await #expect(processExitsWith: .exitCode(3)) {
+      Interruption().install(.raiseFlag)
+      Thread.detachNewThread {
+        var mask = sigset_t()
+        pthread_sigmask(SIG_BLOCK, nil, &mask)
+        exit(sigismember(&mask, SIGINT) == 1 && sigismember(&mask, SIGTERM) == 1 ? 3 : 1)
+      }
+      sleep(10)
+    }
+  }
+
   @Test func anIgnoredSignalStaysIgnored() async {
     await #expect(processExitsWith: .exitCode(3)) {
       signal(SIGINT, SIG_IGN)
