@@ -44,11 +44,18 @@ public func multiplySerially(
 
 extension Device {
   /// c [m, n] = alpha a [m, k] b [k, n] + beta c, the rows of c shared out among the threads. With `beta`
-  /// 0, c is only written. The same thread count gives the same bytes.
+  /// 0, c is only written. The same thread count gives the same bytes. With `precision` bfloat16, large products
+  /// round their operands first.
   public func multiply(
     m: Int, n: Int, k: Int, alpha: Float = 1, _ a: MatrixOperand, _ b: MatrixOperand, beta: Float = 0,
     into c: UnsafeMutablePointer<Float>, stride: Int
   ) {
+    #if OneDNN
+      if precision == .bfloat16, alpha == 1, beta == 0 || beta == 1, m * n * k >= BFloat16Product.smallest {
+        return bfloat16Product.multiply(
+          self, m: m, n: n, k: k, a, b, accumulates: beta == 1, into: c, stride: stride)
+      }
+    #endif
     // Sixteen rows are the tallest tile of the libraries' kernels; thinner slices waste it.
     forRanges(m, grain: 16) { rows in
       multiplySerially(
