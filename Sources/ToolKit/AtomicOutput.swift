@@ -120,7 +120,7 @@ private func followLinks(_ path: String) throws -> String {
     let isAbsolute = target.hasPrefix("/")
     // A link such as /dev/fd/63 names a pipe by a text that is no path.
     if !isAbsolute, target.contains(":[") { return path }
-    path = isAbsolute ? target : (path as NSString).deletingLastPathComponent + "/" + target
+    path = isAbsolute ? target : parentFolder(of: path) + "/" + target
   }
   throw StreamError.cannotCreate(file: path, errno: ELOOP)
 }
@@ -134,9 +134,15 @@ private func requireWritable(_ status: stat, _ path: String, _ force: Bool) thro
 
 /// Makes a rename last through a power failure. Not every file system can; the file itself is synced already.
 private func syncFolder(of path: String) {
-  let folder = (path as NSString).deletingLastPathComponent
-  let descriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  let descriptor = open(parentFolder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   guard descriptor >= 0 else { return }
   fsync(descriptor)
   close(descriptor)
+}
+
+/// The folder that a path's last component is in. Foundation's `deletingLastPathComponent` crashes on a name of
+/// one letter.
+func parentFolder(of path: String) -> String {
+  guard let slash = path.lastIndex(of: "/") else { return "." }
+  return slash == path.startIndex ? "/" : String(path[..<slash])
 }

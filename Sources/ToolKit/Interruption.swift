@@ -47,9 +47,9 @@ public final class Interruption: Sendable {
     return signal == 0 ? nil : Raised(signal: signal)
   }
 
-  /// Takes over the two signals, and has a closed pipe arrive as an error and not as a signal.
+  /// Takes over the two signals, and has a closed pipe and a file-size limit arrive as errors and not as signals.
   public func install(_ response: Response) {
-    signal(SIGPIPE, SIG_IGN)
+    for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
     var ends: [Int32] = [0, 0]
     let made = pipe(&ends)
     precondition(made == 0, "no pipe for signals: \(String(cString: strerror(errno)))")

@@ -53,4 +53,7 @@ public struct OutputPath: ExpressibleByArgument, Equatable, Sendable {
 
   /// True of "-".
   public var isStandardOutput: Bool { path == "-" }
+
+  /// The path, as help texts show it.
+  public var defaultValueDescription: String { path }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import StreamFormat
+import TensorCore
 
 /// A program of the suite. A conforming type marked `@main` is the whole program: it parses, validates before
 /// any file is opened, calls libraries, and reports; ``main()`` does the rest.
@@ -22,8 +23,8 @@ public protocol Tool: ParsableCommand {
 }
 
 extension Tool {
-  /// None.
-  public static var versionDetails: [String] { [] }
+  /// BLAS, oneDNN and the instruction set.
+  public static var versionDetails: [String] { BuildInformation.lines }
   /// False.
   public static var savesWhenInterrupted: Bool { false }
 

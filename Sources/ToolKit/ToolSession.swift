@@ -165,6 +165,16 @@ public final class ToolSession {
     return AtomicOutput.standardOutput()
   }
 
+  /// Checks that an output can be created, before hours of work for it; nothing remains of the attempt.
+  /// - Throws: As ``create(_:binary:)``.
+  public func requireCreatable(_ output: OutputPath) throws {
+    var status = stat()
+    let exists = !output.isStandardOutput && stat(output.path, &status) == 0
+    // A pipe's reader would take the attempt for the end.
+    if exists, status.st_mode & S_IFMT != S_IFREG, status.st_mode & S_IFMT != S_IFDIR { return }
+    try create(output).discard()
+  }
+
   /// Writes a whole file of one record, with this run's provenance.
   /// - Throws: ``StreamError``, ``ToolError``.
   public func write(_ record: Record, to output: OutputPath) throws {

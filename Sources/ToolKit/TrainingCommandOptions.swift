@@ -79,20 +79,26 @@ public struct TrainingCommandOptions: ParsableArguments {
   @Flag(help: "Keep the checkpoint after the last step.")
   public var keepCheckpoint = false
 
-  /// The defaults.
   public init() {}
 
   /// Checks ranges.
   public func validate() throws {
     func need(_ holds: Bool, _ words: String) throws { if !holds { throw ValidationError(words) } }
-    try need(steps >= 1, "--steps must be at least 1.")
+    // Not a number compares as false, so that each condition must say what holds and not what does not.
+    func isFactor(_ value: Double) -> Bool { value >= 0 && value.isFinite }
+    // Places in the endless sequence of epochs are counted in 64 bits: steps times images must fit.
+    try need((1...1 << 40).contains(steps), "--steps must be from 1 to 2^40.")
     try need((1...1 << 20).contains(batchSize), "--batch-size must be from 1 to 1048576.")
     try need(learningRate > 0 && learningRate.isFinite, "--learning-rate must be above 0.")
-    try need((finalLearningRate ?? 0) >= 0, "--final-learning-rate must not be negative.")
-    try need(warmupSteps >= 0 && evaluateEvery >= 0 && checkpointEvery >= 0, "steps must not be negative.")
+    try need(isFactor(finalLearningRate ?? 0), "--final-learning-rate must not be negative nor infinite.")
+    try need(
+      warmupSteps >= 0 && evaluateEvery >= 0 && checkpointEvery >= 0,
+      "--warmup-steps, --evaluate-every and --checkpoint-every must not be negative.")
     try need(
       (0..<1).contains(beta1) && (0..<1).contains(beta2), "--beta1 and --beta2 must be from 0 to below 1.")
-    try need(weightDecay >= 0 && clip >= 0, "--weight-decay and --clip must not be negative.")
+    try need(
+      isFactor(Double(weightDecay)) && isFactor(Double(clip)),
+      "--weight-decay and --clip must not be negative nor infinite.")
     try need((0..<1).contains(ema), "--ema must be from 0 to below 1.")
     try need((0..<1).contains(heldOut), "--held-out must be from 0 to below 1.")
   }

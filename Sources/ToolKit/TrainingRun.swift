@@ -24,6 +24,8 @@ extension ToolSession {
     output: OutputPath
   ) throws -> TrainingOutcome {
     let path = try checkpointPath(command, output)
+    try requireCreatable(output)
+    try path.flatMap { OutputPath(argument: $0) }.map { try requireCreatable($0) }
     let checkpoint = try command.resume ? readCheckpoint(path) : nil
     let first = try checkpoint.map { try TrainingLoop.step(of: $0) } ?? 0
     if checkpoint != nil { say("\(path ?? ""): going on after step \(first)") }
@@ -41,7 +43,7 @@ extension ToolSession {
       isInterrupted: { [self] in interruption.isRaised })
     let loop = try TrainingLoop(task, options: command.options, settings: settings, events: events)
     let start = ContinuousClock.now
-    let (scores, values) = try loop.run(from: checkpoint)
+    let (scores, values) = try naming(path) { try loop.run(from: checkpoint) }
     progress.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     return TrainingOutcome(scores: scores, values: values, seconds: seconds, steps: command.steps - first)
@@ -61,12 +63,30 @@ extension ToolSession {
     return nil
   }
 
+  /// Adds the checkpoint's name to what the loop, which knows of no files, says of it.
+  private func naming<Result>(_ path: String?, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as TrainingError {
+      guard case .settingsChanged = error, let path else { throw error }
+      throw ToolError(error.exitCode, "\(path): \(error)")
+    }
+  }
+
   private func readCheckpoint(_ path: String?) throws -> Record? {
     guard let path, FileManager.default.fileExists(atPath: path) else {
       say("no checkpoint yet: starting from the beginning")
       return nil
     }
-    return try RecordReader(FileSource(path: path)).next()
+    let reader = RecordReader(try FileSource(path: path))
+    let record = try reader.next()
+    // The end is verified too: a checkpoint without its end mark was not written to its end.
+    guard let record, try reader.next() == nil else {
+      throw FormatError(
+        .streamMismatch, at: Origin(file: path), expected: "a checkpoint, which is one record",
+        found: record == nil ? "no record" : "a second one", hint: "remove it, and start from the beginning")
+    }
+    return record
   }
 
   private func saveCheckpoint(_ record: Record, _ path: String) throws {

@@ -19,7 +19,7 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible, Sendable {
         + "try: a smaller --learning-rate"
     case .settingsChanged(let name, let checkpoint, let now):
       return
-        "checkpoint: expected \(name) \(now); found \(checkpoint); try: the settings it was made with, or remove it"
+        "expected \(name) \(now), as it is now; found \(checkpoint); try: the settings it was made with, or remove it"
     case .tooFewItems(let found, let needed):
       return
         "data: expected at least \(needed) images; found \(found); try: more images or a smaller --held-out"

@@ -13,6 +13,9 @@ public final class TrainingLoop {
   private let average: MovingAverage?
   /// What a checkpoint must agree with to be resumed from.
   private let settings: [String: String]
+  /// The checkpoint that is not written yet. It must not take the last one's place before the following step has
+  /// shown that loss and gradient are still finite.
+  private var pending: Record?
   private var lastCheckpoint: Int?
 
   /// - Parameter settings: names and values that make a checkpoint this run's own: sizes, options, the hash of
@@ -45,8 +48,9 @@ public final class TrainingLoop {
       }
       let interrupted = events.isInterrupted() && done < options.steps
       if interrupted || (options.checkpointEvery > 0 && done % options.checkpointEvery == 0) {
-        try saveCheckpoint()
+        pending = try snapshot()
       }
+      if interrupted || done == options.steps { try savePending() }
       if interrupted { throw TrainingError.interrupted(step: done) }
     }
     return (scores, average?.values ?? task.store.parameters.map { $0.variable.value })
@@ -60,6 +64,7 @@ public final class TrainingLoop {
       throw TrainingError.notFinite(
         step: step + 1, loss: values["loss"] ?? .nan, gradientNorm: norm, lastCheckpoint: lastCheckpoint)
     }
+    try savePending()
     let rate = options.schedule.rate(at: step)
     optimizer.step(learningRate: Float(rate), gradientNorm: norm)
     task.finishStep(step, optimizer: optimizer)
@@ -88,22 +93,30 @@ public final class TrainingLoop {
 // MARK: Checkpoints
 
 extension TrainingLoop {
-  private func saveCheckpoint() throws {
+  private func savePending() throws {
+    guard let record = pending else { return }
+    pending = nil
+    try events.saveCheckpoint(record)
+    lastCheckpoint = try Self.step(of: record)
+  }
+
+  private func snapshot() throws -> Record {
     let store = task.store
     var tensors = store.storedTensors(prefix: "parameter.")
     tensors += store.storedTensors(values: optimizer.moments.map(\.first), prefix: "first_moment.")
     tensors += store.storedTensors(values: optimizer.moments.map(\.second), prefix: "second_moment.")
     if let average { tensors += store.storedTensors(values: average.values, prefix: "average.") }
     let metadata = ["step": String(optimizer.stepCount), "settings": try sortedJSON(settings)]
-    try events.saveCheckpoint(Record(kind: .checkpoint, metadata: metadata, tensors: tensors + task.state))
-    lastCheckpoint = optimizer.stepCount
+    return Record(kind: .checkpoint, metadata: metadata, tensors: tensors + task.state)
   }
 
   private func restore(_ record: Record) throws {
     try record.require(kind: .checkpoint)
     let saved = try record.jsonMetadata("settings", as: [String: String].self)
     for (name, value) in settings.sorted(by: { $0.key < $1.key }) where saved[name] != value {
-      throw TrainingError.settingsChanged(name: name, checkpoint: saved[name] ?? "nothing", now: value)
+      let difference = SettingDifference(name: name, checkpoint: saved[name], now: value)
+      throw TrainingError.settingsChanged(
+        name: difference.name, checkpoint: difference.checkpoint, now: difference.now)
     }
     let store = task.store
     try store.load(record, prefix: "parameter.")

@@ -34,13 +34,17 @@ struct ImageFolderWriter {
     }
   }
 
-  private func replaceTarget(with partial: String) throws {
-    let manager = FileManager.default
-    if let old = try? manager.contentsOfDirectory(atPath: path), !old.isEmpty {
+  /// Checks that the folder is not there yet, or is empty.
+  func requireNew() throws {
+    if let old = try? FileManager.default.contentsOfDirectory(atPath: path), !old.isEmpty {
       throw ToolError(
         .cannotCreate,
         "\(path): expected a new or empty folder; found \(old.count) entries; try: another name")
     }
+  }
+
+  private func replaceTarget(with partial: String) throws {
+    try requireNew()
     _ = rmdir(path)
     guard rename(partial, path) == 0 else {
       throw ToolError(.cannotCreate, "\(path): cannot create: \(String(cString: strerror(errno)))")

@@ -39,9 +39,10 @@ import Training
       throw ValidationError("--row-per-class decides the columns; leave --columns and --originals out.")
     }
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
-    if enlarge < 1 || enlarge > 32 || batchSize < 1 || (columns ?? 1) < 1 || (limit ?? 1) < 1 || view < 0 {
-      throw ValidationError(
-        "--enlarge, --batch-size, --columns and --limit must be at least 1, --view at least 0.")
+    if folder == "" { throw ValidationError("--folder needs a name.") }
+    if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
+    if batchSize < 1 || (columns ?? 1) < 1 || (limit ?? 1) < 1 || view < 0 {
+      throw ValidationError("--batch-size, --columns and --limit must be at least 1, --view at least 0.")
     }
   }
 
@@ -53,8 +54,11 @@ import Training
       reader.header.codebookSHA256, of: tokens.path, as: model.codebookSHA256, of: tokenizer.path)
     guard view < reader.header.viewCount else {
       throw ToolError(
-        .badData, "\(tokens.path): expected a view \(view); found \(reader.header.viewCount) views")
+        .badData,
+        "\(tokens.path): expected a view \(view); found views 0 to \(reader.header.viewCount - 1); try: another --view"
+      )
     }
+    try folder.map { try ImageFolderWriter($0).requireNew() }
     let start = ContinuousClock.now
     let decoded = try decode(reader, model, session)
     let seconds = (ContinuousClock.now - start) / .seconds(1)

@@ -46,6 +46,12 @@ import ToolKit
     let device = Device(threadCount: session.threads)
     let model = try Tokenizer(session.readRecord(tokenizer), device: device)
     let codes = CodeVectors(model.codebook.value)
+    guard codes.count % clusterSize == 0 else {
+      throw ToolError(
+        .badData,
+        "\(tokenizer.path): expected a multiple of \(clusterSize) codes; found \(codes.count); try: a --cluster-size that "
+          + "divides \(codes.count)")
+    }
     let points = raw ? codes : codes.normalized(on: device)
     let blocks = try BalancedClusters.blocks(codes: codes.count, clusterSize: clusterSize)
     let begin = ContinuousClock.now

@@ -57,6 +57,9 @@ struct LabelOptions: ParsableArguments {
 
   private func read(_ input: InputPath) throws -> [Int] {
     let lines = String(decoding: try readAll(input.open()), as: UTF8.self).split(separator: "\n")
+    guard !lines.isEmpty else {
+      throw ToolError(.badData, "\(input.path): expected a class number a line; found no line")
+    }
     return try lines.enumerated().map { index, line in
       guard let label = Int(line.trimmingCharacters(in: .whitespaces)) else {
         throw ToolError(

@@ -33,10 +33,14 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       throw ValidationError("--batch-size must be at least 1, --top-k at least 0.")
     }
     if !(temperature >= 0 && temperature.isFinite) || !(topP > 0 && topP <= 1) || !guidance.isFinite {
-      throw ValidationError("--temperature must not be negative, --top-p must be above 0 and at most 1.")
+      throw ValidationError(
+        "--temperature must not be negative, --top-p above 0 and at most 1, --guidance a finite number.")
     }
-    if !(0...1).contains(guidanceFrom) || !(guidanceFrom...1).contains(guidanceTo) || guidancePower <= 0 {
-      throw ValidationError("--guidance-from and --guidance-to must be from 0 to 1 and in order.")
+    if !(0...1).contains(guidanceFrom) || !(guidanceFrom...1).contains(guidanceTo)
+      || !(guidancePower > 0 && guidancePower.isFinite)
+    {
+      throw ValidationError(
+        "--guidance-from and --guidance-to must be from 0 to 1 and in order, --guidance-power above 0.")
     }
   }
 
@@ -44,12 +48,15 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     let device = Device(threadCount: session.threads)
     let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
     let configuration = transformer.configuration
-    let classes = try labels.labels(classCount: configuration.classCount, seed: session.seed)
+    let (classCount, names) = (configuration.classCount, description.classNames)
+    let classes = try labels.labels(classCount: classCount, seed: session.seed)
+    // Images of no class have the label after the last class, and a token file must count it.
+    let unconditional = classes.contains(classCount)
     let header = TokenHeader(
       vocabSize: configuration.vocabularySize, rows: configuration.gridRows,
       columns: configuration.gridColumns,
-      codebookSHA256: description.codebookSHA256, classCount: configuration.classCount,
-      classNames: description.classNames, viewNames: ["sample"])
+      codebookSHA256: description.codebookSHA256, classCount: unconditional ? classCount + 1 : classCount,
+      classNames: unconditional && !names.isEmpty ? names + ["no-class"] : names, viewNames: ["sample"])
     let sink = try session.create(output)
     let writer = TokenWriter(
       RecordWriter(sink), header: header,
@@ -75,7 +82,8 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     try sink.commit()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     try session.report([
-      "images": .integer(classes.count), "seconds": .number(seconds), "seed": .integer(Int(session.seed)),
+      "images": .integer(classes.count), "seconds": .number(seconds),
+      "seed": Int(exactly: session.seed).map { .integer($0) } ?? .string("\(session.seed)"),
       "images_per_second": .number(Double(classes.count) / seconds),
       "tokens_per_second": .number(Double(classes.count * configuration.tokenCount) / seconds),
     ])

@@ -47,6 +47,12 @@ import Training
     }
     let split = try HeldOutSplit(count: data.count, fraction: heldOut, seed: splitSeed)
     let items = heldOut > 0 ? split.heldOut : split.training
+    guard !items.isEmpty else {
+      throw ToolError(
+        .badData,
+        "\(tokens.path): expected images that --held-out \(heldOut) holds out; found none of \(data.count); try: a "
+          + "larger share, or 0 for all")
+    }
     let sink = try logits.map { try session.create($0) }
     let writer = sink.map { RecordWriter($0) }
     let scores = try transformer.score(

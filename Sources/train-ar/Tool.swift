@@ -32,8 +32,8 @@ import Training
     if rates.contains(where: { !(0..<1).contains($0) }) {
       throw ValidationError("--dropout, --class-dropout and --label-smoothing must be from 0 to below 1.")
     }
-    if clusterSize < 0 || clusterWeight < 0 {
-      throw ValidationError("--cluster-size and --cluster-weight must not be negative.")
+    if clusterSize < 0 || !(clusterWeight >= 0 && clusterWeight.isFinite) {
+      throw ValidationError("--cluster-size and --cluster-weight must not be negative nor infinite.")
     }
     if gradientAccumulation < 1 || training.batchSize % gradientAccumulation != 0 {
       throw ValidationError("--gradient-accumulation must divide --batch-size.")

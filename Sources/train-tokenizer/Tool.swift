@@ -33,9 +33,14 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
     if let problem = sizes.configuration?.problem { throw ValidationError(problem + ".") }
-    if commitment < 0 || deadCodeThreshold < 0 || autoencoderSteps < 0 || deadCodeInterval < 0 {
-      throw ValidationError("weights, thresholds and steps must not be negative.")
+    if autoencoderSteps < 0 || deadCodeInterval < 0 {
+      throw ValidationError("--autoencoder-steps and --dead-code-interval must not be negative.")
     }
+    let factors = [Double(commitment), deadCodeThreshold]
+    if factors.contains(where: { !($0 >= 0 && $0.isFinite) }) {
+      throw ValidationError("--commitment and --dead-code-threshold must not be negative nor infinite.")
+    }
+    if !(0...1).contains(deadCodeEnd) { throw ValidationError("--dead-code-end must be from 0 to 1.") }
   }
 
   func execute(_ session: ToolSession) throws {
