@@ -18,6 +18,7 @@ public final class ToolSession {
   private var inputs: [Provenance.Input] = []
   private var log: JSONLog?
   private var logIsBegun = false
+  private let start = ContinuousClock.now
   private let standardError = FileDescriptorSink(descriptor: STDERR_FILENO, name: "standard error")
 
   /// A session; tools are given one by ``Tool/main()``.
@@ -77,7 +78,16 @@ public final class ToolSession {
   /// - Throws: ``StreamError``.
   public func report(_ summary: [String: JSONValue]) throws {
     if options.json { try printLine(sortedJSON(summary)) }
-    try log(["summary": .object(summary)])
+    try logSummary(summary)
+  }
+
+  /// Ends the log with the summary, the seconds since the start of the run and its peak memory.
+  /// - Throws: ``StreamError``.
+  public func logSummary(_ summary: [String: JSONValue]) throws {
+    try log([
+      "summary": .object(summary), "elapsed_seconds": .number((ContinuousClock.now - start) / .seconds(1)),
+      "peak_megabytes": .number(peakMegabytes()),
+    ])
   }
 
   /// A line on standard output, for tools whose product is text.
@@ -202,6 +212,13 @@ public final class ToolSession {
 
 /// The version of all tools of the suite.
 public let toolVersion = "0.1.0"
+
+/// The largest resident size of this process, in millions of bytes.
+private func peakMegabytes() -> Double {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  return Double(usage.ru_maxrss) * 1024 / 1e6
+}
 
 private func isRegularFile(_ path: String) -> Bool {
   var status = stat()

@@ -24,9 +24,9 @@ import Training
   @Option(help: "Show these originals above their reconstructions: the folder that was tokenised.")
   var originals: String?
   @Option(help: "Enlarge the sheet by a whole factor.") var enlarge = 1
-  @Option(help: "At most this many images.") var limit: Int?
   @Option(help: "View to decode, by number.") var view = 0
   @Option(help: "Images decoded at a time.") var batchSize = 64
+  @OptionGroup(title: "Selection") var selection: ImageSelection
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -41,8 +41,8 @@ import Training
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
     if folder == "" { throw ValidationError("--folder needs a name.") }
     if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
-    if batchSize < 1 || (columns ?? 1) < 1 || (limit ?? 1) < 1 || view < 0 {
-      throw ValidationError("--batch-size, --columns and --limit must be at least 1, --view at least 0.")
+    if batchSize < 1 || (columns ?? 1) < 1 || view < 0 {
+      throw ValidationError("--batch-size and --columns must be at least 1, --view at least 0.")
     }
   }
 
@@ -59,11 +59,22 @@ import Training
       )
     }
     try folder.map { try ImageFolderWriter($0).requireNew() }
+    let batch = try reader.readAll()
+    let items = try selection.items(of: batch.count, in: tokens.path)
+    let above = try originals.map {
+      try readOriginals(
+        $0, items, of: batch, size: batch.header.rows * model.configuration.downsampling, device)
+    }
     let start = ContinuousClock.now
-    let decoded = try decode(reader, model, session)
+    let decoded = try decode(items, of: batch, model, session)
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     if let folder { try ImageFolderWriter(folder).write(decoded, classNames: reader.header.classNames) }
-    if let grid { try writeSheet(decoded, classCount: reader.header.classCount, grid, session) }
+    if let grid {
+      let sink = try session.create(grid)
+      try PNGEncoder.encode(sheet(decoded, above: above, classCount: reader.header.classCount))
+        .withUnsafeBytes { try sink.write($0) }
+      try sink.commit()
+    }
     if let npz {
       let sink = try session.create(npz)
       try NumPyArchive.write(decoded, to: sink)
@@ -75,54 +86,50 @@ import Training
     ])
   }
 
-  private func decode(_ reader: TokenReader, _ model: Tokenizer, _ session: ToolSession) throws
-    -> [LabelledImage]
-  {
+  private func decode(
+    _ items: [Int], of batch: TokenBatch, _ model: Tokenizer, _ session: ToolSession
+  ) throws -> [LabelledImage] {
     var decoded: [LabelledImage] = []
-    let header = reader.header
-    let progress = session.progress("images")
-    while decoded.count < limit ?? .max, let batch = try reader.next() {
-      let count = min(batch.count, (limit ?? .max) - decoded.count)
-      for first in stride(from: 0, to: count, by: batchSize) {
-        try session.interruption.check()
-        let items = first..<min(first + batchSize, count)
-        let tokens = items.flatMap { batch.tokens(image: $0, view: view).map(Int.init) }
-        let images = model.images(of: tokens, rows: header.rows, columns: header.columns)
-        decoded += zip(model.store.device.images(images), items).map {
-          LabelledImage(image: $0, label: Int(batch.labels[$1]))
-        }
-        progress.advance(by: items.count)
+    let progress = session.progress("images", total: items.count)
+    for first in stride(from: 0, to: items.count, by: batchSize) {
+      try session.interruption.check()
+      let part = items[first..<min(first + batchSize, items.count)]
+      let tokens = part.flatMap { batch.tokens(image: $0, view: view).map(Int.init) }
+      let images = model.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns)
+      decoded += zip(model.store.device.images(images), part).map {
+        LabelledImage(image: $0, label: Int(batch.labels[$1]))
       }
+      progress.advance(by: part.count)
     }
     progress.finish()
-    guard !decoded.isEmpty else {
-      throw ToolError(.badData, "\(tokens.path): expected at least one image; found none")
-    }
     return decoded
   }
 
-  private func writeSheet(
-    _ decoded: [LabelledImage], classCount: Int, _ output: OutputPath, _ session: ToolSession
-  ) throws {
+  /// The first view of the images that the tokens were made from.
+  private func readOriginals(
+    _ folder: String, _ items: [Int], of batch: TokenBatch, size: Int, _ device: Device
+  ) throws -> [RGBImage] {
+    let listing = try ImageFolder.list(folder)
+    guard listing.entries.map({ UInt32($0.label) }) == batch.labels else {
+      throw ToolError(
+        .badData,
+        "\(folder): expected the \(batch.count) images that \(tokens.path) was made from, in its order of classes; "
+          + "found \(listing.entries.count)")
+    }
+    let source = TrainingImages(listing, size: size, plan: .center)
+    return try source.views(of: items, on: device).map { try $0.get()[0] }
+  }
+
+  private func sheet(_ decoded: [LabelledImage], above originals: [RGBImage]?, classCount: Int) -> RGBImage {
     let images = decoded.map(\.image)
     let sheet = ContactSheet(enlargement: enlarge)
     let columns = columns ?? max(1, Int(Double(images.count).squareRoot().rounded(.up)))
-    let picture: RGBImage
     if rowPerClass {
       let rows = (0..<classCount).map { label in decoded.filter { $0.label == label }.map(\.image) }
-      picture = sheet.compose(rows: rows.filter { !$0.isEmpty })
-    } else if let originals {
-      let source = TrainingImages(try ImageFolder.list(originals), size: images[0].width, plan: .center)
-      let items = Array(0..<min(images.count, source.listing.entries.count))
-      let device = Device(threadCount: session.threads)
-      let views = try source.views(of: items, on: device).map { try $0.get()[0] }
-      picture = sheet.compose(views, above: images, columns: columns)
-    } else {
-      picture = sheet.compose(images, columns: columns)
+      return sheet.compose(rows: rows.filter { !$0.isEmpty })
     }
-    let sink = try session.create(output)
-    try PNGEncoder.encode(picture).withUnsafeBytes { try sink.write($0) }
-    try sink.commit()
+    return originals.map { sheet.compose($0, above: images, columns: columns) }
+      ?? sheet.compose(images, columns: columns)
   }
 }
 

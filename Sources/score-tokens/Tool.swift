@@ -67,7 +67,7 @@ import Training
     summary["images"] = .integer(items.count)
     summary["unigram_entropy"] = .number(data.unigramEntropy)
     try session.printLine(sortedJSON(summary))
-    try session.log(["summary": .object(summary)])
+    try session.logSummary(summary)
   }
 
   private func requireFit(

@@ -1,0 +1,134 @@
+# The stages of an experiment: images -> tokens -> codebook -> model -> samples -> pictures -> report.
+#
+# A pipeline sets the variables below and includes this file; docs/experiments.md explains. Every product appears
+# whole or not at all, and training goes on from its checkpoint, so an interrupted make continues where it stopped.
+
+# Where things are. SHARED holds the tokenizer and the tokens, which pipelines can have in common.
+OUT ?= out/$(PIPELINE)
+SHARED ?= $(OUT)
+DATA ?= data/emoji
+here := $(dir $(lastword $(MAKEFILE_LIST)))
+TOOLS ?= $(here)../.build/release
+PYTHON ?= python3
+
+# What every pipeline has a say in; the options of the tools themselves are in *_OPTIONS.
+SEED ?= 0
+SIZE ?= 32
+TOKENIZER_STEPS ?= 2000
+MODEL_STEPS ?= 1500
+HELD_OUT ?= 0.05
+EVALUATE_EVERY ?= 100
+CHECKPOINT_EVERY ?= 250
+PER_CLASS ?= 8
+THREADS ?=
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+.PHONY: all clean FORCE
+
+# Commands are printed without the tools' folder, as a user would type them.
+export PATH := $(abspath $(TOOLS)):$(PATH)
+ifeq ($(wildcard $(TOOLS)/train-ar),)
+  $(error no tools in $(TOOLS): run 'make build' in the repository, or give TOOLS=the folder that has them)
+endif
+
+common := $(strip --seed $(SEED) $(if $(THREADS),--threads $(THREADS)))
+training := $(strip --held-out $(HELD_OUT) --evaluate-every $(EVALUATE_EVERY) --checkpoint-every $(CHECKPOINT_EVERY) --resume)
+
+tokenizer := $(SHARED)/tokenizer.tensors.zst
+tokens := $(SHARED)/images.tokens.zst
+model := $(OUT)/model.tensors.zst
+samples := $(OUT)/samples.tokens.zst
+
+# With a cluster size the model is IAR's: it learns the rearranged tokens, with the cluster loss.
+ifdef CLUSTER_SIZE
+  model_tokenizer := $(OUT)/rearranged.tensors.zst
+  model_tokens := $(OUT)/rearranged.tokens.zst
+  model_loss := --cluster-size $(CLUSTER_SIZE)
+else
+  model_tokenizer := $(tokenizer)
+  model_tokens := $(tokens)
+endif
+
+tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) $(common))
+codebook_settings := $(strip --cluster-size $(CLUSTER_SIZE) $(CODEBOOK_OPTIONS) $(common))
+model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(training) $(common))
+sample_settings := $(strip --per-class $(PER_CLASS) $(SAMPLE_OPTIONS) $(common))
+
+all: $(OUT)/report.json
+
+# A heading, and the folders of a stage.
+stage = @printf '\n== %s\n' '$(1)'; mkdir -p $(@D) $(OUT)/logs $(SHARED)/logs
+
+# Settings are kept in a file which is made again when they change, and with it all that depends on it.
+same = $(and $(findstring x$(1)x,x$(2)x),$(findstring x$(2)x,x$(1)x))
+define kept
+$(1): $(if $(call same,$(strip $(2)),$(file <$(1))),,FORCE)
+	@mkdir -p $$(@D); printf '%s\n' '$(strip $(2))' > $$@
+endef
+$(eval $(call kept,$(SHARED)/settings/tokenizer,$(DATA) $(tokenizer_settings)))
+$(eval $(call kept,$(OUT)/settings/codebook,$(codebook_settings)))
+$(eval $(call kept,$(OUT)/settings/model,$(model_settings)))
+$(eval $(call kept,$(OUT)/settings/sample,$(sample_settings)))
+
+# Images. A folder of one's own needs no script.
+data/%:
+	$(call stage,images)
+	$(PYTHON) $(here)datasets/$*.py $@
+
+# Tokenizer and tokens.
+$(tokenizer): $(SHARED)/settings/tokenizer | $(DATA)
+	$(call stage,tokenizer: a VQ autoencoder learns to turn images into tokens and back)
+	train-tokenizer $(DATA) $(tokenizer_settings) --log $(@D)/logs/tokenizer.jsonl --output $@
+
+$(tokens): $(tokenizer) | $(DATA)
+	$(call stage,tokens)
+	tokenize $(DATA) --tokenizer $< $(common) --log $(@D)/logs/tokens.jsonl --output $@
+
+$(SHARED)/reconstructions.png: $(tokenizer) $(tokens) | $(DATA)
+	$(call stage,reconstructions: held-out originals above what their tokens give back)
+	detokenize $(tokens) --tokenizer $(tokenizer) --held-out $(HELD_OUT) --every 3 --originals $(DATA) --columns 16 \
+	  --enlarge 2 $(common) --log $(@D)/logs/reconstructions.jsonl --grid $@
+
+# Codebook.
+$(OUT)/rearranged.tensors.zst $(OUT)/mapping.tensors.zst &: $(tokenizer) $(OUT)/settings/codebook
+	$(call stage,codebook: similar codes become neighbours)
+	rearrange-codebook $< $(codebook_settings) --log $(@D)/logs/codebook.jsonl \
+	  --output $(@D)/rearranged.tensors.zst --mapping $(@D)/mapping.tensors.zst
+
+$(OUT)/rearranged.tokens.zst: $(OUT)/mapping.tensors.zst $(tokens)
+	$(call stage,tokens in the new order)
+	relabel-tokens $(tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
+
+# Model.
+$(model): $(model_tokens) $(OUT)/settings/model
+	$(call stage,model: an autoregressive transformer learns to predict the tokens)
+	train-ar $< $(model_settings) --log $(@D)/logs/model.jsonl --output $@
+
+# Samples.
+$(samples): $(model) $(OUT)/settings/sample
+	$(call stage,samples)
+	sample --model $< $(sample_settings) --log $(@D)/logs/samples.jsonl --output $@
+
+$(OUT)/samples.png: $(samples) $(model_tokenizer)
+	$(call stage,pictures: a row a class)
+	detokenize $< --tokenizer $(model_tokenizer) --row-per-class --enlarge 2 $(common) \
+	  --log $(@D)/logs/pictures.jsonl --grid $@
+
+# Report.
+logs = $(patsubst %,$(SHARED)/logs/%.jsonl,tokenizer tokens reconstructions) \
+  $(patsubst %,$(OUT)/logs/%.jsonl,$(if $(CLUSTER_SIZE),codebook relabelling) model samples pictures)
+pictures = $(SHARED)/reconstructions.png $(OUT)/samples.png $(OUT)/loss.png
+
+$(OUT)/loss.png: $(model)
+	$(call stage,curves)
+	$(here)plot-losses.sh $(OUT)/logs/model.jsonl $@
+
+$(OUT)/report.json: $(pictures)
+	$(call stage,report)
+	@$(PYTHON) $(here)report.py $@ --logs $(logs) --pictures $(pictures)
+
+clean:
+	rm -rf $(OUT)

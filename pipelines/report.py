@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Gathers the summaries in the tools' logs into report.json, and prints what a reader wants to know first."""
+
+import argparse
+import json
+import os
+import sys
+
+
+def read_stage(path):
+    """The last line of a log, which holds the summary."""
+    with open(path, encoding="utf-8") as log:
+        return json.loads(log.readlines()[-1])
+
+
+def gather(logs, pictures):
+    stages = {os.path.basename(path).removesuffix(".jsonl"): read_stage(path) for path in logs}
+    summary = {name: stage["summary"] for name, stage in stages.items()}
+    tokenizer, tokens, model = summary["tokenizer"], summary["tokens"], summary["model"]
+    return {
+        "tokenizer": {
+            "held_out_psnr": tokenizer.get("held_out_psnr"), "codebook_usage": tokens["code_usage"],
+            "codebook_perplexity": tokens["code_perplexity"], "parameters": tokenizer["parameters"],
+        },
+        "codebook": summary.get("codebook"),
+        "model": describe_model(model),
+        "stages": [describe(name, stage) for name, stage in stages.items()],
+        "pictures": [path for path in pictures if os.path.exists(path)],
+    }
+
+
+def describe_model(summary):
+    scores = {key: value for key, value in summary.items() if key.startswith("held_out_")}
+    entropy = summary["unigram_entropy"]
+    under = {"nats_under_unigram": entropy - scores["held_out_loss"]} if scores else {}
+    return {**scores, **under, "unigram_entropy": entropy, "parameters": summary["parameters"]}
+
+
+def describe(name, stage):
+    """Time, speed and memory of a stage. A resumed training counts its last run only: `steps` says which part that is."""
+    rates = {key: value for key, value in stage["summary"].items() if key.endswith("_per_second") or key == "steps"}
+    return {
+        "stage": name, "seconds": stage["elapsed_seconds"], "peak_megabytes": stage["peak_megabytes"], **rates,
+    }
+
+
+def show(report, path):
+    tokenizer, model = report["tokenizer"], report["model"]
+    print(f"  {'stage':<16}{'seconds':>8}{'peak MB':>9}   speed")
+    for stage in report["stages"]:
+        rates = [f"{value:,.0f} {key[:-11]}/s" for key, value in stage.items() if key.endswith("_per_second")]
+        figures = f"{stage['stage']:<16}{stage['seconds']:>8.1f}{stage['peak_megabytes']:>9.0f}"
+        print(f"  {figures}   {', '.join(rates)}".rstrip())
+    print(f"  {'all':<16}{sum(stage['seconds'] for stage in report['stages']):>8.1f}")
+    print()
+    if tokenizer["held_out_psnr"] is not None:
+        print(f"  held-out PSNR       {tokenizer['held_out_psnr']:6.2f} dB")
+    print(f"  codebook usage      {tokenizer['codebook_usage'] * 100:6.1f} % of the codes")
+    if "held_out_loss" in model:
+        print(f"  held-out loss       {model['held_out_loss']:6.3f} nats a token, "
+              f"{model['nats_under_unigram']:.3f} under the unigram entropy of {model['unigram_entropy']:.3f}")
+        print(f"  held-out accuracy   {model['held_out_token_top1'] * 100:6.1f} % of tokens, "
+              f"{model['held_out_token_top5'] * 100:.1f} % among the first five")
+    if "held_out_cluster_top1" in model:
+        print(f"  cluster accuracy    {model['held_out_cluster_top1'] * 100:6.1f} % of clusters, "
+              f"{model['held_out_cluster_top5'] * 100:.1f} % among the first five")
+    print()
+    for place in report["pictures"] + [path]:
+        print(f"  {place}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("output", help="the report to write")
+    parser.add_argument("--logs", nargs="+", required=True, metavar="LOG", help="in the order of the stages")
+    parser.add_argument("--pictures", nargs="*", default=[], metavar="FILE")
+    options = parser.parse_args()
+    try:
+        report = gather(options.logs, options.pictures)
+    except (OSError, KeyError, IndexError, json.JSONDecodeError) as error:
+        sys.exit(f"report.py: {' '.join(options.logs)}: expected logs that end in a summary; found {error!r}; "
+                 "try: remove the product of that stage, and run make again")
+    with open(options.output + ".partial", "w", encoding="utf-8") as file:
+        json.dump(report, file, indent=2)
+        file.write("\n")
+    os.replace(options.output + ".partial", options.output)
+    show(report, options.output)
+
+
+main()

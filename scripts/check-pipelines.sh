@@ -1,0 +1,40 @@
+#!/bin/bash
+# Runs the three pipelines in small: each to its end, one of them killed on the way and made again, each a second
+# time to see that nothing is left to do. Takes the tools from .build/release; writes below a temporary folder.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+settings=(
+  DATA="$PWD/data/emoji" SHARED="$work/quickstart" THREADS=1 PER_CLASS=2 EVALUATE_EVERY=20 CHECKPOINT_EVERY=10
+  TOKENIZER_STEPS=30 "TOKENIZER_OPTIONS=--model CPU-4 --channels 8 --multipliers 1,2,4 --batch-size 8"
+  MODEL_STEPS=60 "MODEL_OPTIONS=--model CPU-tiny --batch-size 4"
+)
+pipeline() { make --no-print-directory -f "pipelines/$1.mk" OUT="$work/$2" "${settings[@]}" "${@:3}"; }
+fail() { echo "check-pipelines: $*" >&2; exit 1; }
+
+[[ -d data/emoji ]] || pipelines/datasets/emoji.py data/emoji
+for name in quickstart llamagen-baseline iar; do
+  pipeline "$name" "$name"
+  pipeline "$name" "$name" --question || fail "$name: a second make has something to do"
+  for product in samples.png loss.png report.json; do
+    [[ -s $work/$name/$product ]] || fail "$name: no $product"
+  done
+done
+
+# A training killed after its first checkpoint, in a pipeline of its own.
+pipeline iar killed "$work/killed/rearranged.tokens.zst"
+pipeline iar killed "$work/killed/model.tensors.zst" &
+until [[ -e $work/killed/model.tensors.zst.checkpoint ]]; do sleep 0.05; done
+kill -9 "$(pgrep -f "train-ar $work/killed/")"
+wait $! && fail "the killed pipeline claims success"
+[[ ! -e $work/killed/model.tensors.zst ]] || fail "the model was done before it could be killed"
+pipeline iar killed
+losses() { grep '"step"' "$1/logs/model.jsonl"; }
+cmp <(losses "$work/iar") <(losses "$work/killed") || fail "a resumed training is not the uninterrupted one"
+
+# A changed setting makes its stage again, and what depends on it, and nothing else.
+again=$(pipeline iar iar PER_CLASS=1 --dry-run | grep -oE '^(train-tokenizer|train-ar|sample|detokenize) ' | tr -d '\n')
+[[ $again == "sample detokenize " ]] || fail "PER_CLASS=1 runs '$again' again"
+echo "check-pipelines: all is well"
