@@ -12,7 +12,7 @@ func tool(_ name: String) -> Target {
     name: name,
     dependencies: [
       "ToolKit", "TensorCore", "Autograd", "NeuralNet", "Codebooks", "StreamFormat", "Images",
-      "ImageModels", "Training", argumentParser,
+      "ImageModels", "Training", "Metrics", "FeatureNetworks", argumentParser,
     ])
 }
 
@@ -23,7 +23,7 @@ func tests(of room: String, _ dependencies: [Target.Dependency] = []) -> Target 
 
 let tools = [
   "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "relabel-tokens", "train-ar",
-  "sample", "score-tokens", "show-file",
+  "sample", "score-tokens", "show-file", "eval-metrics", "import-weights", "perturb-tokens",
 ]
 
 let package = Package(
@@ -55,6 +55,7 @@ let package = Package(
     .target(name: "NeuralNet", dependencies: ["Autograd", "TensorCore", "CKernels"]),
     .target(name: "Codebooks", dependencies: ["TensorCore", "CKernels"]),
     .target(name: "Images", dependencies: ["CImageCodecs"]),
+    .target(name: "Metrics", dependencies: ["TensorCore", "COpenBLAS", "CKernels", "Images"]),
 
     // MARK: Rooms that read and write files
     .target(name: "StreamFormat", dependencies: ["CZstd", "CCrypto"]),
@@ -62,11 +63,19 @@ let package = Package(
       name: "ImageModels",
       dependencies: ["NeuralNet", "Autograd", "TensorCore", "CKernels", "Codebooks", "StreamFormat"]),
     .target(
+      name: "FeatureNetworks",
+      dependencies: ["TensorCore", "CKernels", "StreamFormat", "Images", "ImageModels"]),
+    .target(
       name: "Training",
       dependencies: [
         "ImageModels", "Codebooks", "NeuralNet", "Autograd", "TensorCore", "StreamFormat", "Images",
       ]),
-    .target(name: "ToolKit", dependencies: ["StreamFormat", "Images", "TensorCore", argumentParser]),
+    .target(
+      name: "ToolKit",
+      dependencies: [
+        "Training", "ImageModels", "NeuralNet", "Codebooks", "StreamFormat", "Images", "TensorCore",
+        argumentParser,
+      ]),
 
     // MARK: Tests
     .target(
@@ -79,6 +88,8 @@ let package = Package(
     tests(of: "Images"),
     tests(of: "StreamFormat"),
     tests(of: "ImageModels"),
+    tests(of: "Metrics", ["StreamFormat"]),
+    tests(of: "FeatureNetworks"),
     tests(of: "Training"),
     tests(of: "ToolKit"),
     .testTarget(

@@ -11,7 +11,7 @@ struct BalancedAnnealing {
 
   /// Standard deviation of the first noise and step of the prices, in units of the present clusters' own
   /// error per component. Measured on uniform and on clumped codes; both are flat around the optimum.
-  private static let firstNoise = 0.3
+  private static let firstNoise = 0.25
   private static let priceStep = 0.1
   /// Share of the steps without noise.
   private static let settling = 0.1
@@ -38,7 +38,7 @@ struct BalancedAnnealing {
 
   private func noise(at step: Int) -> Double {
     let left = max(0, 1 - Double(step) / (Double(steps) * (1 - Self.settling)))
-    return Self.firstNoise * left * left
+    return Self.firstNoise * left
   }
 
   private func adjust(_ prices: inout [Float], clusterOf: [UInt32], clusterSize: Int, rate: Float) {

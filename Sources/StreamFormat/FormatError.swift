@@ -109,7 +109,7 @@ public struct FormatError: Error, Equatable, CustomStringConvertible, Sendable {
     if let offset = origin.offset {
       place += origin.record == nil ? ": byte \(offset)" : " at byte \(offset)"
     }
-    return "\(place): \(defect.phrase); expected \(expected); found \(found); try: \(hint)"
+    return visible("\(place): \(defect.phrase); expected \(expected); found \(found); try: \(hint)")
   }
 }
 
@@ -125,4 +125,11 @@ extension FormatError.Defect {
       text += letter.isUppercase ? " " + letter.lowercased() : String(letter)
     }
   }
+}
+
+/// The text with control characters replaced, so that no file's content can move a terminal's cursor.
+public func visible(_ text: String) -> String {
+  String(
+    String.UnicodeScalarView(
+      text.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
 }

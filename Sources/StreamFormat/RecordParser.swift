@@ -6,7 +6,7 @@ final class RecordParser {
   /// True if the header said that an end mark follows.
   private(set) var promisesEndMark = false
   // Memory grows with the data that has arrived, so that a false size in a header costs nothing.
-  private static let firstAllocation = 1 << 24
+  private static let firstAllocation = 1 << 26
 
   init(_ content: RecordContent, origin: Origin, limits: Limits) {
     self.content = content
@@ -60,7 +60,7 @@ final class RecordParser {
     var bytes: [UInt8] = []
     while bytes.count < count {
       let start = bytes.count
-      let target = min(count, max(Self.firstAllocation, start * 2))
+      let target = min(count, max(Self.firstAllocation, start * 4))
       bytes.reserveCapacity(target)
       bytes.append(contentsOf: repeatElement(0, count: target - start))
       try bytes.withUnsafeMutableBytes {

@@ -51,6 +51,15 @@ extension StoredTensor {
     }
   }
 
+  /// The elements of a U16 or U32 tensor; nil for any other type.
+  func unsignedIntegers() -> [UInt32]? {
+    switch elementType {
+    case .uint16: numbers { (value: UInt16) in UInt32(value) }
+    case .uint32: numbers { (value: UInt32) in value }
+    default: nil
+    }
+  }
+
   private func checkedUInt64s() throws -> [Int] {
     let values = numbers { (value: UInt64) in value }
     if let large = values.firstIndex(where: { $0 > UInt64(Int.max) }) {

@@ -61,12 +61,23 @@ extension TokenBatch {
 
 /// The integers of a tensor, each checked to be from 0 to below a bound; the error names the first item.
 func boundedIntegers(_ tensor: StoredTensor, below bound: Int, origin: Origin) throws -> [UInt32] {
+  // The two types that files have go straight to 32 bits: a data set's tokens as 64-bit integers fill a machine.
+  if let values = tensor.unsignedIntegers() {
+    try requireBounded(values, below: bound, tensor, origin)
+    return values
+  }
   let values = try tensor.integers()
+  try requireBounded(values, below: bound, tensor, origin)
+  return values.map { UInt32($0) }
+}
+
+private func requireBounded(
+  _ values: [some BinaryInteger], below bound: Int, _ tensor: StoredTensor, _ origin: Origin
+) throws {
   if let wrong = values.firstIndex(where: { $0 < 0 || $0 >= bound }) {
     let item = wrong / max(1, tensor.shape.dropFirst().reduce(1, *))
     throw FormatError(
       .valueOutOfRange, at: origin, expected: "\(tensor.name) of item \(item) from 0 to \(bound - 1)",
       found: "\(values[wrong])", hint: "make the file again with the codebook and classes it is meant for")
   }
-  return values.map { UInt32($0) }
 }

@@ -23,6 +23,15 @@ public final class JSONLog {
     if descriptor >= 0 { close(descriptor) }
   }
 
+  /// Starts the log anew.
+  /// - Throws: ``StreamError/writeFailed(file:errno:)``.
+  public func empty() throws {
+    // A device or a pipe cannot be emptied and holds nothing to empty.
+    if ftruncate(descriptor, 0) != 0, errno != EINVAL {
+      throw StreamError.writeFailed(file: path, errno: errno)
+    }
+  }
+
   /// Writes one line, with sorted keys.
   /// - Throws: ``StreamError/writeFailed(file:errno:)``.
   public func write(_ fields: [String: JSONValue]) throws {

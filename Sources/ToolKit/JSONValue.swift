@@ -1,5 +1,7 @@
+import Foundation
+
 /// A JSON value, for logs and summaries.
-public enum JSONValue: Encodable, Equatable, Sendable {
+public enum JSONValue: Codable, Equatable, Sendable {
   case null
   case bool(Bool)
   case integer(Int)
@@ -21,6 +23,32 @@ public enum JSONValue: Encodable, Equatable, Sendable {
     case .array(let values): try container.encode(values)
     case .object(let values): try container.encode(values)
     }
+  }
+
+  /// Reads any JSON value; a number without a fraction that fits becomes an integer.
+  public init(from decoder: Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if container.decodeNil() {
+      self = .null
+    } else if let value = try? container.decode(Bool.self) {
+      self = .bool(value)
+    } else if let value = try? container.decode(Int.self) {
+      self = .integer(value)
+    } else if let value = try? container.decode(Double.self) {
+      self = .number(value)
+    } else if let value = try? container.decode(String.self) {
+      self = .string(value)
+    } else if let values = try? container.decode([JSONValue].self) {
+      self = .array(values)
+    } else {
+      self = .object(try container.decode([String: JSONValue].self))
+    }
+  }
+
+  /// The value that a JSON text stands for, or nil if it is no JSON.
+  public init?(parsing text: String) {
+    guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)) else { return nil }
+    self = value
   }
 }
 

@@ -53,6 +53,7 @@ extension Tool {
     do {
       let session = ToolSession(
         name: toolName, arguments: arguments, options: tool.common, interruption: interruption)
+      try session.openLog()
       try tool.execute(session)
       try closeStandardOutput()
       return ToolEnd(exit: .done, interruption: interruption)

@@ -17,6 +17,7 @@ public final class ToolSession {
   private var chain = Provenance()
   private var inputs: [Provenance.Input] = []
   private var log: JSONLog?
+  private var logIsBegun = false
   private let standardError = FileDescriptorSink(descriptor: STDERR_FILENO, name: "standard error")
 
   /// A session; tools are given one by ``Tool/main()``.
@@ -53,16 +54,22 @@ public final class ToolSession {
     return ProgressReporter(standardError, prefix: name, unit: unit, total: total, style: style)
   }
 
-  /// Opens the file of `--log`, if it was given; ``log(_:)`` opens it as a new file otherwise.
-  /// - Throws: ``StreamError``.
-  public func openLog(appending: Bool) throws {
-    if let path = options.log { log = try JSONLog(path: path, appending: appending) }
+  /// Opens the file of `--log`, if it was given, so that a name that cannot be created fails before the work.
+  func openLog() throws {
+    if let path = options.log { log = try JSONLog(path: path, appending: true) }
+  }
+
+  /// Has the log go on after the lines it has, as a resumed run should; otherwise the first line starts it anew.
+  public func continueLog() {
+    logIsBegun = true
   }
 
   /// Writes a line to the file of `--log`, if it was given.
   /// - Throws: ``StreamError``.
   public func log(_ fields: [String: JSONValue]) throws {
-    if log == nil { try openLog(appending: false) }
+    if log == nil { try openLog() }
+    if !logIsBegun { try log?.empty() }
+    logIsBegun = true
     try log?.write(fields)
   }
 

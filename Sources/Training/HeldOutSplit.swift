@@ -49,3 +49,14 @@ public struct DataOrder: Sendable {
     }
   }
 }
+
+extension HeldOutSplit {
+  /// The same split of other items: entry i stands for `item(i)`.
+  public func mapped(_ item: (Int) -> Int) -> HeldOutSplit {
+    HeldOutSplit(training: training.map(item), heldOut: heldOut.map(item))
+  }
+
+  private init(training: [Int], heldOut: [Int]) {
+    (self.training, self.heldOut) = (training, heldOut)
+  }
+}

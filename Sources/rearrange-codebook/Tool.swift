@@ -1,1 +1,93 @@
-@main struct Main { static func main() {} }
+import ArgumentParser
+import Codebooks
+import ImageModels
+import StreamFormat
+import TensorCore
+import ToolKit
+
+@main struct RearrangeCodebook: Tool {
+  static let toolName = "rearrange-codebook"
+  static let summary = "Orders a codebook so that equal blocks of it hold similar codes (IAR 3.2)."
+  static let usageExample =
+    "rearrange-codebook tokenizer.tensors.zst --cluster-size 32 --output rearranged.tensors.zst --mapping iar.tensors.zst"
+  static var versionDetails: [String] { BuildInformation.lines }
+
+  @Argument(help: "Tokenizer file, or '-'.") var tokenizer: InputPath
+  @Option(help: "Codes in a cluster; the number of codes must be a multiple of it.") var clusterSize = 128
+  @Option(name: .shortAndLong, help: "Tokenizer file to write, with the codes in their new order.")
+  var output: OutputPath?
+  @Option(help: "Mapping file to write: the permutation, with statistics.") var mapping: OutputPath?
+  @Option(help: "First centroids: random (the paper) or k-means++.") var start = "k-means++"
+  @Option(help: "Starts to try; the best is kept.") var restarts = 1
+  @Option(help: "Most iterations of a start.") var maximumIterations = 100
+  @Flag(inversion: .prefixedNo, help: "Improve the clusters by exchanges afterwards (beyond the paper).")
+  var refine = true
+  @Flag(inversion: .prefixedNo, help: "Order codes inside clusters by a chain of nearest neighbours.")
+  var order = true
+  @Flag(help: "Cluster the codes as they are, not scaled to length 1.") var raw = false
+  @OptionGroup(title: "Common") var common: CommonOptions
+
+  func validate() throws {
+    try common.requireFreeStandardOutput(besides: output, mapping)
+    if output == nil && mapping == nil && !common.json {
+      throw ValidationError("give at least one of --output, --mapping and --json.")
+    }
+    if startKind == nil { throw ValidationError("--start must be random or k-means++, not '\(start)'.") }
+    if clusterSize < 1 || restarts < 1 || maximumIterations < 1 {
+      throw ValidationError("--cluster-size, --restarts and --maximum-iterations must be at least 1.")
+    }
+  }
+
+  private var startKind: ClusterStart? {
+    ["random": ClusterStart.random, "k-means++": .kMeansPlusPlus][start]
+  }
+
+  func execute(_ session: ToolSession) throws {
+    let device = Device(threadCount: session.threads)
+    let model = try Tokenizer(session.readRecord(tokenizer), device: device)
+    let codes = CodeVectors(model.codebook.value)
+    let points = raw ? codes : codes.normalized(on: device)
+    let blocks = try BalancedClusters.blocks(codes: codes.count, clusterSize: clusterSize)
+    let begin = ContinuousClock.now
+    let clustering = BalancedClustering(
+      clusterSize: clusterSize, start: startKind ?? .random, maximumIterations: maximumIterations,
+      restarts: restarts, seed: session.seed)
+    let plain = try clustering.run(points, on: device)
+    let clusters =
+      refine
+      ? try ClusterRefinement(seed: session.seed).run(points, plain.clusters, on: device).clusters : plain.clusters
+    // Members in ascending order are the ablation "without order".
+    let permutation = order ? clusters.order(points, on: device) : try CodePermutation(newToOld: clusters.members())
+    let seconds = (ContinuousClock.now - begin) / .seconds(1)
+
+    let source = model.codebookSHA256
+    model.codebook.value.copyElements(from: codes.rows(permutation.newToOld).tensor(on: device))
+    let before = ClusterStatistics(points, blocks, on: device)
+    let after = ClusterStatistics(points, clusters, on: device)
+    let statistics = ["before": before, "after": after]
+    if let output { try session.write(try model.record(), to: output) }
+    if let mapping {
+      let written = CodeMapping(
+        newToOld: permutation.newToOld, sourceCodebookSHA256: source, targetCodebookSHA256: model.codebookSHA256,
+        clusterSize: clusterSize, statistics: try sortedJSON(statistics))
+      try session.write(written.record(), to: mapping)
+    }
+    try session.report([
+      "codes": .integer(codes.count), "clusters": .integer(before.clusterCount), "cluster_size": .integer(clusterSize),
+      "iterations": .integer(plain.iterations), "converged": .bool(plain.converged),
+      "inner_mse_unrefined": .number(plain.innerMSE), "before": before.json, "after": after.json,
+      "seconds": .number(seconds),
+    ])
+    session.say("inner MSE \(before.innerMSE) -> \(after.innerMSE)")
+  }
+}
+
+extension ClusterStatistics {
+  /// The figures of the papers' tables (IAR 4, A8, A10).
+  fileprivate var json: JSONValue {
+    [
+      "inner_mse": .number(innerMSE), "mean_distance": .number(meanDistance),
+      "closest_distance": .number(closestDistance), "largest_distance": .number(largestDistance),
+    ]
+  }
+}

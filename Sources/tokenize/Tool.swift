@@ -1,1 +1,105 @@
-@main struct Main { static func main() {} }
+import ArgumentParser
+import Codebooks
+import ImageModels
+import Images
+import StreamFormat
+import TensorCore
+import ToolKit
+import Training
+
+@main struct Tokenize: Tool {
+  static let toolName = "tokenize"
+  static let summary = "Turns images into tokens with a tokenizer."
+  static let usageExample = "tokenize --tokenizer tokenizer.tensors.zst emoji > emoji.tokens.zst"
+  static var versionDetails: [String] { BuildInformation.lines }
+
+  @OptionGroup var images: ImageOptions
+  @Option(help: "Tokenizer file.") var tokenizer: InputPath
+  @Option(name: .shortAndLong, help: "Token file to write.") var output = OutputPath.standardOutput
+  @Option(help: "Side of the images, in pixels. (default: the tokenizer's)") var size: Int?
+  @Option(help: "Views tokenised at a time.") var batchSize = 64
+  @OptionGroup(title: "Common") var common: CommonOptions
+
+  func validate() throws {
+    try common.requireFreeStandardOutput(besides: output)
+    try InputPath.requireDistinct(images.images, tokenizer)
+    if batchSize < 1 { throw ValidationError("--batch-size must be at least 1.") }
+    if let size, !(1...1 << 14).contains(size) { throw ValidationError("--size must be from 1 to 16384.") }
+  }
+
+  func execute(_ session: ToolSession) throws {
+    let device = Device(threadCount: session.threads)
+    let model = try Tokenizer(session.readRecord(tokenizer), device: device)
+    let size = size ?? model.configuration.imageSize
+    guard size % model.configuration.downsampling == 0 else {
+      throw ToolError(
+        .badData, "--size: expected a multiple of \(model.configuration.downsampling), the tokenizer's step; found \(size)")
+    }
+    let images = try images.open(session, size: size)
+    let grid = size / model.configuration.downsampling
+    let header = TokenHeader(
+      vocabSize: model.configuration.codebookSize, rows: grid, columns: grid, codebookSHA256: model.codebookSHA256,
+      classCount: images.listing.classNames.count, classNames: images.listing.classNames,
+      viewNames: images.plan.names)
+    let sink = try session.create(output)
+    let records = RecordWriter(sink)
+    let writer = TokenWriter(records, header: header, metadata: session.provenanceMetadata)
+    var usage = CodeUsage(codes: header.vocabSize)
+    var skipped = 0
+    let progress = session.progress("images", total: images.listing.entries.count)
+    let start = ContinuousClock.now
+    // One record holds a thousand images or so: small enough to stream, large enough to compress.
+    for first in stride(from: 0, to: images.listing.entries.count, by: 1024) {
+      let items = Array(first..<min(first + 1024, images.listing.entries.count))
+      let batch = try tokenize(items, images, model, header, session, progress, &skipped)
+      usage.add(batch.tokens)
+      if batch.count > 0 { try writer.write(batch) }
+    }
+    progress.finish()
+    guard records.itemCount > 0 else {
+      throw ToolError(.badData, "images: expected at least one that can be used; found none")
+    }
+    try writer.finish()
+    try sink.commit()
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    if skipped > 0 { session.warn("\(skipped) images skipped") }
+    try session.report([
+      "images": .integer(records.itemCount), "skipped": .integer(skipped), "views": .integer(header.viewCount),
+      "code_usage": .number(usage.usedFraction), "code_perplexity": .number(usage.perplexity),
+      "unigram_entropy": .number(usage.entropy), "seconds": .number(seconds),
+      "tokens_per_second": .number(Double(usage.total) / seconds),
+    ])
+  }
+
+  /// One record's worth of images.
+  private func tokenize(
+    _ items: [Int], _ images: TrainingImages, _ model: Tokenizer, _ header: TokenHeader, _ session: ToolSession,
+    _ progress: ProgressReporter, _ skipped: inout Int
+  ) throws -> TokenBatch {
+    let device = model.store.device
+    var (tokens, labels): ([UInt32], [UInt32]) = ([], [])
+    for first in stride(from: 0, to: items.count, by: batchSize) {
+      try session.interruption.check()
+      let part = Array(items[first..<min(first + batchSize, items.count)])
+      var views: [[RGBImage]] = []
+      for (item, result) in zip(part, images.views(of: part, on: device)) {
+        switch result {
+        case .success(let ofImage):
+          views.append(ofImage)
+          labels.append(UInt32(images.listing.entries[item].label))
+        case .failure(let error) where self.images.skipUnreadable:
+          session.warn("skipped: \(error)")
+          skipped += 1
+        case .failure(let error): throw error
+        }
+      }
+      let flat = views.flatMap { $0 }
+      for start in stride(from: 0, to: flat.count, by: batchSize) {
+        let batch = device.pixels(Array(flat[start..<min(start + batchSize, flat.count)]))
+        tokens += model.tokens(of: batch).map(UInt32.init)
+      }
+      progress.advance(by: part.count)
+    }
+    return TokenBatch(header: header, tokens: tokens, labels: labels)
+  }
+}

@@ -1,1 +1,83 @@
-@main struct Main { static func main() {} }
+import ArgumentParser
+import ImageModels
+import StreamFormat
+import TensorCore
+import ToolKit
+import Training
+
+@main struct TrainAR: Tool {
+  static let toolName = "train-ar"
+  static let summary = "Trains an autoregressive transformer on tokens: LlamaGen's baseline, or IAR."
+  static let usageExample =
+    "train-ar rearranged.tokens.zst --model CPU-small --cluster-size 32 --steps 2000 --output iar.tensors.zst"
+  static var versionDetails: [String] { BuildInformation.lines }
+  static let savesWhenInterrupted = true
+
+  @Argument(help: "Token file, or '-'.") var tokens: InputPath
+  @Option(name: .shortAndLong, help: "Model file to write.") var output: OutputPath
+  @OptionGroup(title: "Architecture") var sizes: TransformerSizeOptions
+  @OptionGroup(title: "Training") var training: TrainingCommandOptions
+  @Option(help: "Parts a batch is cut into to save memory.") var gradientAccumulation = 1
+  @Option(help: "Dropout on tokens, attention and feed-forward outputs.") var dropout: Float = 0.1
+  @Option(help: "Rate at which class labels are dropped, for guidance.") var classDropout: Float = 0.1
+  @Option(help: "Label smoothing.") var labelSmoothing: Float = 0
+  @Option(help: "Codes in a cluster of the rearranged codebook; turns IAR's cluster loss on.")
+  var clusterSize = 0
+  @Option(help: "lambda, the weight of the cluster loss.") var clusterWeight: Float = 1
+  @OptionGroup(title: "Common") var common: CommonOptions
+
+  func validate() throws {
+    try common.requireFreeStandardOutput(besides: output)
+    let rates = [dropout, classDropout, labelSmoothing]
+    if rates.contains(where: { !(0..<1).contains($0) }) {
+      throw ValidationError("--dropout, --class-dropout and --label-smoothing must be from 0 to below 1.")
+    }
+    if clusterSize < 0 || clusterWeight < 0 {
+      throw ValidationError("--cluster-size and --cluster-weight must not be negative.")
+    }
+    if gradientAccumulation < 1 || training.batchSize % gradientAccumulation != 0 {
+      throw ValidationError("--gradient-accumulation must divide --batch-size.")
+    }
+  }
+
+  func execute(_ session: ToolSession) throws {
+    let device = Device(threadCount: session.threads)
+    let data = TokenDataset(try session.openTokens(tokens).readAll())
+    let configuration = try sizes.configuration(for: data.header)
+    try requireClusters(of: data.header)
+    let split = try HeldOutSplit(count: data.count, fraction: training.heldOut, seed: training.splitSeed)
+    let model = Transformer(configuration, device: device, seed: session.seed)
+    session.say(
+      "\(model.store.scalarCount) parameters, \(split.training.count) images of \(configuration.tokenCount) tokens, "
+        + "\(split.heldOut.count) held out")
+    let options = TransformerTask.Options(
+      batchSize: training.batchSize, accumulation: gradientAccumulation, dropout: dropout,
+      classDropout: classDropout, labelSmoothing: labelSmoothing, clusterSize: clusterSize,
+      clusterWeight: clusterWeight, seed: session.seed)
+    let task = TransformerTask(model, data: data, split: split, options: options)
+    let settings = [
+      "config": try sortedJSON(configuration), "task": try sortedJSON(options), "data": data.sha256,
+      "held_out": "\(training.heldOut), seed \(training.splitSeed)",
+    ]
+    let outcome = try session.train(task, training, settings: settings, output: output)
+    let description = ModelDescription(
+      codebookSHA256: data.header.codebookSHA256, classNames: data.header.classNames, clusterSize: clusterSize)
+    try session.write(try model.record(values: outcome.values, description: description), to: output)
+    try session.finishTraining(training, output: output)
+    try session.report(
+      outcome.scores.mapValues { .number($0) }.merging([
+        "parameters": .integer(model.store.scalarCount), "unigram_entropy": .number(data.unigramEntropy),
+        "steps": .integer(outcome.steps), "seconds": .number(outcome.seconds),
+        "tokens_per_second": .number(
+          Double(outcome.steps * training.batchSize * configuration.tokenCount) / outcome.seconds),
+      ]) { $1 })
+  }
+
+  private func requireClusters(of header: TokenHeader) throws {
+    guard clusterSize > 0, header.vocabSize % clusterSize != 0 else { return }
+    throw ToolError(
+      .badData,
+      "--cluster-size: expected a divisor of the \(header.vocabSize) codes; found \(clusterSize); try: the size that "
+        + "rearrange-codebook was given")
+  }
+}

@@ -45,7 +45,7 @@ import Testing
 
   @Test func aLargeTensorArrivesWhole() throws {
     // Larger than the reader's first allocation, so that it must grow on the way.
-    let bytes = (0..<40_000_003).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 7) }
+    let bytes = (0..<80_000_003).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 7) }
     let tensor = StoredTensor(name: "large", elementType: .uint8, shape: [bytes.count], bytes: bytes)
     let read = try records(file(Record(tensors: [tensor])))
     #expect(read[0]["large"]?.bytes == bytes)

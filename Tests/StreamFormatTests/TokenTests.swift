@@ -67,6 +67,26 @@ import Testing
     #expect(error.description.contains(change.key))
   }
 
+  @Test func tokensOfAnyIntegerTypeAreRead() throws {
+    var generator = SplitMix(state: 2)
+    let batch = TokenBatch.random(smallHeader, count: 2, using: &generator)
+    var record = batch.record()
+    let labels = try record.tensor("labels")
+    let asInt32 = StoredTensor(name: "tokens", shape: [2, 2, 6], int32s: batch.tokens.map { Int32($0) })
+    record.tensors = [asInt32, labels]
+    #expect(try TokenBatch(record) == batch)
+    record.tensors[0] = StoredTensor(
+      name: "tokens", shape: [2, 2, 6], int32s: .init(repeating: -1, count: 24))
+    #expect(try #require(throws: FormatError.self) { try TokenBatch(record) }.found == "-1")
+    record.tensors[0] = StoredTensor(
+      name: "tokens", shape: [2, 2, 6], floats: .init(repeating: 1, count: 24))
+    #expect(try #require(throws: FormatError.self) { try TokenBatch(record) }.defect == .wrongType)
+    record.tensors[0] = StoredTensor(name: "tokens", shape: [2, 12], int32s: .init(repeating: 1, count: 24))
+    #expect(try #require(throws: FormatError.self) { try TokenBatch(record) }.defect == .wrongShape)
+    record.tensors = [record.tensors[0], StoredTensor(name: "labels", shape: [3], uint32s: [0, 1, 2])]
+    #expect(throws: FormatError.self) { try TokenBatch(record) }
+  }
+
   @Test func valuesOutOfRangeNameTheItem() throws {
     var generator = SplitMix(state: 1)
     var record = TokenBatch.random(smallHeader, count: 4, using: &generator).record()

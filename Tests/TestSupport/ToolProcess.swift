@@ -21,6 +21,14 @@ public struct ToolProcess: Sendable {
     public let command: [String]
   }
 
+  /// A program that could not be started.
+  public struct CannotStart: Error {
+    /// The program and its arguments.
+    public let command: [String]
+    /// The system's reason.
+    public let errno: Int32
+  }
+
   /// The folder of the built tools, which is the test bundle's.
   public static let folder: URL = {
     let bundle = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
@@ -36,7 +44,7 @@ public struct ToolProcess: Sendable {
   ///   - environment: Variables set beside the inherited ones.
   ///   - folder: Its current folder.
   ///   - timeout: Seconds after which it is killed.
-  /// - Throws: ``TimedOut``, and Foundation's errors where it cannot be started.
+  /// - Throws: ``TimedOut``, and ``CannotStart``.
   public static func run(
     _ tool: String, _ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:],
     in folder: URL? = nil, timeout: Double = 120
@@ -63,34 +71,65 @@ public struct ToolProcess: Sendable {
   ) throws -> Result {
     // Files and not pipes: whatever the tool reads or writes, neither side can wait for the other.
     let scratch = try TemporaryFolder()
-    let names = ["input", "output", "errors"].map { scratch.url.appending(path: $0) }
-    try Data(input).write(to: names[0])
-    for name in names[1...] { try Data().write(to: name) }
-    let process = Process()
-    process.executableURL = program
-    process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, own in own }
-    process.currentDirectoryURL = folder ?? scratch.url
-    process.standardInput = try FileHandle(forReadingFrom: names[0])
-    process.standardOutput = try FileHandle(forWritingTo: names[1])
-    process.standardError = try FileHandle(forWritingTo: names[2])
-    try wait(for: process, timeout, command: [program.path] + arguments)
-    let signalled = process.terminationReason == .uncaughtSignal
+    try Data(input).write(to: scratch.url.appending(path: "input"))
+    // The C library's spawning has no portable way to change the folder; env has.
+    let place = ["/usr/bin/env", "-C", (folder ?? scratch.url).path]
+    let command = place + [program.path] + arguments
+    let variables = ProcessInfo.processInfo.environment.merging(environment) { _, own in own }
+    let process = try spawn(command, variables, scratch)
+    let status = try wait(for: process, timeout, command)
     return Result(
-      output: [UInt8](try Data(contentsOf: names[1])),
-      errors: String(decoding: try Data(contentsOf: names[2]), as: UTF8.self),
-      status: process.terminationStatus + (signalled ? 128 : 0))
+      output: [UInt8](try Data(contentsOf: scratch.url.appending(path: "output"))),
+      errors: String(decoding: try Data(contentsOf: scratch.url.appending(path: "errors")), as: UTF8.self),
+      status: status)
   }
 
-  private static func wait(for process: Process, _ timeout: Double, command: [String]) throws {
-    let ended = DispatchSemaphore(value: 0)
-    process.terminationHandler = { _ in ended.signal() }
-    try process.run()
-    if ended.wait(timeout: .now() + timeout) == .timedOut {
-      kill(process.processIdentifier, SIGKILL)
-      ended.wait()
-      throw TimedOut(command: command)
+  /// Starts a process in a group of its own, with the signals as a shell would have them. Foundation's `Process`
+  /// would wait for the grandchildren too.
+  private static func spawn(
+    _ command: [String], _ environment: [String: String], _ scratch: TemporaryFolder
+  ) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    var attributes = posix_spawnattr_t()
+    posix_spawn_file_actions_init(&actions)
+    posix_spawnattr_init(&attributes)
+    defer {
+      posix_spawn_file_actions_destroy(&actions)
+      posix_spawnattr_destroy(&attributes)
     }
+    posix_spawn_file_actions_addopen(&actions, 0, scratch.path("input"), O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 1, scratch.path("output"), O_WRONLY | O_CREAT, 0o600)
+    posix_spawn_file_actions_addopen(&actions, 2, scratch.path("errors"), O_WRONLY | O_CREAT, 0o600)
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    posix_spawnattr_setsigmask(&attributes, &signals)
+    for number in [SIGINT, SIGTERM, SIGPIPE] { sigaddset(&signals, number) }
+    posix_spawnattr_setsigdefault(&attributes, &signals)
+    let flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP
+    posix_spawnattr_setflags(&attributes, Int16(flags))
+
+    var words = command.map { strdup($0) } + [nil]
+    var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
+    defer { for word in words + variables { free(word) } }
+    var process: pid_t = 0
+    let code = posix_spawn(&process, command[0], &actions, &attributes, &words, &variables)
+    guard code == 0 else { throw CannotStart(command: command, errno: code) }
+    return process
+  }
+
+  private static func wait(for process: pid_t, _ timeout: Double, _ command: [String]) throws -> Int32 {
+    let deadline = ProcessInfo.processInfo.systemUptime + timeout
+    var status: Int32 = 0
+    while waitpid(process, &status, WNOHANG) == 0 {
+      if ProcessInfo.processInfo.systemUptime > deadline {
+        kill(-process, SIGKILL)
+        waitpid(process, &status, 0)
+        throw TimedOut(command: command)
+      }
+      usleep(2000)
+    }
+    let signal = status & 0x7F
+    return signal == 0 ? status >> 8 & 0xFF : 128 + signal
   }
 
   private static func isExecutable(_ file: URL) -> Bool {

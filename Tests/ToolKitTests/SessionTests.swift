@@ -21,6 +21,23 @@ import ToolKit
     #expect(try text("log") == "")
   }
 
+  @Test func aRunStartsItsLogAnewUnlessItResumes() throws {
+    let options = try CommonOptions.parse(["--log", folder.path("log")])
+    for _ in 0..<2 {
+      let session = ToolSession(name: "test", arguments: [], options: options)
+      try session.log(["step": 1])
+      try session.log(["step": 2])
+    }
+    let resumed = ToolSession(name: "test", arguments: [], options: options)
+    resumed.continueLog()
+    try resumed.report(["loss": 0.5])
+    #expect(
+      try text("log") == #"{"step":1}"# + "\n" + #"{"step":2}"# + "\n" + #"{"summary":{"loss":0.5}}"# + "\n")
+    let plain = ToolSession(name: "test", arguments: [], options: try CommonOptions.parse([]))
+    try plain.log(["step": 3])
+    #expect(folder.names == ["log"])
+  }
+
   private func text(_ name: String) throws -> String {
     try String(contentsOfFile: folder.path(name), encoding: .utf8)
   }

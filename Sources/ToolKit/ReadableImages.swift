@@ -1,0 +1,40 @@
+import Images
+import StreamFormat
+import TensorCore
+import Training
+
+extension ToolSession {
+  /// Decodes every image once and finds those that can be used.
+  /// - Parameter skipUnreadable: report the others and go on, where without it the first of them is an error.
+  /// - Returns: the indices of usable images.
+  /// - Throws: `ImageError`; `ToolError` when none is left.
+  public func requireReadable(_ images: TrainingImages, skipUnreadable: Bool, on device: Device) throws -> [Int] {
+    var usable: [Int] = []
+    let all = Array(images.listing.entries.indices)
+    let step = 256
+    for first in stride(from: 0, to: all.count, by: step) {
+      try interruption.check()
+      let items = Array(all[first..<min(first + step, all.count)])
+      for (item, result) in zip(items, images.views(of: items, on: device)) {
+        switch result {
+        case .success: usable.append(item)
+        case .failure(let error) where skipUnreadable: warn("skipped: \(error)")
+        case .failure(let error): throw error
+        }
+      }
+    }
+    let skipped = all.count - usable.count
+    if skipped > 0 { warn("\(skipped) of \(all.count) images skipped") }
+    if usable.isEmpty {
+      throw ToolError(.badData, "images: expected at least one that can be used; found none among \(all.count)")
+    }
+    return usable
+  }
+}
+
+extension ImageListing {
+  /// A hash of paths and classes, to tell whether a checkpoint belongs to these images.
+  public var fingerprint: String {
+    SHA256Hasher.hex(of: Array(entries.map { "\($0.path)\t\($0.label)\n" }.joined().utf8))
+  }
+}

@@ -1,0 +1,33 @@
+import Codebooks
+import Images
+import Training
+
+// The rooms know nothing of exit codes; this is where their errors get theirs.
+
+extension ImageError: ExitCoded {
+  /// By what failed: finding, reading or understanding the image.
+  public var exitCode: ToolExit {
+    switch self {
+    case .notFound: .noInput
+    case .unreadable: .ioError
+    case .outOfMemory: .failed
+    default: .badData
+    }
+  }
+}
+
+extension CodebookError: ExitCoded {
+  /// Bad data.
+  public var exitCode: ToolExit { .badData }
+}
+
+extension TrainingError: ExitCoded {
+  /// Diverging is a failure; wrong data and foreign checkpoints are bad data.
+  public var exitCode: ToolExit {
+    switch self {
+    case .notFinite: .failed
+    case .settingsChanged, .tooFewItems: .badData
+    case .interrupted: .interrupted
+    }
+  }
+}

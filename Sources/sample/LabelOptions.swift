@@ -1,0 +1,63 @@
+import ArgumentParser
+import Foundation
+import TensorCore
+import ToolKit
+
+/// Which classes are drawn: the label plan is part of a result.
+struct LabelOptions: ParsableArguments {
+  @Option(help: "Images to draw; classes take turns.") var count: Int?
+  @Option(help: "Images of every class, class after class.") var perClass: Int?
+  @Option(help: "Classes to draw, such as 0,3,5; they take turns. (default: all)") var classes: String?
+  @Option(help: "File with a class number a line, an image for each; '-' for standard input.") var labels: InputPath?
+  @Flag(help: "Draw the class of each image at random.") var randomClasses = false
+
+  func validate() throws {
+    if [count != nil, perClass != nil, labels != nil].filter({ $0 }).count > 1 {
+      throw ValidationError("give only one of --count, --per-class and --labels.")
+    }
+    if labels != nil && (classes != nil || randomClasses) || perClass != nil && randomClasses {
+      throw ValidationError("--labels and --per-class fix every class; leave --classes and --random-classes out.")
+    }
+    if !(1...1 << 28).contains(count ?? perClass ?? 1) { throw ValidationError("at least one image must be drawn.") }
+    if classes != nil && chosen == nil { throw ValidationError("--classes must be numbers such as 0,3,5.") }
+  }
+
+  private var chosen: [Int]? {
+    let parts = (classes ?? "").split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+    return parts.contains(nil) ? nil : parts.compactMap { $0 }
+  }
+
+  /// The class of each image.
+  /// - Throws: `ToolError` for a class that the model does not have.
+  func labels(classCount: Int, seed: UInt64) throws -> [Int] {
+    let result: [Int]
+    let from = chosen ?? Array(0..<classCount)
+    if let labels {
+      result = try read(labels)
+    } else if let perClass {
+      result = from.flatMap { [Int](repeating: $0, count: perClass) }
+    } else if randomClasses {
+      result = (0..<(count ?? 64)).map { image in
+        var random = CounterRandom(seed: seed, purpose: .labels, index: UInt64(image))
+        return from[random.integer(below: from.count)]
+      }
+    } else {
+      result = (0..<(count ?? 64)).map { from[$0 % from.count] }
+    }
+    if let wrong = result.first(where: { !(0...classCount).contains($0) }) {
+      throw ToolError(
+        .badData, "classes: expected 0 to \(classCount - 1), or \(classCount) for no class; found \(wrong)")
+    }
+    return result
+  }
+
+  private func read(_ input: InputPath) throws -> [Int] {
+    let lines = String(decoding: try readAll(input.open()), as: UTF8.self).split(separator: "\n")
+    return try lines.enumerated().map { index, line in
+      guard let label = Int(line.trimmingCharacters(in: .whitespaces)) else {
+        throw ToolError(.badData, "\(input.path): line \(index + 1): expected a class number; found '\(line)'")
+      }
+      return label
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import ArgumentParser
+import StreamFormat
+import ToolKit
+
+/// Tells what is in a file of the suite; verifies all of it on the way.
+@main
+struct ShowFile: Tool {
+  static let toolName = "show-file"
+  static let summary = "Tell what is in a tensor or token file: shapes, metadata, provenance, checksums."
+  static let usageExample = "show-file --tensor labels --limit 20 images.tokens.zst"
+
+  @Argument(help: "A .tokens.zst, .tensors.zst or .safetensors file; '-' for standard input.")
+  var file: InputPath
+
+  @Option(help: ArgumentHelp("Print the values of a tensor, a row a line.", valueName: "name"))
+  var tensor: String?
+
+  @Option(
+    help: ArgumentHelp("With --tensor, print at most so many values of each record.", valueName: "count"))
+  var limit: Int?
+
+  @Flag(help: "Print how the file came to be, a command a line, and nothing else.")
+  var provenance = false
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    if tensor != nil, provenance { throw ValidationError("--tensor and --provenance exclude each other.") }
+    if limit != nil, tensor == nil { throw ValidationError("--limit goes with --tensor.") }
+    if let limit, limit < 0 { throw ValidationError("--limit must be at least 0, not \(limit).") }
+  }
+
+  func execute(_ session: ToolSession) throws {
+    // Opened without the session: it would read the file twice, to hash it for outputs that there are none of.
+    let reader = RecordReader(try file.open())
+    if let tensor {
+      try printTensor(tensor, reader, session)
+    } else if provenance {
+      try printProvenance(reader, session)
+    } else if common.json {
+      try session.report(jsonReport(reader))
+    } else {
+      try printReport(reader, session)
+    }
+  }
+
+  private func printTensor(_ name: String, _ reader: RecordReader, _ session: ToolSession) throws {
+    var found = false
+    var last: Record?
+    while let record = try reader.next() {
+      last = record
+      guard let tensor = record[name] else { continue }
+      found = true
+      let values = try TensorValues(tensor, limit: limit)
+      let index = reader.recordIndex - 1
+      try common.json
+        ? session.report(values.json(record: index)) : values.print(record: index, to: session)
+    }
+    if !found, let last { _ = try last.tensor(name) }
+  }
+
+  private func printProvenance(_ reader: RecordReader, _ session: ToolSession) throws {
+    var chain = Provenance()
+    while let summary = try reader.nextSummary() { chain.merge(try Provenance(summary.withoutTensors)) }
+    if common.json { return try session.report(["provenance": JSONValue(parsing: chain.json) ?? []]) }
+    for entry in chain.entries { try session.printLine(visible(entry.line)) }
+  }
+}
+
+extension RecordSummary {
+  /// The metadata as a record of no tensors.
+  var withoutTensors: Record {
+    var record = Record(metadata: metadata)
+    record.origin = origin
+    return record
+  }
+}
+
+extension Provenance.Entry {
+  /// The command with its inputs' hashes.
+  var line: String {
+    let hashes = inputs.map { "\($0.name)=\($0.sha256?.prefix(12) ?? "unknown")" }
+    let trailer = hashes.isEmpty ? "" : "  inputs: " + hashes.joined(separator: " ")
+    return "\(([tool] + arguments.map(quoted)).joined(separator: " "))"
+      + "  # version \(version), seed \(seed), \(threads) threads\(trailer)"
+  }
+}
+
+/// An argument as a shell needs it.
+private func quoted(_ argument: String) -> String {
+  let plain = argument.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_=./,:+%@".contains($0)) }
+  if plain, !argument.isEmpty { return argument }
+  return "'" + argument.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#)
+    + "'"
+}
