@@ -103,7 +103,9 @@ import Testing
   @Test(arguments: cases.filter { $0.length != 64 }) func gradients(_ c: Case) {
     let qkv = device.random([c.batch, c.length, 3 * c.heads * c.size], 31)
     let (table, mask) = (rotation(c), c.attentionMask)
-    checkGradients(device, of: [qkv]) { $0.attention(qkv: $1[0], heads: c.heads, rotation: table, mask: mask) }
+    checkGradients(device, of: [qkv]) {
+      $0.attention(qkv: $1[0], heads: c.heads, rotation: table, mask: mask)
+    }
   }
 
   @Test(arguments: ["causal", "full"]) func separateInputs(mask: String) {
@@ -129,7 +131,9 @@ import Testing
   }
 
   /// What a query may not see must not change a bit of its output or receive a gradient.
-  @Test(arguments: ["causal", "visible"], [5, 70]) func hiddenKeysHaveExactlyNoWeight(mask: String, length: Int) {
+  @Test(arguments: ["causal", "visible"], [5, 70]) func hiddenKeysHaveExactlyNoWeight(
+    mask: String, length: Int
+  ) {
     let c = Case(batch: 1, length: length, heads: 1, size: 4, mask: mask, rotated: false)
     let query = length - 2
     var values = normals(length * 12, 36)

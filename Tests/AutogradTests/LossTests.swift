@@ -15,7 +15,9 @@ import Testing
   ]
 
   /// Mean token and cluster loss, by the formulas.
-  func exact(_ logits: [Float], _ targets: [Int], _ o: CrossEntropyOptions) -> (token: Double, cluster: Double) {
+  func exact(_ logits: [Float], _ targets: [Int], _ o: CrossEntropyOptions) -> (
+    token: Double, cluster: Double
+  ) {
     let v = logits.count / targets.count
     var (token, cluster) = (0.0, 0.0)
     for (row, target) in targets.enumerated() {
@@ -85,7 +87,8 @@ import Testing
     let error = Tape(device: device, isRecording: false).meanError(Variable(x), Variable(y), kind)
     let differences = zip(x.toArray(), y.toArray()).map { Double($0) - Double($1) }
     let mean = differences.reduce(0) { $0 + (kind == .l2 ? $1 * $1 : abs($1)) } / Double(n)
-    expectWithin(Double(error.value.scalar), ExactSum(mean), roundings: Double(min(n, 4096)) + 8, "mean error")
+    expectWithin(
+      Double(error.value.scalar), ExactSum(mean), roundings: Double(min(n, 4096)) + 8, "mean error")
     if n == 7 { checkGradients(device, of: [x, y]) { $0.meanError($1[0], $1[1], kind) } }
   }
 

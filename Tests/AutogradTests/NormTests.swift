@@ -91,7 +91,8 @@ import Testing
     func gradients(mean: Float) throws -> [[Float]] {
       let tape = Tape(device: device)
       let variables = [
-        Variable(device.tensor(base.map { ($0 * 64).rounded() / 64 + mean }, c.shape), requiresGradient: true),
+        Variable(
+          device.tensor(base.map { ($0 * 64).rounded() / 64 + mean }, c.shape), requiresGradient: true),
         Variable(device.random([8], 27), requiresGradient: true),
         Variable(device.random([8], 28), requiresGradient: true),
       ]

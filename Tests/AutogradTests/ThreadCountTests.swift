@@ -33,7 +33,9 @@ import Testing
       "image": image, "kernel": kernel, "kernel bias": kernelBias, "norm": norm, "norm bias": normBias,
       "qkv": qkv, "bias": bias, "out": out,
     ]
-    let gradients = try named.sorted { $0.key < $1.key }.map { ($0.key, try #require($0.value.gradient).toArray()) }
+    let gradients = try named.sorted { $0.key < $1.key }.map {
+      ($0.key, try #require($0.value.gradient).toArray())
+    }
     return [("loss", loss.value.toArray()), ("hidden", scaled.value.toArray())] + gradients
   }
 

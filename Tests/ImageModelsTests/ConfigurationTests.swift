@@ -49,7 +49,9 @@ import Testing
       both(["norm1", "conv1", "norm2", "conv2"].map { name + "." + $0 })
         + (from == to ? [] : both([name + ".nin_shortcut"]))
     }
-    func attention(_ name: String) -> [String] { both(["norm", "q", "k", "v", "proj_out"].map { name + "." + $0 }) }
+    func attention(_ name: String) -> [String] {
+      both(["norm", "q", "k", "v", "proj_out"].map { name + "." + $0 })
+    }
     var names = ["quantize.embedding.weight"] + both(["quant_conv", "post_quant_conv"])
     for half in ["encoder", "decoder"] {
       names += both(["conv_in", "norm_out", "conv_out"].map { half + "." + $0 })

@@ -44,7 +44,8 @@ import Testing
     let labels = [0, 3, 4]
     let drawn = try #require(
       TokenGenerator(model).generate(
-        labels: labels, imageIndices: [0, 1, 2], guidance: guidance, draw: DrawOptions(temperature: 0), seed: 0))
+        labels: labels, imageIndices: [0, 1, 2], guidance: guidance, draw: DrawOptions(temperature: 0),
+        seed: 0))
     let logits = teacherForced(labels, drawn.flatMap { $0 }, guidance)
     for (row, token) in drawn.flatMap({ $0 }).enumerated() {
       // Another order of sums may swap logits that are equal within rounding.
@@ -66,7 +67,8 @@ import Testing
     let generator = TokenGenerator(model)
     let all = try generate(Array(0..<8), generator)
     #expect(try (0..<8).flatMap { try generate([$0], generator) } == all, "batch of 1")
-    #expect(try [[0, 1, 2], [3, 4, 5], [6, 7]].flatMap { try generate($0, generator) } == all, "batch of 3")
+    #expect(
+      try [[0, 1, 2], [3, 4, 5], [6, 7]].flatMap { try generate($0, generator) } == all, "batch of 3")
     #expect(try generate([5, 2], generator) == [all[5], all[2]], "another order")
     #expect(all[0] != all[5] && all[1] != all[6], "one class, two images")
   }

@@ -78,7 +78,8 @@ import Testing
           name: "layers.1.attention.wo.weight", shape: [8, 32], floats: [Float](repeating: 0, count: 256))
       } == .wrongShape)
     #expect(
-      try defect { $0.tensors.append(StoredTensor(name: "more", shape: [1], floats: [1])) } == .unexpectedTensor)
+      try defect { $0.tensors.append(StoredTensor(name: "more", shape: [1], floats: [1])) }
+        == .unexpectedTensor)
   }
 
   @Test func configurationsThatLieAreRefused() throws {

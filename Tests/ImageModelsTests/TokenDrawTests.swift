@@ -32,7 +32,8 @@ import Testing
   }
 
   static let options = [
-    DrawOptions(), DrawOptions(temperature: 0.5), DrawOptions(temperature: 2, topK: 5), DrawOptions(topP: 0.7),
+    DrawOptions(), DrawOptions(temperature: 0.5), DrawOptions(temperature: 2, topK: 5),
+    DrawOptions(topP: 0.7),
     DrawOptions(topK: 12, topP: 0.9), DrawOptions(topK: 1), DrawOptions(topK: 100), DrawOptions(topP: 0.001),
   ]
 

@@ -78,7 +78,8 @@ import Testing
       let result = model.loss(tape, labels: labels, tokens: tokens, CrossEntropyOptions())
       tape.backward(from: result.loss)
       let norm = optimizer.gradientNorm()
-      #expect(abs(result.tokenLoss - Double(losses[step])) <= 1e-3 * Double(losses[step]), "loss of step \(step)")
+      #expect(
+        abs(result.tokenLoss - Double(losses[step])) <= 1e-3 * Double(losses[step]), "loss of step \(step)")
       #expect(abs(norm - Double(norms[step])) <= 1e-2 * Double(norms[step]), "gradient norm of step \(step)")
       optimizer.step(learningRate: 1e-2, gradientNorm: norm)
     }

@@ -31,7 +31,9 @@ import Testing
     for step in 1...20 {
       // Small gradients now and then: those are not clipped.
       let deviation = step % 4 == 0 ? 0.01 : 1
-      let gradients = exact.indices.map { normals(exact[$0].count, UInt64(100 * step + $0), deviation: deviation) }
+      let gradients = exact.indices.map {
+        normals(exact[$0].count, UInt64(100 * step + $0), deviation: deviation)
+      }
       backpropagate(store, gradients)
       let exactNorm = gradients.joined().reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
       let norm = optimizer.gradientNorm()
@@ -62,7 +64,9 @@ import Testing
     }
   }
 
-  func power(_ base: Double, _ exponent: Int) -> Double { (0..<exponent).reduce(1) { result, _ in result * base } }
+  func power(_ base: Double, _ exponent: Int) -> Double {
+    (0..<exponent).reduce(1) { result, _ in result * base }
+  }
 
   @Test func onlyMatricesDecay() {
     let store = ParameterStore(device: device, seed: 1)

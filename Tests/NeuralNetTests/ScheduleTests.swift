@@ -31,7 +31,9 @@ import Testing
 }
 
 @Suite struct RotaryTableTests {
-  @Test(arguments: [(4, 4, 16), (3, 5, 8), (1, 1, 4)]) func anglesOfRowsAndColumns(rows: Int, columns: Int, size: Int) {
+  @Test(arguments: [(4, 4, 16), (3, 5, 8), (1, 1, 4)]) func anglesOfRowsAndColumns(
+    rows: Int, columns: Int, size: Int
+  ) {
     let table = RotaryTable.make(
       device: Device(threadCount: 1), rows: rows, columns: columns, headSize: size, base: 10000)
     #expect(table.shape == [1 + rows * columns, size / 2, 2])

@@ -12,7 +12,8 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
 
   var testDescription: String {
     let g = geometry
-    return "\(batch)x\(height)x\(width)x\(g.inChannels) to \(g.outChannels), \(g.kernel)/\(g.stride), \(g.padBefore)+\(g.padAfter)"
+    return
+      "\(batch)x\(height)x\(width)x\(g.inChannels) to \(g.outChannels), \(g.kernel)/\(g.stride), \(g.padBefore)+\(g.padAfter)"
   }
 
   static let all: [ConvolutionCase] = [1, 2, 5].flatMap { batch in
@@ -110,12 +111,14 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
             biasGradient: db)
         } else {
           dx = device.convolveBackward(
-            d, input: x, weight: w, c.geometry, weightGradient: dw, biasGradient: db, needsInputGradient: true)!
+            d, input: x, weight: w, c.geometry, weightGradient: dw, biasGradient: db, needsInputGradient: true
+          )!
         }
         let what = "\(threads) threads, by patches \(byPatches)"
         let pixels = Double(c.batch * c.outHeight * c.outWidth) + 8
         expectWithin(
-          dx.toArray(), exact.input, roundings: Double(c.geometry.weightCount), floor: 1e-30, "d input, " + what)
+          dx.toArray(), exact.input, roundings: Double(c.geometry.weightCount), floor: 1e-30,
+          "d input, " + what)
         expectWithin(dw.toArray(), exact.weight, roundings: pixels, "d weight, " + what)
         expectWithin(db.toArray(), exact.bias, roundings: pixels, "d bias, " + what)
       }
@@ -126,7 +129,8 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     let device = Device(threadCount: 2)
     let g = ConvolutionGeometry(inChannels: 2, outChannels: 3, kernel: 3)
     let gradient = device.convolveBackward(
-      device.full([1, 4, 4, 3], 1), input: device.full([1, 4, 4, 2], 1), weight: device.zeros([3, 2, 3, 3]), g,
+      device.full([1, 4, 4, 3], 1), input: device.full([1, 4, 4, 2], 1), weight: device.zeros([3, 2, 3, 3]),
+      g,
       weightGradient: device.zeros([3, 2, 3, 3]), biasGradient: device.zeros([3]), needsInputGradient: false)
     #expect(gradient == nil)
   }
@@ -137,7 +141,8 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
         for stride in 1...2 {
           for byRows in [false, true] {
             let g = ConvolutionGeometry(inChannels: 1, outChannels: 1, kernel: 3, stride: stride)
-            let parts = convolutionParts(g, inputShape: [batch, 9, 9, 1], threads: threads, byRowsAllowed: byRows)
+            let parts = convolutionParts(
+              g, inputShape: [batch, 9, 9, 1], threads: threads, byRowsAllowed: byRows)
             let rows = parts.flatMap { part in
               (part.image..<part.image + part.part.batch).flatMap { image in
                 (part.outputRow..<part.outputRow + part.part.outHeight).map { image * 100 + $0 }

@@ -27,7 +27,8 @@ import Testing
     let streams = [
       CounterRandom(seed: 1, purpose: .test), CounterRandom(seed: 2, purpose: .test),
       CounterRandom(seed: 1 << 32, purpose: .test), CounterRandom(seed: 1, purpose: .order),
-      CounterRandom(seed: 1, purpose: .test, index: 1), CounterRandom(seed: 1, purpose: .test, index: 1 << 32),
+      CounterRandom(seed: 1, purpose: .test, index: 1),
+      CounterRandom(seed: 1, purpose: .test, index: 1 << 32),
     ].map { Set(words($0)) }
     for i in streams.indices {
       for j in 0..<i { #expect(streams[i].isDisjoint(with: streams[j]), "streams \(i) and \(j)") }
@@ -53,7 +54,9 @@ import Testing
     let n = 100_000
     let uniform = (0..<n).map { _ in random.uniform() }
     let normal = (0..<n).map { _ in random.normal() }
-    func moment(_ x: [Double], _ power: Int) -> Double { x.reduce(0) { $0 + pow($1, Double(power)) } / Double(n) }
+    func moment(_ x: [Double], _ power: Int) -> Double {
+      x.reduce(0) { $0 + pow($1, Double(power)) } / Double(n)
+    }
     // Each within five standard deviations of a mean over n: sqrt((E x^2p - (E x^p)^2) / n).
     let five = 5 / Double(n).squareRoot()
     #expect(uniform.allSatisfy { $0 >= 0 && $0 < 1 })

@@ -65,7 +65,8 @@ import Testing
     expectWithin(
       gradient, zip(x, y).map { ExactSum(2 * Double(scale) * (Double($0) - Double($1))) }, roundings: 3,
       "gradient of the squared error")
-    expectWithin(tsr_absolute_error(&gradient, x, y, scale, n), distances, roundings: roundings, "absolute error")
+    expectWithin(
+      tsr_absolute_error(&gradient, x, y, scale, n), distances, roundings: roundings, "absolute error")
     #expect(gradient == zip(x, y).map { $0 > $1 ? scale : $0 < $1 ? -scale : 0 })
   }
 

@@ -4,7 +4,9 @@ import Testing
 
 /// Matrix products against the sum of products in double.
 @Suite struct MatrixProductTests {
-  static let sizes = [(1, 1, 1), (3, 5, 7), (16, 16, 16), (17, 33, 9), (50, 1, 40), (1, 64, 31), (70, 40, 65)]
+  static let sizes = [
+    (1, 1, 1), (3, 5, 7), (16, 16, 16), (17, 33, 9), (50, 1, 40), (1, 64, 31), (70, 40, 65),
+  ]
 
   /// A stored matrix with rows further apart than they are long, and the element at (row, column) as read.
   struct Stored {
@@ -50,7 +52,8 @@ import Testing
         for i in 0..<m {
           for j in 0..<stride where j >= n {
             #expect(
-              c[i * stride + j].bitPattern == before[i * stride + j].bitPattern, "between the rows of the result")
+              c[i * stride + j].bitPattern == before[i * stride + j].bitPattern,
+              "between the rows of the result")
           }
           for j in 0..<n {
             var sum = ExactSum(beta == 0 ? 0 : Double(beta) * Double(before[i * stride + j]))
@@ -70,16 +73,19 @@ import Testing
     let (a, b) = (normals(12, 93), normals(12, 94))
     for (m, n) in [(0, 4), (4, 0)] {
       var c: [Float] = [5]
-      device.multiply(m: m, n: n, k: 3, MatrixOperand(a, stride: 3), MatrixOperand(b, stride: 4), into: &c, stride: 4)
+      device.multiply(
+        m: m, n: n, k: 3, MatrixOperand(a, stride: 3), MatrixOperand(b, stride: 4), into: &c, stride: 4)
       #expect(c == [5])
     }
     // A sum of no products is zero, or the old content.
     var c = normals(12, 95)
     let before = c
     device.multiply(
-      m: 3, n: 4, k: 0, MatrixOperand(a, stride: 1), MatrixOperand(b, stride: 4), beta: 1, into: &c, stride: 4)
+      m: 3, n: 4, k: 0, MatrixOperand(a, stride: 1), MatrixOperand(b, stride: 4), beta: 1, into: &c, stride: 4
+    )
     #expect(c == before)
-    device.multiply(m: 3, n: 4, k: 0, MatrixOperand(a, stride: 1), MatrixOperand(b, stride: 4), into: &c, stride: 4)
+    device.multiply(
+      m: 3, n: 4, k: 0, MatrixOperand(a, stride: 1), MatrixOperand(b, stride: 4), into: &c, stride: 4)
     #expect(c == [Float](repeating: 0, count: 12))
   }
 
@@ -88,7 +94,8 @@ import Testing
     func product(_ device: Device) -> [Float] {
       var c = [Float](repeating: 0, count: 200 * 90)
       device.multiply(
-        m: 200, n: 90, k: 130, MatrixOperand(a, stride: 130), MatrixOperand(b, stride: 90), into: &c, stride: 90)
+        m: 200, n: 90, k: 130, MatrixOperand(a, stride: 130), MatrixOperand(b, stride: 90), into: &c,
+        stride: 90)
       return c
     }
     for threads in 1...3 {

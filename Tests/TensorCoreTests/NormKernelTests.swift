@@ -28,7 +28,8 @@ import Testing
         let direct = d[i] * Double(w[i]) * scale
         exactInput.append(
           ExactSum(
-            direct - row[i] * dot.value * factor, magnitude: abs(direct) + abs(row[i]) * dot.magnitude * factor))
+            direct - row[i] * dot.value * factor,
+            magnitude: abs(direct) + abs(row[i]) * dot.magnitude * factor))
       }
     }
     expectWithin(y, exact, roundings: Double(n) / 2 + 8, "rms norm")
@@ -71,7 +72,8 @@ import Testing
       let g = Double(dy[i])
       exactGradient.append(
         swish
-          ? ExactSum(g * derivative.value, magnitude: abs(g) * (u.magnitude + derivative.magnitude)) : ExactSum(g))
+          ? ExactSum(g * derivative.value, magnitude: abs(g) * (u.magnitude + derivative.magnitude))
+          : ExactSum(g))
     }
     expectWithin(y, exact, roundings: 10, "scale and shift")
     expectWithin(du, exactGradient, roundings: 16, "du")

@@ -12,7 +12,8 @@ import Testing
     return packed
   }
 
-  @Test(arguments: [(1, 1), (31, 5), (32, 16), (33, 7), (100, 129)]) func panelsHoldTheWeights(n: Int, k: Int) {
+  @Test(arguments: [(1, 1), (31, 5), (32, 16), (33, 7), (100, 129)]) func panelsHoldTheWeights(n: Int, k: Int)
+  {
     let weight = normals(n * k, 70)
     let panels = packed(weight, n, k)
     for place in panels.indices {
@@ -49,7 +50,8 @@ import Testing
     for row in 0..<13 {
       x.withUnsafeBufferPointer { x in
         alone.withUnsafeMutableBufferPointer {
-          tsr_packed_linear($0.baseAddress! + row * n, n, x.baseAddress! + row * k, panels, 1, n, k, 0, 3, false)
+          tsr_packed_linear(
+            $0.baseAddress! + row * n, n, x.baseAddress! + row * k, panels, 1, n, k, 0, 3, false)
         }
       }
     }
@@ -73,7 +75,8 @@ import Testing
   func patchesAndTheirTranspose(window: (kernel: Int, stride: Int, pad: Int), channels: Int) {
     let (kernel, stride, pad) = window
     let (height, width) = (5, 7)
-    let outWidth = (width + pad + 1 - kernel) / stride + 1, outHeight = (height + pad + 1 - kernel) / stride + 1
+    let outWidth = (width + pad + 1 - kernel) / stride + 1,
+      outHeight = (height + pad + 1 - kernel) / stride + 1
     let (first, rows) = (1, outHeight - 1)
     let image = normals(height * width * channels, 78)
     let size = kernel * kernel * channels
@@ -105,7 +108,8 @@ import Testing
     for row in 0..<rows {
       let distances = (0..<n).map { offset[$0] - 2 * scores[row * n + $0] }
       #expect(value[row] == distances.min())
-      #expect(Int(index[row]) == distances.firstIndex(of: distances.min()!), "the first of equals, row \(row)")
+      #expect(
+        Int(index[row]) == distances.firstIndex(of: distances.min()!), "the first of equals, row \(row)")
     }
   }
 

@@ -34,7 +34,8 @@ public func expectClose(
   _ what: String, sourceLocation: SourceLocation = #_sourceLocation
 ) {
   guard actual.count == expected.count else {
-    Issue.record("\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
+    Issue.record(
+      "\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
     return
   }
   let c = Comparison(actual, expected)
@@ -50,7 +51,8 @@ public func expectClose(
   _ what: String, sourceLocation: SourceLocation = #_sourceLocation
 ) {
   guard actual.count == expected.count else {
-    Issue.record("\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
+    Issue.record(
+      "\(what): \(actual.count) elements, expected \(expected.count)", sourceLocation: sourceLocation)
     return
   }
   let c = Comparison(actual, expected)

@@ -32,11 +32,13 @@ struct TinyTransformer: TinyTask {
       vocabSize: 20, rows: 2, columns: 3, codebookSHA256: "00", classCount: 3, viewNames: ["a", "b"])
     var random = CounterRandom(seed: 2, purpose: .test)
     let tokens = (0..<items * 12).map { _ in UInt32(random.integer(below: 20)) }
-    let data = TokenDataset(TokenBatch(header: header, tokens: tokens, labels: (0..<items).map { UInt32($0 % 3) }))
+    let data = TokenDataset(
+      TokenBatch(header: header, tokens: tokens, labels: (0..<items).map { UInt32($0 % 3) }))
     return TransformerTask(
       model, data: data, split: try HeldOutSplit(count: items, fraction: heldOut, seed: 3),
       options: .init(
-        batchSize: batchSize, accumulation: accumulation, dropout: dropout, classDropout: dropout, labelSmoothing: 0, clusterSize: 4, seed: 7))
+        batchSize: batchSize, accumulation: accumulation, dropout: dropout, classDropout: dropout,
+        labelSmoothing: 0, clusterSize: 4, seed: 7))
   }
 }
 

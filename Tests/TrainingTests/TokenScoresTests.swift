@@ -15,8 +15,10 @@ import Testing
     let targets = (0..<rows).map { $0 * 11 % v }
     var scores = TokenScores(clusterSize: clusterSize)
     // In two parts, the second a slice that does not start at 0.
-    scores.add(device.tensor(Array(logits.toArray()[..<(10 * v)]), [10, v]), targets: targets[..<10], on: device)
-    scores.add(device.tensor(Array(logits.toArray()[(10 * v)...]), [27, v]), targets: targets[10...], on: device)
+    scores.add(
+      device.tensor(Array(logits.toArray()[..<(10 * v)]), [10, v]), targets: targets[..<10], on: device)
+    scores.add(
+      device.tensor(Array(logits.toArray()[(10 * v)...]), [27, v]), targets: targets[10...], on: device)
 
     var expected: [String: Double] = [:]
     for (row, target) in targets.enumerated() {
@@ -47,7 +49,8 @@ import Testing
 
   @Test func datasetsHandOutViews() {
     let header = TokenHeader(
-      vocabSize: 9, rows: 1, columns: 2, codebookSHA256: "00", classCount: 3, viewNames: ["center", "flipped"])
+      vocabSize: 9, rows: 1, columns: 2, codebookSHA256: "00", classCount: 3,
+      viewNames: ["center", "flipped"])
     let data = TokenDataset(TokenBatch(header: header, tokens: [0, 1, 2, 3, 4, 5, 6, 7], labels: [2, 0]))
     #expect(data.count == 2 && Array(data.tokens(item: 1, view: 0)) == [4, 5])
     let batch = data.batch([(1, 1), (0, 0)])

@@ -32,7 +32,8 @@ import Testing
 
   @Test func viewsAreTheSameWithAndWithoutTheirCache() throws {
     let tiny = try TinyTokenizer()
-    let listing = ImageListing(classNames: ["x"], entries: (0..<8).map { .init(path: tiny.path($0), label: 0) })
+    let listing = ImageListing(
+      classNames: ["x"], entries: (0..<8).map { .init(path: tiny.path($0), label: 0) })
     let places = [(item: 3, view: 1), (item: 0, view: 0), (item: 3, view: 0)]
     func batches(budget: Int) throws -> [[Float]] {
       let images = TrainingImages(listing, size: 8, plan: .flip, budget: budget)
@@ -45,7 +46,8 @@ import Testing
   @Test func anUnreadableImageIsNamed() throws {
     let tiny = try TinyTokenizer()
     try Data("not an image".utf8).write(to: URL(fileURLWithPath: tiny.path(2)))
-    let listing = ImageListing(classNames: ["x"], entries: (0..<3).map { .init(path: tiny.path($0), label: 0) })
+    let listing = ImageListing(
+      classNames: ["x"], entries: (0..<3).map { .init(path: tiny.path($0), label: 0) })
     let images = TrainingImages(listing, size: 8, plan: .center)
     let views = images.views(of: [0, 2, 1], on: device)
     #expect((try? views[0].get()) != nil && (try? views[1].get()) == nil && (try? views[2].get()) != nil)
