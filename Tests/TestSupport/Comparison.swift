@@ -9,10 +9,12 @@ public struct Comparison {
   public var index = 0
   /// max |expected|.
   public var scale: Double = 0
-  /// sqrt(sum (actual - expected)^2) and the norm of the expected.
+  /// sqrt(sum (actual - expected)^2).
   public var distance: Double = 0
+  /// The norm of the expected.
   public var norm: Double = 0
 
+  /// Compares element by element.
   public init(_ actual: [Float], _ expected: [Float]) {
     for (i, (a, e)) in zip(actual, expected).enumerated() {
       // NaN compares false with everything: as an infinite difference it cannot be overlooked.
