@@ -66,7 +66,8 @@ extension Tape {
     mask.check(batch: shape[0], length: shape[1])
     precondition(
       rotation.map { $0.count >= shape[1] * channels / heads } ?? true,
-      "attention: rotation \(rotation?.shape ?? []) for \(shape[1]) positions of \(channels / heads) channels")
+      "attention: rotation \(rotation?.shape ?? []) for \(shape[1]) positions of \(channels / heads) channels"
+    )
     let heart = AttentionHeart(
       sources: sources, batch: shape[0], length: shape[1], heads: heads, size: channels / heads,
       rotation: rotation, mask: mask)

@@ -35,7 +35,8 @@ struct AttentionHeart {
         let k = operand(1, b, h, 0..<keys, rotated + length * size)
         probabilities(scores, q, k, b, rows, keys)
         multiplySerially(
-          m: rows.count, n: size, k: keys, MatrixOperand(scores, stride: length), operand(2, b, h, 0..<keys, nil),
+          m: rows.count, n: size, k: keys, MatrixOperand(scores, stride: length),
+          operand(2, b, h, 0..<keys, nil),
           into: y.pointer + (b * length + rows.lowerBound) * outStride + h * size, stride: outStride)
       }
     }
@@ -121,7 +122,8 @@ struct AttentionHeart {
   ) -> MatrixOperand {
     let source = sources[input]
     let first =
-      source.variable.value.pointer + (b * length + rows.lowerBound) * source.stride + source.offset + h * size
+      source.variable.value.pointer + (b * length + rows.lowerBound) * source.stride + source.offset + h
+      * size
     guard rotation != nil, let scratch else { return MatrixOperand(first, stride: source.stride) }
     for row in 0..<rows.count {
       (scratch + row * size).update(from: first + row * source.stride, count: size)
@@ -130,7 +132,9 @@ struct AttentionHeart {
     return MatrixOperand(scratch, stride: size)
   }
 
-  private func gradientPlace(_ input: Int, _ targets: [Tensor], _ b: Int, _ h: Int) -> UnsafeMutablePointer<Float> {
+  private func gradientPlace(_ input: Int, _ targets: [Tensor], _ b: Int, _ h: Int) -> UnsafeMutablePointer<
+    Float
+  > {
     targets[input].pointer + b * length * sources[input].stride + sources[input].offset + h * size
   }
 

@@ -11,6 +11,7 @@ public struct CrossEntropyOptions: Sendable, Equatable {
   /// lambda, the weight of the cluster loss.
   public var clusterWeight: Float
 
+  /// Plain cross-entropy unless options are given.
   public init(labelSmoothing: Float = 0, clusterSize: Int = 0, clusterWeight: Float = 1) {
     self.labelSmoothing = labelSmoothing
     self.clusterSize = clusterSize
@@ -43,7 +44,8 @@ func crossEntropyRows(
   device.forRanges(targets.count) { range in
     for row in range {
       tsr_cross_entropy_row(
-        losses.pointer + 2 * row, gradient.map { $0 + row * vocabulary }, logits + row * vocabulary, vocabulary,
+        losses.pointer + 2 * row, gradient.map { $0 + row * vocabulary }, logits + row * vocabulary,
+        vocabulary,
         targets[targets.startIndex + row], options.labelSmoothing, options.clusterSize, options.clusterWeight,
         scale)
     }
@@ -79,7 +81,8 @@ extension Tape {
   /// The same loss straight from the last hidden states [..., C] and the output weight [V, C]. The logits
   /// exist for a block of rows at a time, and their gradient is used up before the next block is made.
   public func linearCrossEntropy(
-    _ hidden: Variable, weight: Variable, targets: [Int], _ options: CrossEntropyOptions = CrossEntropyOptions()
+    _ hidden: Variable, weight: Variable, targets: [Int],
+    _ options: CrossEntropyOptions = CrossEntropyOptions()
   ) -> CrossEntropyResult {
     let (v, c) = (weight.shape[0], weight.shape[1])
     options.check(vocabulary: v)
@@ -107,7 +110,8 @@ extension Tape {
       let d = MatrixOperand(logits.pointer, stride: v)
       device.multiply(m: count, n: c, k: v, d, output, into: dHidden.pointer + first * c, stride: c)
       device.multiply(
-        m: v, n: c, k: count, d.asTransposed, input, beta: first == 0 ? 0 : 1, into: dWeight.pointer, stride: c)
+        m: v, n: c, k: count, d.asTransposed, input, beta: first == 0 ? 0 : 1, into: dWeight.pointer,
+        stride: c)
     }
     return result(sums, count: rows, options, from: [hidden, weight]) { [unowned self] dy in
       guard let dHidden, let dWeight else { return }

@@ -6,7 +6,8 @@ extension Tape {
   public func embedding(_ indices: [Int], table: Variable) -> Variable {
     let (vocabulary, c) = (table.shape[0], table.shape[1])
     precondition(
-      indices.allSatisfy { (0..<vocabulary).contains($0) }, "embedding: an index is outside 0..<\(vocabulary)")
+      indices.allSatisfy { (0..<vocabulary).contains($0) }, "embedding: an index is outside 0..<\(vocabulary)"
+    )
     let y = device.empty([indices.count, c])
     device.forRanges(indices.count) { range in
       for i in range {

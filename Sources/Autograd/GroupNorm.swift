@@ -17,7 +17,8 @@ extension Tape {
     let y = device.empty(x.shape)
     heart.forEachRowRange(device) { image, rows, _ in
       tsr_scale_shift(
-        y.pointer + rows.lowerBound * c, x.value.pointer + rows.lowerBound * c, affine.scale.pointer + image * c,
+        y.pointer + rows.lowerBound * c, x.value.pointer + rows.lowerBound * c,
+        affine.scale.pointer + image * c,
         affine.shift.pointer + image * c, swish, rows.count, c)
     }
     return record(y, from: [x, weight, bias]) { [unowned self] dy in

@@ -17,7 +17,8 @@ extension Tape {
       device.forRanges(rows) {
         let first = $0.lowerBound * c
         tsr_l2_normalize_backward(
-          dx.pointer + first, dy.pointer + first, y.pointer + first, inverse.pointer + $0.lowerBound, $0.count, c)
+          dx.pointer + first, dy.pointer + first, y.pointer + first, inverse.pointer + $0.lowerBound,
+          $0.count, c)
       }
       accumulate(dx, into: x)
     }

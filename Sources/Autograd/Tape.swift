@@ -13,6 +13,7 @@ public final class Tape {
   public let isRecording: Bool
   private var steps: [() -> Void] = []
 
+  /// A tape for one forward and, when recording, one backward pass.
   public init(device: Device, isRecording: Bool = true) {
     self.device = device
     self.isRecording = isRecording

@@ -97,7 +97,8 @@ struct AttentionBlock: ImageLayer {
     let flat = [x.shape[0], x.shape[1] * x.shape[2], x.shape[3]]
     let h = tape.reshape(norm.apply(x, tape, swish: false), flat)
     let attended = tape.attention(
-      query: query.apply(h, tape), key: key.apply(h, tape), value: value.apply(h, tape), heads: 1, mask: .full)
+      query: query.apply(h, tape), key: key.apply(h, tape), value: value.apply(h, tape), heads: 1, mask: .full
+    )
     return tape.add(x, tape.reshape(output.apply(attended, tape), x.shape))
   }
 }

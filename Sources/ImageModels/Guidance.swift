@@ -24,6 +24,7 @@ public struct Guidance: Sendable, Equatable, Codable {
   /// Exponent of `power-cosine`.
   public var power: Double
 
+  /// Guidance of one scale; the other arguments matter to the schedules that name them.
   public init(
     scale: Double, schedule: Schedule = .constant, interval: ClosedRange<Double> = 0...1, power: Double = 1
   ) {

@@ -8,7 +8,8 @@ extension ParameterStore {
   public func storedTensors(values: [Tensor]? = nil, prefix: String = "") -> [StoredTensor] {
     parameters.enumerated().map { index, parameter in
       let value = values?[index] ?? parameter.variable.value
-      return StoredTensor(name: prefix + parameter.name, shape: value.shape, floats: UnsafeBufferPointer(value.buffer))
+      return StoredTensor(
+        name: prefix + parameter.name, shape: value.shape, floats: UnsafeBufferPointer(value.buffer))
     }
   }
 
@@ -76,6 +77,7 @@ public struct ModelDescription: Equatable, Sendable {
   /// Codes in a cluster, where it was trained with the cluster loss; 0 elsewhere.
   public var clusterSize: Int
 
+  /// A description of a model about to be saved.
   public init(codebookSHA256: String, classNames: [String], clusterSize: Int) {
     (self.codebookSHA256, self.classNames, self.clusterSize) = (codebookSHA256, classNames, clusterSize)
   }

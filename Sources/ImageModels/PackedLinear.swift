@@ -23,7 +23,9 @@ struct PackedLinear {
   /// - Parameters:
   ///   - stride: elements from one row of y to the next; `outputs` unless given.
   ///   - offset: where in a row of y the outputs go.
-  func apply(_ x: Tensor, rows: Int, into y: Tensor, stride: Int? = nil, offset: Int = 0, adding: Bool = false) {
+  func apply(
+    _ x: Tensor, rows: Int, into y: Tensor, stride: Int? = nil, offset: Int = 0, adding: Bool = false
+  ) {
     device.forRanges((outputs + Self.panel - 1) / Self.panel) { panels in
       tsr_packed_linear(
         y.pointer + offset, stride ?? outputs, x.pointer, packed.pointer, rows, outputs, inputs,

@@ -10,6 +10,7 @@ public struct DrawOptions: Sendable, Equatable, Codable {
   /// Keeps the smallest set of tokens whose probability reaches this; 1 keeps all.
   public var topP: Float
 
+  /// Unfiltered sampling at temperature 1 unless options are given.
   public init(temperature: Float = 1, topK: Int = 0, topP: Float = 1) {
     (self.temperature, self.topK, self.topP) = (temperature, topK, topP)
   }
@@ -57,7 +58,10 @@ private func keepNucleus(_ weights: UnsafeMutableBufferPointer<Float>, _ share: 
   let total = order.reduce(0.0) { $0 + Double(weights[$1]) }
   var sum = 0.0
   for index in order {
-    if sum >= Double(share) * total && index != order[0] { weights[index] = 0 }
-    else { sum += Double(weights[index]) }
+    if sum >= Double(share) * total && index != order[0] {
+      weights[index] = 0
+    } else {
+      sum += Double(weights[index])
+    }
   }
 }

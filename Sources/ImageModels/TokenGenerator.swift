@@ -40,8 +40,10 @@ public final class TokenGenerator {
     interrupted: () -> Bool = { false }
   ) -> [[Int]]? {
     precondition(
-      labels.count == imageIndices.count && labels.allSatisfy { (0...model.configuration.noClass).contains($0) },
-      "generate: \(labels.count) labels of \(model.configuration.classCount) classes, \(imageIndices.count) indices")
+      labels.count == imageIndices.count
+        && labels.allSatisfy { (0...model.configuration.noClass).contains($0) },
+      "generate: \(labels.count) labels of \(model.configuration.classCount) classes, \(imageIndices.count) indices"
+    )
     let n = model.configuration.tokenCount
     let lastGuided = guidance.lastGuided(of: n)
     let images = labels.count
@@ -88,7 +90,8 @@ public final class TokenGenerator {
     attend(layer: index, position: position, state)
     block.wo.apply(state.attended, rows: state.rows, into: state.x, adding: true)
     normalize(state, block.feedForwardNorm)
-    block.w1.apply(state.normed, rows: state.rows, into: state.both, stride: 2 * configuration.feedForwardWidth)
+    block.w1.apply(
+      state.normed, rows: state.rows, into: state.both, stride: 2 * configuration.feedForwardWidth)
     block.w3.apply(
       state.normed, rows: state.rows, into: state.both, stride: 2 * configuration.feedForwardWidth,
       offset: configuration.feedForwardWidth)
@@ -105,7 +108,8 @@ public final class TokenGenerator {
     device.forRanges(state.rows) {
       tsr_rms_norm(
         state.normed.pointer + $0.lowerBound * c, state.inverse.pointer + $0.lowerBound,
-        state.x.pointer + $0.lowerBound * c, weight.pointer, Float(model.configuration.normEpsilon), $0.count, c)
+        state.x.pointer + $0.lowerBound * c, weight.pointer, Float(model.configuration.normEpsilon), $0.count,
+        c)
     }
   }
 

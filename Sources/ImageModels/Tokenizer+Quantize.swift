@@ -41,7 +41,8 @@ extension Tokenizer {
 
   /// Encodes, quantises and decodes images [B, H, W, 3], and adds up the losses.
   public func trainingPass(
-    _ tape: Tape, images: Variable, reconstruction kind: ReconstructionLoss = .l2, commitment beta: Float = 0.25
+    _ tape: Tape, images: Variable, reconstruction kind: ReconstructionLoss = .l2,
+    commitment beta: Float = 0.25
   ) -> TokenizerPass {
     let latents = encode(tape, images)
     let quantized = quantize(tape, latents)

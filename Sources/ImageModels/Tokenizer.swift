@@ -53,7 +53,9 @@ public final class Tokenizer {
       }
     }
     layers += middle(build, "encoder.mid.", width)
-    let end = (build.norm("encoder.norm_out", width), build.convolution("encoder.conv_out", width, c.zChannels))
+    let end = (
+      build.norm("encoder.norm_out", width), build.convolution("encoder.conv_out", width, c.zChannels)
+    )
     return (layers, end)
   }
 

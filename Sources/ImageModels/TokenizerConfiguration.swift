@@ -34,6 +34,7 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     case imageSize = "image_size"
   }
 
+  /// VQ-16 unless sizes are given.
   public init(
     channels: Int = 128, multipliers: [Int] = [1, 1, 2, 2, 4], residualBlocks: Int = 2, zChannels: Int = 256,
     codebookSize: Int = 16384, codeDimension: Int = 8, normalizesCodes: Bool = true, groups: Int = 32,
@@ -53,7 +54,9 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     if (sizes + multipliers).contains(where: { $0 < 1 || $0 > 1 << 20 }) {
       return "every size must be from 1 to 2^20"
     }
-    if multipliers.isEmpty || multipliers.count > 8 { return "1 to 8 levels are possible, not \(multipliers.count)" }
+    if multipliers.isEmpty || multipliers.count > 8 {
+      return "1 to 8 levels are possible, not \(multipliers.count)"
+    }
     // Widths of this bound keep every product of sizes far from overflow.
     if let width = ([zChannels] + multipliers.map { $0 * channels }).first(where: { $0 > 1 << 16 }) {
       return "width \(width); at most 65536 is possible"
@@ -78,13 +81,16 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     func attention(_ width: Int) -> Int { 2 * width + 4 * convolution(width, width, kernel: 1) }
     /// Levels in the order in which they are passed, with a convolution between two of them.
     func levels(_ widths: [Int], from first: Int, blocks: Int) -> Int {
-      zip([first] + widths, widths).reduce(0) { $0 + residual($1.0, $1.1) + (blocks - 1) * residual($1.1, $1.1) }
+      zip([first] + widths, widths).reduce(0) {
+        $0 + residual($1.0, $1.1) + (blocks - 1) * residual($1.1, $1.1)
+      }
     }
     let widths = multipliers.map { $0 * channels }
     let last = widths[widths.count - 1]
     let resizing = (widths.dropLast() + widths.dropFirst()).reduce(0) { $0 + convolution($1, $1) }
     let encoder = convolution(3, channels) + levels(widths, from: channels, blocks: residualBlocks)
-    let decoder = convolution(zChannels, last) + levels(widths.reversed(), from: last, blocks: residualBlocks + 1)
+    let decoder =
+      convolution(zChannels, last) + levels(widths.reversed(), from: last, blocks: residualBlocks + 1)
     let inner = 2 * (2 * residual(last, last) + attention(last)) + (2 * residualBlocks + 1) * attention(last)
     let ends = 2 * last + convolution(last, zChannels) + 2 * widths[0] + convolution(widths[0], 3)
     let quantizer =
@@ -101,7 +107,8 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
       channels: 32, multipliers: [1, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024, groups: 8,
       imageSize: 32),
     "CPU-8": TokenizerConfiguration(
-      channels: 32, multipliers: [1, 2, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024, groups: 8,
+      channels: 32, multipliers: [1, 2, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024,
+      groups: 8,
       imageSize: 64),
   ]
 }

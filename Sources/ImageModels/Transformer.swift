@@ -13,6 +13,7 @@ public struct DropoutPlan: Sendable {
   /// Optimiser step the masks belong to; each step draws its own.
   public var step: Int
 
+  /// A plan for one optimiser step.
   public init(rate: Float, classRate: Float, seed: UInt64, step: Int) {
     (self.rate, self.classRate, self.seed, self.step) = (rate, classRate, seed, step)
   }
@@ -109,7 +110,8 @@ public final class Transformer {
     _ tape: Tape, labels: [Int], tokens: [Int], _ options: CrossEntropyOptions, dropout: DropoutPlan? = nil
   ) -> CrossEntropyResult {
     tape.linearCrossEntropy(
-      hidden(tape, labels: labels, tokens: tokens, dropout: dropout), weight: output, targets: tokens, options)
+      hidden(tape, labels: labels, tokens: tokens, dropout: dropout), weight: output, targets: tokens, options
+    )
   }
 
   private func apply(
@@ -122,7 +124,8 @@ public final class Transformer {
     }
     let normed = tape.rmsNorm(x, weight: block.attentionNorm, epsilon: epsilon)
     let attended = tape.attention(
-      qkv: tape.linear(normed, weight: block.wqkv), heads: configuration.heads, rotation: rotation, mask: mask)
+      qkv: tape.linear(normed, weight: block.wqkv), heads: configuration.heads, rotation: rotation, mask: mask
+    )
     let x = added(tape.linear(attended, weight: block.wo), to: x, place: 2 * index + 1)
     let gated = tape.gatedLinear(
       tape.rmsNorm(x, weight: block.feedForwardNorm, epsilon: epsilon), gate: block.w1, up: block.w3)

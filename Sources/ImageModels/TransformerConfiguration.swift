@@ -34,6 +34,7 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
     case feedForwardMultiple = "multiple_of"
   }
 
+  /// A model of given sizes with LlamaGen's constants.
   public init(
     layers: Int, heads: Int, width: Int, vocabularySize: Int, gridRows: Int, gridColumns: Int, classCount: Int
   ) {
@@ -56,14 +57,18 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
 
   /// What is wrong with the sizes, in words, or nil.
   public var problem: String? {
-    let sizes = [layers, heads, width, vocabularySize, gridRows, gridColumns, classCount, feedForwardMultiple]
+    let sizes = [
+      layers, heads, width, vocabularySize, gridRows, gridColumns, classCount, feedForwardMultiple,
+    ]
     if sizes.contains(where: { $0 < 1 || $0 > 1 << 24 }) { return "every size must be from 1 to 2^24" }
     // Dropout numbers its places in 10 bits, two a layer; and no product of sizes may overflow.
     if layers > 511 { return "\(layers) layers; at most 511 are possible" }
     if width > 1 << 16 { return "width \(width); at most 65536 is possible" }
     if tokenCount > 1 << 16 { return "a grid of \(tokenCount) tokens; at most 65536 are possible" }
     if width % heads != 0 { return "width \(width) does not divide into \(heads) heads" }
-    if headSize % 4 != 0 { return "head size \(headSize) is not a multiple of 4, as 2-D rotary embedding needs" }
+    if headSize % 4 != 0 {
+      return "head size \(headSize) is not a multiple of 4, as 2-D rotary embedding needs"
+    }
     return nil
   }
 

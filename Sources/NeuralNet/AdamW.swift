@@ -18,6 +18,7 @@ public final class AdamW {
     /// Largest global gradient norm; 0 turns clipping off.
     public var clip: Float = 1
 
+    /// LlamaGen's constants.
     public init() {}
   }
 
@@ -30,6 +31,7 @@ public final class AdamW {
   /// Steps taken so far; a checkpoint holds it.
   public var stepCount = 0
 
+  /// An optimiser with zero moments for all parameters of a store.
   public init(_ store: ParameterStore, options: Options = Options()) {
     device = store.device
     parameters = store.parameters

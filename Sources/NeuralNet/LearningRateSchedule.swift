@@ -21,6 +21,7 @@ public struct LearningRateSchedule: Sendable, Equatable, Codable {
   /// Steps in all.
   public var totalSteps: Int
 
+  /// A schedule over `totalSteps` steps; rates are per step.
   public init(
     shape: Shape = .constant, peak: Double, final: Double = 0, warmupSteps: Int = 0, totalSteps: Int
   ) {

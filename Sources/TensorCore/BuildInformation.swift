@@ -8,7 +8,9 @@ import COpenBLAS
 /// What this build computes with, for `--version` and for reports.
 public enum BuildInformation {
   /// OpenBLAS with the kernels it chose.
-  public static var blas: String { "OpenBLAS \(String(cString: openblas_get_config()).split(separator: " ").dropFirst().first ?? "") (\(String(cString: openblas_get_corename())))" }
+  public static var blas: String {
+    "OpenBLAS \(String(cString: openblas_get_config()).split(separator: " ").dropFirst().first ?? "") (\(String(cString: openblas_get_corename())))"
+  }
 
   /// oneDNN's version, or that this build is without it.
   public static var oneDNN: String {

@@ -55,7 +55,8 @@ public struct CounterRandom: RandomNumberGenerator, Sendable {
     if unused == 0 {
       var four: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
       withUnsafeMutableBytes(of: &four) {
-        tsr_philox($0.bindMemory(to: UInt32.self).baseAddress, key.0, key.1, block, stream.0, stream.1, stream.2, 1)
+        tsr_philox(
+          $0.bindMemory(to: UInt32.self).baseAddress, key.0, key.1, block, stream.0, stream.1, stream.2, 1)
       }
       words = (UInt64(four.0) | UInt64(four.1) << 32, UInt64(four.2) | UInt64(four.3) << 32)
       block &+= 1

@@ -40,7 +40,9 @@ public final class Device {
   public func tensor(_ elements: [Float], _ shape: [Int]) -> Tensor {
     let tensor = empty(shape)
     precondition(tensor.count == elements.count, "Device.tensor: \(elements.count) elements for \(shape)")
-    elements.withUnsafeBufferPointer { if let base = $0.baseAddress { tensor.pointer.update(from: base, count: $0.count) } }
+    elements.withUnsafeBufferPointer {
+      if let base = $0.baseAddress { tensor.pointer.update(from: base, count: $0.count) }
+    }
     return tensor
   }
 

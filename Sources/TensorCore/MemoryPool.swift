@@ -8,6 +8,7 @@ public final class MemoryPool {
   /// Bytes obtained from the system and not returned to it; constant once a loop is steady.
   public private(set) var bytesHeld = 0
 
+  /// An empty pool.
   public init() {}
 
   deinit {

@@ -18,7 +18,8 @@ public struct ImageOptions: ParsableArguments {
   public var views = "center"
 
   /// Size of the square that ten crops are cut from.
-  @Option(help: ArgumentHelp("Side of the square that ten crops are cut from, times the size.", valueName: "ratio"))
+  @Option(
+    help: ArgumentHelp("Side of the square that ten crops are cut from, times the size.", valueName: "ratio"))
   public var tenCropRatio = 1.1
 
   /// Enlarge small images.
@@ -33,13 +34,16 @@ public struct ImageOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Colour behind transparent pixels, as RRGGBB.", valueName: "colour"))
   public var background = "ffffff"
 
+  /// The defaults.
   public init() {}
 
   /// Checks views, ratio and colour.
   public func validate() throws {
     if plan == nil { throw ValidationError("--views must be center, flip or ten-crop, not '\(views)'.") }
     if !(1...4).contains(tenCropRatio) { throw ValidationError("--ten-crop-ratio must be from 1 to 4.") }
-    if color == nil { throw ValidationError("--background must be six hexadecimal digits, not '\(background)'.") }
+    if color == nil {
+      throw ValidationError("--background must be six hexadecimal digits, not '\(background)'.")
+    }
   }
 
   private var plan: ViewPlan? {

@@ -8,7 +8,9 @@ extension ToolSession {
   /// - Parameter skipUnreadable: report the others and go on, where without it the first of them is an error.
   /// - Returns: the indices of usable images.
   /// - Throws: `ImageError`; `ToolError` when none is left.
-  public func requireReadable(_ images: TrainingImages, skipUnreadable: Bool, on device: Device) throws -> [Int] {
+  public func requireReadable(_ images: TrainingImages, skipUnreadable: Bool, on device: Device) throws
+    -> [Int]
+  {
     var usable: [Int] = []
     let all = Array(images.listing.entries.indices)
     let step = 256
@@ -26,7 +28,8 @@ extension ToolSession {
     let skipped = all.count - usable.count
     if skipped > 0 { warn("\(skipped) of \(all.count) images skipped") }
     if usable.isEmpty {
-      throw ToolError(.badData, "images: expected at least one that can be used; found none among \(all.count)")
+      throw ToolError(
+        .badData, "images: expected at least one that can be used; found none among \(all.count)")
     }
     return usable
   }

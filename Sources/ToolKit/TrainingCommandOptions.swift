@@ -67,7 +67,8 @@ public struct TrainingCommandOptions: ParsableArguments {
   public var checkpointEvery = 500
 
   /// The checkpoint's place.
-  @Option(help: ArgumentHelp("Checkpoint file. (default: the output with .checkpoint added)", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Checkpoint file. (default: the output with .checkpoint added)", valueName: "file"))
   public var checkpoint: String?
 
   /// Go on from the checkpoint.
@@ -78,6 +79,7 @@ public struct TrainingCommandOptions: ParsableArguments {
   @Flag(help: "Keep the checkpoint after the last step.")
   public var keepCheckpoint = false
 
+  /// The defaults.
   public init() {}
 
   /// Checks ranges.
@@ -88,7 +90,8 @@ public struct TrainingCommandOptions: ParsableArguments {
     try need(learningRate > 0 && learningRate.isFinite, "--learning-rate must be above 0.")
     try need((finalLearningRate ?? 0) >= 0, "--final-learning-rate must not be negative.")
     try need(warmupSteps >= 0 && evaluateEvery >= 0 && checkpointEvery >= 0, "steps must not be negative.")
-    try need((0..<1).contains(beta1) && (0..<1).contains(beta2), "--beta1 and --beta2 must be from 0 to below 1.")
+    try need(
+      (0..<1).contains(beta1) && (0..<1).contains(beta2), "--beta1 and --beta2 must be from 0 to below 1.")
     try need(weightDecay >= 0 && clip >= 0, "--weight-decay and --clip must not be negative.")
     try need((0..<1).contains(ema), "--ema must be from 0 to below 1.")
     try need((0..<1).contains(heldOut), "--held-out must be from 0 to below 1.")
@@ -97,7 +100,9 @@ public struct TrainingCommandOptions: ParsableArguments {
   /// The loop's settings.
   public var options: TrainingOptions {
     var optimizer = AdamW.Options()
-    (optimizer.beta1, optimizer.beta2, optimizer.weightDecay, optimizer.clip) = (beta1, beta2, weightDecay, clip)
+    (optimizer.beta1, optimizer.beta2, optimizer.weightDecay, optimizer.clip) = (
+      beta1, beta2, weightDecay, clip
+    )
     return TrainingOptions(
       steps: steps,
       schedule: LearningRateSchedule(

@@ -20,7 +20,8 @@ extension ToolSession {
   /// - Parameter output: the product's place; the checkpoint lies beside it unless it has its own.
   /// - Throws: `TrainingError`, `FormatError`, `StreamError`.
   public func train(
-    _ task: any TrainingTask, _ command: TrainingCommandOptions, settings: [String: String], output: OutputPath
+    _ task: any TrainingTask, _ command: TrainingCommandOptions, settings: [String: String],
+    output: OutputPath
   ) throws -> TrainingOutcome {
     let path = try checkpointPath(command, output)
     let checkpoint = try command.resume ? readCheckpoint(path) : nil
@@ -79,7 +80,8 @@ extension ToolSession {
 
   /// Cuts the log back to the steps that the checkpoint knows of; the run writes the others again.
   private func rewindLog(to step: Int) throws {
-    guard step > 0, let path = options.log, let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+    guard step > 0, let path = options.log, let text = try? String(contentsOfFile: path, encoding: .utf8)
+    else {
       return
     }
     struct Line: Decodable { var step: Int }

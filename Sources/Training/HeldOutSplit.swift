@@ -28,6 +28,7 @@ public struct DataOrder: Sendable {
   private var epoch = -1
   private var order: [Int] = []
 
+  /// An order over `items`, anew each epoch.
   public init(items: [Int], seed: UInt64) {
     precondition(!items.isEmpty, "DataOrder: no items")
     (self.items, self.seed) = (items, seed)

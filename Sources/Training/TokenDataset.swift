@@ -8,6 +8,7 @@ public struct TokenDataset: Sendable {
   /// Class of each image.
   public let labels: [Int]
 
+  /// The tokens and labels of a whole file.
   public init(_ batch: TokenBatch) {
     header = batch.header
     tokens = batch.tokens

@@ -17,12 +17,17 @@ public func entropy(_ counts: [Int]) -> Double {
 public struct TokenScores: Sendable, Equatable {
   /// Positions scored.
   public var count = 0
-  /// Sums over positions, in nats or in hits.
+  /// Sum of the token cross-entropy over positions, in nats.
   public var tokenLoss = 0.0
+  /// Hits of the most probable token.
   public var tokenTop1 = 0.0
+  /// Hits among the five most probable tokens.
   public var tokenTop5 = 0.0
+  /// Sum of the cluster cross-entropy, in nats.
   public var clusterLoss = 0.0
+  /// Hits of the most probable cluster.
   public var clusterTop1 = 0.0
+  /// Hits among the five most probable clusters.
   public var clusterTop5 = 0.0
   /// Whether cluster figures were asked for.
   public let clusterSize: Int
@@ -86,7 +91,9 @@ private struct RowScore {
     tokenLoss = whole - Double(logits[target])
     tokenRank = logits.reduce(0) { $0 + ($1 > logits[target] ? 1 : 0) }
     guard clusterSize > 0 else { return }
-    let sums = stride(from: 0, to: logits.count, by: clusterSize).map { logSumExp(logits[$0..<$0 + clusterSize]) }
+    let sums = stride(from: 0, to: logits.count, by: clusterSize).map {
+      logSumExp(logits[$0..<$0 + clusterSize])
+    }
     clusterLoss = whole - sums[target / clusterSize]
     clusterRank = sums.reduce(0) { $0 + ($1 > sums[target / clusterSize] ? 1 : 0) }
   }

@@ -27,6 +27,7 @@ public final class TokenizerTask: TrainingTask {
     /// Seed of order, views and codes.
     public var seed: UInt64
 
+    /// The settings of a run.
     public init(
       batchSize: Int, reconstruction: ReconstructionLoss, commitment: Float, warmupSteps: Int,
       deadCodeThreshold: Double, deadCodeInterval: Int, deadCodeEnd: Int, seed: UInt64
@@ -48,6 +49,7 @@ public final class TokenizerTask: TrainingTask {
   /// Latents of the last batch, [n, d]: where dead codes are placed.
   private var latents: Tensor?
 
+  /// A task over the training part of `split`, scored on its held-out part.
   public init(_ model: Tokenizer, images: TrainingImages, split: HeldOutSplit, options: Options) {
     (self.model, self.images, self.split, self.options) = (model, images, split, options)
     order = DataOrder(items: split.training, seed: options.seed)
@@ -99,7 +101,9 @@ public final class TokenizerTask: TrainingTask {
     for first in stride(from: 0, to: split.heldOut.count, by: options.batchSize) {
       let items = split.heldOut[first..<min(first + options.batchSize, split.heldOut.count)]
       let batch = try images.batch(items.map { ($0, 0) }, on: device)
-      let grid = (batch.shape[1] / model.configuration.downsampling, batch.shape[2] / model.configuration.downsampling)
+      let grid = (
+        batch.shape[1] / model.configuration.downsampling, batch.shape[2] / model.configuration.downsampling
+      )
       let decoded = model.images(of: model.tokens(of: batch), rows: grid.0, columns: grid.1)
       total += zip(device.images(batch), device.images(decoded)).reduce(0) { $0 + $1.0.psnr(to: $1.1) }
     }

@@ -21,7 +21,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible, Sendable {
       return
         "checkpoint: expected \(name) \(now); found \(checkpoint); try: the settings it was made with, or remove it"
     case .tooFewItems(let found, let needed):
-      return "data: expected at least \(needed) images; found \(found); try: more images or a smaller --held-out"
+      return
+        "data: expected at least \(needed) images; found \(found); try: more images or a smaller --held-out"
     case .interrupted(let step): return "interrupted after step \(step); the state has been saved"
     }
   }

@@ -19,7 +19,8 @@ public final class TrainingImages {
 
   /// - Parameter budget: bytes of decoded views to keep.
   public init(
-    _ listing: ImageListing, size: Int, plan: ViewPlan, allowUpscale: Bool = false, background: RGBColor = .white,
+    _ listing: ImageListing, size: Int, plan: ViewPlan, allowUpscale: Bool = false,
+    background: RGBColor = .white,
     budget: Int = 1 << 30
   ) {
     (self.listing, self.size, self.plan) = (listing, size, plan)
@@ -38,7 +39,9 @@ public final class TrainingImages {
     }
     let fresh = decoded.withLock { $0 }
     for item in missing {
-      guard case .success(let views)? = fresh[item], cachedBytes < budget, cache[item] == nil else { continue }
+      guard case .success(let views)? = fresh[item], cachedBytes < budget, cache[item] == nil else {
+        continue
+      }
       cache[item] = views
       cachedBytes += views.count * size * size * 3
     }

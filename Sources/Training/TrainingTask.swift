@@ -43,12 +43,16 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
   /// Steps between two checkpoints; 0 for none.
   public var checkpointEvery: Int
 
+  /// The settings of a run.
   public init(
-    steps: Int, schedule: LearningRateSchedule, optimizer: AdamW.Options, averageDecay: Float, evaluateEvery: Int,
+    steps: Int, schedule: LearningRateSchedule, optimizer: AdamW.Options, averageDecay: Float,
+    evaluateEvery: Int,
     checkpointEvery: Int
   ) {
     (self.steps, self.schedule, self.optimizer) = (steps, schedule, optimizer)
-    (self.averageDecay, self.evaluateEvery, self.checkpointEvery) = (averageDecay, evaluateEvery, checkpointEvery)
+    (self.averageDecay, self.evaluateEvery, self.checkpointEvery) = (
+      averageDecay, evaluateEvery, checkpointEvery
+    )
   }
 }
 
@@ -61,6 +65,7 @@ public struct TrainingEvents {
   /// Asked between steps; true saves a checkpoint and stops.
   public var isInterrupted: () -> Bool
 
+  /// Connects the loop to a tool.
   public init(
     saveCheckpoint: @escaping (Record) throws -> Void, log: @escaping (Int, [String: Double]) throws -> Void,
     isInterrupted: @escaping () -> Bool

@@ -23,6 +23,7 @@ public final class TransformerTask: TrainingTask {
     /// Seed of order, views and dropout.
     public var seed: UInt64
 
+    /// The settings of a run.
     public init(
       batchSize: Int, accumulation: Int = 1, dropout: Float, classDropout: Float, labelSmoothing: Float = 0,
       clusterSize: Int = 0, clusterWeight: Float = 1, seed: UInt64
@@ -39,6 +40,7 @@ public final class TransformerTask: TrainingTask {
   private let options: Options
   private var order: DataOrder
 
+  /// A task over the training part of `split`, scored on its held-out part.
   public init(_ model: Transformer, data: TokenDataset, split: HeldOutSplit, options: Options) {
     (self.model, self.data, self.split, self.options) = (model, data, split, options)
     order = DataOrder(items: split.training, seed: options.seed)

@@ -37,7 +37,9 @@ struct ImageFolderWriter {
   private func replaceTarget(with partial: String) throws {
     let manager = FileManager.default
     if let old = try? manager.contentsOfDirectory(atPath: path), !old.isEmpty {
-      throw ToolError(.cannotCreate, "\(path): expected a new or empty folder; found \(old.count) entries; try: another name")
+      throw ToolError(
+        .cannotCreate,
+        "\(path): expected a new or empty folder; found \(old.count) entries; try: another name")
     }
     _ = rmdir(path)
     guard rename(partial, path) == 0 else {

@@ -29,7 +29,8 @@ enum NumPyArchive {
       // Version 2.0, no flags, stored, no time (1 January 1980), checksum, sizes, name length, no extra.
       let common =
         bytes(UInt16(20)) + bytes(UInt16(0)) + bytes(UInt16(0)) + bytes(UInt16(0)) + bytes(UInt16(33))
-        + bytes(checksum(data)) + bytes(size) + bytes(size) + bytes(UInt16(name.utf8.count)) + bytes(UInt16(0))
+        + bytes(checksum(data)) + bytes(size) + bytes(size) + bytes(UInt16(name.utf8.count))
+        + bytes(UInt16(0))
       output += bytes(UInt32(0x0403_4B50)) + common + Array(name.utf8) + data
       directory += bytes(UInt32(0x0201_4B50)) + bytes(UInt16(20)) + common
       directory += [UInt8](repeating: 0, count: 10) + bytes(offset) + Array(name.utf8)

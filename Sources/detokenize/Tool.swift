@@ -40,7 +40,8 @@ import Training
     }
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
     if enlarge < 1 || enlarge > 32 || batchSize < 1 || (columns ?? 1) < 1 || (limit ?? 1) < 1 || view < 0 {
-      throw ValidationError("--enlarge, --batch-size, --columns and --limit must be at least 1, --view at least 0.")
+      throw ValidationError(
+        "--enlarge, --batch-size, --columns and --limit must be at least 1, --view at least 0.")
     }
   }
 
@@ -70,7 +71,9 @@ import Training
     ])
   }
 
-  private func decode(_ reader: TokenReader, _ model: Tokenizer, _ session: ToolSession) throws -> [LabelledImage] {
+  private func decode(_ reader: TokenReader, _ model: Tokenizer, _ session: ToolSession) throws
+    -> [LabelledImage]
+  {
     var decoded: [LabelledImage] = []
     let header = reader.header
     let progress = session.progress("images")

@@ -55,9 +55,11 @@ import ToolKit
     let plain = try clustering.run(points, on: device)
     let clusters =
       refine
-      ? try ClusterRefinement(seed: session.seed).run(points, plain.clusters, on: device).clusters : plain.clusters
+      ? try ClusterRefinement(seed: session.seed).run(points, plain.clusters, on: device).clusters
+      : plain.clusters
     // Members in ascending order are the ablation "without order".
-    let permutation = order ? clusters.order(points, on: device) : try CodePermutation(newToOld: clusters.members())
+    let permutation =
+      order ? clusters.order(points, on: device) : try CodePermutation(newToOld: clusters.members())
     let seconds = (ContinuousClock.now - begin) / .seconds(1)
 
     let source = model.codebookSHA256
@@ -68,12 +70,14 @@ import ToolKit
     if let output { try session.write(try model.record(), to: output) }
     if let mapping {
       let written = CodeMapping(
-        newToOld: permutation.newToOld, sourceCodebookSHA256: source, targetCodebookSHA256: model.codebookSHA256,
+        newToOld: permutation.newToOld, sourceCodebookSHA256: source,
+        targetCodebookSHA256: model.codebookSHA256,
         clusterSize: clusterSize, statistics: try sortedJSON(statistics))
       try session.write(written.record(), to: mapping)
     }
     try session.report([
-      "codes": .integer(codes.count), "clusters": .integer(before.clusterCount), "cluster_size": .integer(clusterSize),
+      "codes": .integer(codes.count), "clusters": .integer(before.clusterCount),
+      "cluster_size": .integer(clusterSize),
       "iterations": .integer(plain.iterations), "converged": .bool(plain.converged),
       "inner_mse_unrefined": .number(plain.innerMSE), "before": before.json, "after": after.json,
       "seconds": .number(seconds),

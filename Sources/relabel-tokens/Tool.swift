@@ -5,7 +5,8 @@ import ToolKit
 @main struct RelabelTokens: Tool {
   static let toolName = "relabel-tokens"
   static let summary = "Applies a mapping to tokens: a permutation of the codebook, or fine to coarse labels."
-  static let usageExample = "relabel-tokens --mapping iar.tensors.zst emoji.tokens.zst > rearranged.tokens.zst"
+  static let usageExample =
+    "relabel-tokens --mapping iar.tensors.zst emoji.tokens.zst > rearranged.tokens.zst"
 
   @Argument(help: "Token file, or '-'.") var tokens: InputPath
   @Option(help: "Mapping file.") var mapping: InputPath
@@ -22,18 +23,21 @@ import ToolKit
     let mapping = try CodeMapping(session.readRecord(mapping))
     if inverse && mapping.oldToNew == nil {
       throw ToolError(
-        .badData, "\(self.mapping.path): expected a permutation, for --inverse; found a fine-to-coarse mapping")
+        .badData,
+        "\(self.mapping.path): expected a permutation, for --inverse; found a fine-to-coarse mapping")
     }
     let reader = try session.openTokens(tokens)
     let (from, to) =
       inverse
       ? (mapping.targetCodebookSHA256, mapping.sourceCodebookSHA256)
       : (mapping.sourceCodebookSHA256, mapping.targetCodebookSHA256)
-    try session.requireSameCodebook(reader.header.codebookSHA256, of: tokens.path, as: from, of: self.mapping.path)
+    try session.requireSameCodebook(
+      reader.header.codebookSHA256, of: tokens.path, as: from, of: self.mapping.path)
     let table = (inverse ? mapping.newToOld ?? [] : mapping.table).map(UInt32.init)
     guard table.count == reader.header.vocabSize else {
       throw ToolError(
-        .badData, "\(tokens.path): expected \(table.count) codes, as the mapping has; found \(reader.header.vocabSize)")
+        .badData,
+        "\(tokens.path): expected \(table.count) codes, as the mapping has; found \(reader.header.vocabSize)")
     }
     var header = reader.header
     header.codebookSHA256 = to
@@ -44,7 +48,8 @@ import ToolKit
     var count = 0
     while let batch = try reader.next() {
       try session.interruption.check()
-      try writer.write(TokenBatch(header: header, tokens: batch.tokens.map { table[Int($0)] }, labels: batch.labels))
+      try writer.write(
+        TokenBatch(header: header, tokens: batch.tokens.map { table[Int($0)] }, labels: batch.labels))
       progress.advance(by: batch.count)
       count += batch.count
     }

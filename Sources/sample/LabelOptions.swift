@@ -8,7 +8,8 @@ struct LabelOptions: ParsableArguments {
   @Option(help: "Images to draw; classes take turns.") var count: Int?
   @Option(help: "Images of every class, class after class.") var perClass: Int?
   @Option(help: "Classes to draw, such as 0,3,5; they take turns. (default: all)") var classes: String?
-  @Option(help: "File with a class number a line, an image for each; '-' for standard input.") var labels: InputPath?
+  @Option(help: "File with a class number a line, an image for each; '-' for standard input.") var labels:
+    InputPath?
   @Flag(help: "Draw the class of each image at random.") var randomClasses = false
 
   func validate() throws {
@@ -16,9 +17,12 @@ struct LabelOptions: ParsableArguments {
       throw ValidationError("give only one of --count, --per-class and --labels.")
     }
     if labels != nil && (classes != nil || randomClasses) || perClass != nil && randomClasses {
-      throw ValidationError("--labels and --per-class fix every class; leave --classes and --random-classes out.")
+      throw ValidationError(
+        "--labels and --per-class fix every class; leave --classes and --random-classes out.")
     }
-    if !(1...1 << 28).contains(count ?? perClass ?? 1) { throw ValidationError("at least one image must be drawn.") }
+    if !(1...1 << 28).contains(count ?? perClass ?? 1) {
+      throw ValidationError("at least one image must be drawn.")
+    }
     if classes != nil && chosen == nil { throw ValidationError("--classes must be numbers such as 0,3,5.") }
   }
 
@@ -55,7 +59,8 @@ struct LabelOptions: ParsableArguments {
     let lines = String(decoding: try readAll(input.open()), as: UTF8.self).split(separator: "\n")
     return try lines.enumerated().map { index, line in
       guard let label = Int(line.trimmingCharacters(in: .whitespaces)) else {
-        throw ToolError(.badData, "\(input.path): line \(index + 1): expected a class number; found '\(line)'")
+        throw ToolError(
+          .badData, "\(input.path): line \(index + 1): expected a class number; found '\(line)'")
       }
       return label
     }

@@ -29,7 +29,9 @@ extension Guidance.Schedule: ExpressibleByArgument {}
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
-    if batchSize < 1 || topK < 0 { throw ValidationError("--batch-size must be at least 1, --top-k at least 0.") }
+    if batchSize < 1 || topK < 0 {
+      throw ValidationError("--batch-size must be at least 1, --top-k at least 0.")
+    }
     if !(temperature >= 0 && temperature.isFinite) || !(topP > 0 && topP <= 1) || !guidance.isFinite {
       throw ValidationError("--temperature must not be negative, --top-p must be above 0 and at most 1.")
     }
@@ -44,7 +46,8 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     let configuration = transformer.configuration
     let classes = try labels.labels(classCount: configuration.classCount, seed: session.seed)
     let header = TokenHeader(
-      vocabSize: configuration.vocabularySize, rows: configuration.gridRows, columns: configuration.gridColumns,
+      vocabSize: configuration.vocabularySize, rows: configuration.gridRows,
+      columns: configuration.gridColumns,
       codebookSHA256: description.codebookSHA256, classCount: configuration.classCount,
       classNames: description.classNames, viewNames: ["sample"])
     let sink = try session.create(output)
@@ -63,7 +66,8 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       else { return try session.interruption.check() }
       try writer.write(
         TokenBatch(
-          header: header, tokens: tokens.flatMap { $0.map(UInt32.init) }, labels: classes[images].map(UInt32.init)))
+          header: header, tokens: tokens.flatMap { $0.map(UInt32.init) },
+          labels: classes[images].map(UInt32.init)))
       progress.advance(by: images.count)
     }
     progress.finish()
@@ -86,7 +90,8 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   private var settings: Settings {
     Settings(
       guidance: Guidance(
-        scale: guidance, schedule: guidanceSchedule, interval: guidanceFrom...guidanceTo, power: guidancePower),
+        scale: guidance, schedule: guidanceSchedule, interval: guidanceFrom...guidanceTo, power: guidancePower
+      ),
       draw: DrawOptions(temperature: temperature, topK: topK, topP: topP))
   }
 }

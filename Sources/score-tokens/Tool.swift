@@ -7,7 +7,8 @@ import Training
 
 @main struct ScoreTokens: Tool {
   static let toolName = "score-tokens"
-  static let summary = "Scores tokens with a model, teacher-forced: loss, perplexity, token and cluster accuracy."
+  static let summary =
+    "Scores tokens with a model, teacher-forced: loss, perplexity, token and cluster accuracy."
   static let usageExample = "score-tokens --model iar.tensors.zst rearranged.tokens.zst --held-out 0.05"
   static var versionDetails: [String] { BuildInformation.lines }
 
@@ -15,7 +16,8 @@ import Training
   @Option(help: "Model file.") var model: InputPath
   @Option(help: "Write the logits, a record [n, N, V] a batch.") var logits: OutputPath?
   @Option(help: "Codes in a cluster. (default: the model's)") var clusterSize: Int?
-  @Option(help: "Score only the images that training with this share held out; 0 scores all.") var heldOut = 0.0
+  @Option(help: "Score only the images that training with this share held out; 0 scores all.") var heldOut =
+    0.0
   @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
   @Option(help: "View to score, by number.") var view = 0
   @Option(help: "Images scored at a time.") var batchSize = 16
@@ -27,7 +29,8 @@ import Training
       throw ValidationError("the scores take standard output; name a file for --logits.")
     }
     if batchSize < 1 || view < 0 || (clusterSize ?? 0) < 0 || !(0..<1).contains(heldOut) {
-      throw ValidationError("--batch-size must be at least 1, --held-out from 0 to below 1, others not negative.")
+      throw ValidationError(
+        "--batch-size must be at least 1, --held-out from 0 to below 1, others not negative.")
     }
   }
 
@@ -39,7 +42,8 @@ import Training
     let clusterSize = clusterSize ?? description.clusterSize
     guard clusterSize == 0 || data.header.vocabSize % clusterSize == 0 else {
       throw ToolError(
-        .badData, "--cluster-size: expected a divisor of the \(data.header.vocabSize) codes; found \(clusterSize)")
+        .badData,
+        "--cluster-size: expected a divisor of the \(data.header.vocabSize) codes; found \(clusterSize)")
     }
     let split = try HeldOutSplit(count: data.count, fraction: heldOut, seed: splitSeed)
     let items = heldOut > 0 ? split.heldOut : split.training
@@ -61,11 +65,13 @@ import Training
   }
 
   private func requireFit(
-    _ header: TokenHeader, _ sizes: TransformerConfiguration, _ description: ModelDescription, _ session: ToolSession
+    _ header: TokenHeader, _ sizes: TransformerConfiguration, _ description: ModelDescription,
+    _ session: ToolSession
   ) throws {
     try session.requireSameCodebook(
       header.codebookSHA256, of: tokens.path, as: description.codebookSHA256, of: model.path)
-    guard header.rows == sizes.gridRows, header.columns == sizes.gridColumns, header.classCount <= sizes.classCount,
+    guard header.rows == sizes.gridRows, header.columns == sizes.gridColumns,
+      header.classCount <= sizes.classCount,
       header.vocabSize == sizes.vocabularySize, view < header.viewCount
     else {
       throw ToolError(
@@ -76,7 +82,8 @@ import Training
     }
   }
 
-  private func features(_ logits: Tensor, _ sizes: TransformerConfiguration, _ session: ToolSession) -> Record {
+  private func features(_ logits: Tensor, _ sizes: TransformerConfiguration, _ session: ToolSession) -> Record
+  {
     let images = logits.rowCount / sizes.tokenCount
     let stored = StoredTensor(
       name: "logits", shape: [images, sizes.tokenCount, sizes.vocabularySize],

@@ -31,7 +31,8 @@ extension BenchmarkRow {
     -> TransformerConfiguration
   {
     TransformerConfiguration(
-      layers: layers, heads: heads, width: width, vocabularySize: vocabulary, gridRows: grid, gridColumns: grid,
+      layers: layers, heads: heads, width: width, vocabularySize: vocabulary, gridRows: grid,
+      gridColumns: grid,
       classCount: 1000)
   }
 
@@ -77,7 +78,8 @@ extension BenchmarkRow {
       let generator = TokenGenerator(Transformer(configuration, device: device, seed: 1))
       return {
         _ = generator.generate(
-          labels: (0..<images).map { $0 % 1000 }, imageIndices: Array(0..<images), guidance: Guidance(scale: 2),
+          labels: (0..<images).map { $0 % 1000 }, imageIndices: Array(0..<images),
+          guidance: Guidance(scale: 2),
           draw: DrawOptions(), seed: 1)
       }
     }

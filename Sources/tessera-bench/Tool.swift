@@ -5,7 +5,8 @@ import TensorCore
 @main struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tessera-bench", abstract: "Measures training, sampling and decoding speed on this machine.",
-    discussion: "Each row is the median of five runs, beside the matrix-product limit measured just before it.")
+    discussion:
+      "Each row is the median of five runs, beside the matrix-product limit measured just before it.")
 
   @Option(help: "Threads.") var threads = 2
   @Option(parsing: .upToNextOption, help: "Rows to measure; all unless given.") var rows: [String] = []

@@ -33,12 +33,15 @@ import Training
     let size = size ?? model.configuration.imageSize
     guard size % model.configuration.downsampling == 0 else {
       throw ToolError(
-        .badData, "--size: expected a multiple of \(model.configuration.downsampling), the tokenizer's step; found \(size)")
+        .badData,
+        "--size: expected a multiple of \(model.configuration.downsampling), the tokenizer's step; found \(size)"
+      )
     }
     let images = try images.open(session, size: size)
     let grid = size / model.configuration.downsampling
     let header = TokenHeader(
-      vocabSize: model.configuration.codebookSize, rows: grid, columns: grid, codebookSHA256: model.codebookSHA256,
+      vocabSize: model.configuration.codebookSize, rows: grid, columns: grid,
+      codebookSHA256: model.codebookSHA256,
       classCount: images.listing.classNames.count, classNames: images.listing.classNames,
       viewNames: images.plan.names)
     let sink = try session.create(output)
@@ -64,7 +67,8 @@ import Training
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     if skipped > 0 { session.warn("\(skipped) images skipped") }
     try session.report([
-      "images": .integer(records.itemCount), "skipped": .integer(skipped), "views": .integer(header.viewCount),
+      "images": .integer(records.itemCount), "skipped": .integer(skipped),
+      "views": .integer(header.viewCount),
       "code_usage": .number(usage.usedFraction), "code_perplexity": .number(usage.perplexity),
       "unigram_entropy": .number(usage.entropy), "seconds": .number(seconds),
       "tokens_per_second": .number(Double(usage.total) / seconds),
@@ -73,7 +77,8 @@ import Training
 
   /// One record's worth of images.
   private func tokenize(
-    _ items: [Int], _ images: TrainingImages, _ model: Tokenizer, _ header: TokenHeader, _ session: ToolSession,
+    _ items: [Int], _ images: TrainingImages, _ model: Tokenizer, _ header: TokenHeader,
+    _ session: ToolSession,
     _ progress: ProgressReporter, _ skipped: inout Int
   ) throws -> TokenBatch {
     let device = model.store.device

@@ -61,7 +61,8 @@ import Training
     ]
     let outcome = try session.train(task, training, settings: settings, output: output)
     let description = ModelDescription(
-      codebookSHA256: data.header.codebookSHA256, classNames: data.header.classNames, clusterSize: clusterSize)
+      codebookSHA256: data.header.codebookSHA256, classNames: data.header.classNames, clusterSize: clusterSize
+    )
     try session.write(try model.record(values: outcome.values, description: description), to: output)
     try session.finishTraining(training, output: output)
     try session.report(

@@ -16,9 +16,12 @@ struct TransformerSizeOptions: ParsableArguments {
   func validate() throws {
     if TransformerConfiguration.named[model] == nil {
       throw ValidationError(
-        "--model must be one of \(TransformerConfiguration.named.keys.sorted().joined(separator: ", ")), not '\(model)'.")
+        "--model must be one of \(TransformerConfiguration.named.keys.sorted().joined(separator: ", ")), not '\(model)'."
+      )
     }
-    if let problem = sizes(vocabulary: 1, rows: 1, columns: 1, classes: 1).problem { throw ValidationError(problem + ".") }
+    if let problem = sizes(vocabulary: 1, rows: 1, columns: 1, classes: 1).problem {
+      throw ValidationError(problem + ".")
+    }
   }
 
   /// The sizes for tokens of a file.
@@ -28,7 +31,8 @@ struct TransformerSizeOptions: ParsableArguments {
       throw ToolError(.badData, "tokens: expected the layout raster; found \(header.layout)")
     }
     return sizes(
-      vocabulary: header.vocabSize, rows: header.rows, columns: header.columns, classes: max(1, header.classCount))
+      vocabulary: header.vocabSize, rows: header.rows, columns: header.columns,
+      classes: max(1, header.classCount))
   }
 
   private func sizes(vocabulary: Int, rows: Int, columns: Int, classes: Int) -> TransformerConfiguration {

@@ -18,9 +18,12 @@ struct TokenizerSizeOptions: ParsableArguments {
   func validate() throws {
     if TokenizerConfiguration.named[model] == nil {
       throw ValidationError(
-        "--model must be one of \(TokenizerConfiguration.named.keys.sorted().joined(separator: ", ")), not '\(model)'.")
+        "--model must be one of \(TokenizerConfiguration.named.keys.sorted().joined(separator: ", ")), not '\(model)'."
+      )
     }
-    if multipliers != nil && levels == nil { throw ValidationError("--multipliers must be numbers such as 1,2,4.") }
+    if multipliers != nil && levels == nil {
+      throw ValidationError("--multipliers must be numbers such as 1,2,4.")
+    }
   }
 
   private var levels: [Int]? {

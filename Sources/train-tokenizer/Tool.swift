@@ -47,7 +47,8 @@ extension ReconstructionLoss: ExpressibleByArgument {}
       .mapped { usable[$0] }
     let model = Tokenizer(configuration, device: device, seed: session.seed)
     session.say(
-      "\(model.store.scalarCount) parameters, \(split.training.count) images, \(split.heldOut.count) held out")
+      "\(model.store.scalarCount) parameters, \(split.training.count) images, \(split.heldOut.count) held out"
+    )
     let options = TokenizerTask.Options(
       batchSize: training.batchSize, reconstruction: reconstruction, commitment: commitment,
       warmupSteps: autoencoderSteps, deadCodeThreshold: deadCodeThreshold, deadCodeInterval: deadCodeInterval,
