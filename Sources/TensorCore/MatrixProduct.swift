@@ -1,3 +1,4 @@
+import CKernels
 import COpenBLAS
 
 #if OneDNN
@@ -30,6 +31,17 @@ public func multiplySerially(
   into c: UnsafeMutablePointer<Float>, stride: Int
 ) {
   if m == 0 || n == 0 { return }
+  if k == 0 {
+    // oneDNN leaves c as it is, even with beta 0.
+    for row in 0..<m {
+      if beta == 0 {
+        (c + row * stride).update(repeating: 0, count: n)
+      } else {
+        tsr_scale(c + row * stride, beta, c + row * stride, n)
+      }
+    }
+    return
+  }
   #if OneDNN
     let status = tsr_dnnl_sgemm(
       a.transposed, b.transposed, m, n, k, alpha, a.pointer, a.stride, b.pointer, b.stride, beta, c, stride)
