@@ -33,7 +33,8 @@
       let made = (0..<parts).map { part in
         primitive(
           Shape(
-            m: m, n: edges[part + 1] - edges[part], k: k, transposedA: a.transposed, transposedB: b.transposed,
+            m: m, n: edges[part + 1] - edges[part], k: k, transposedA: a.transposed,
+            transposedB: b.transposed,
             strideB: b.transposed ? k : n, strideC: stride, accumulates: accumulates))
       }
       device.forRanges(parts) { range in

@@ -79,6 +79,7 @@ public struct TrainingCommandOptions: ParsableArguments {
   @Flag(help: "Keep the checkpoint after the last step.")
   public var keepCheckpoint = false
 
+  /// The defaults.
   public init() {}
 
   /// Checks ranges.
