@@ -13,16 +13,15 @@ extension Tape {
     // Both products side by side in one buffer: a row holds the gate, then the up projection.
     let both = device.empty([rows, 2 * h])
     let y = device.empty(x.shape.dropLast() + [h])
-    device.forRanges(rows, grain: 16) { range in
-      let input = MatrixOperand(x.value.pointer + range.lowerBound * c, stride: c)
-      let output = both.pointer + range.lowerBound * 2 * h
-      for (weight, offset) in [(gate, 0), (up, h)] {
-        multiplySerially(
-          m: range.count, n: h, k: c, input,
-          MatrixOperand(weight.value.pointer, stride: c, transposed: true), into: output + offset,
-          stride: 2 * h)
-      }
-      tsr_swiglu(y.pointer + range.lowerBound * h, output, range.count, h)
+    for (weight, offset) in [(gate, 0), (up, h)] {
+      device.multiply(
+        m: rows, n: h, k: c, MatrixOperand(x.value.pointer, stride: c),
+        MatrixOperand(weight.value.pointer, stride: c, transposed: true), into: both.pointer + offset,
+        stride: 2 * h)
+    }
+    device.forRanges(rows) {
+      tsr_swiglu(
+        y.pointer + $0.lowerBound * h, both.pointer + $0.lowerBound * 2 * h, $0.count, h)
     }
     return record(y, from: [x, gate, up]) { [unowned self] dy in
       let dBoth = device.empty([rows, 2 * h])

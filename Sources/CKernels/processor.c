@@ -15,6 +15,15 @@ const char *tsr_instruction_set(void) {
 #endif
 }
 
+bool tsr_has_bfloat16(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 void tsr_pause(void) {
 #if defined(__x86_64__)
   __builtin_ia32_pause();

@@ -4,28 +4,6 @@
 #ifdef TSR_HAVE_DNNL
 #include <stdlib.h>
 
-// Memory descriptors are plain structs in version 2 and handles in version 3; primitives are made in
-// one step there. The helpers below are all that differs.
-#if DNNL_VERSION_MAJOR >= 3
-typedef dnnl_memory_desc_t layout;
-#define QUERY_LAYOUT(pd, what) ((layout)dnnl_primitive_desc_query_md(pd, what, 0))
-static layout make_layout(int n, const dnnl_dims_t dims, dnnl_format_tag_t tag) {
-  layout made = NULL;
-  dnnl_memory_desc_create_with_tag(&made, n, dims, dnnl_f32, tag);
-  return made;
-}
-#define FREE_LAYOUT(l) dnnl_memory_desc_destroy(l)
-#else
-typedef const dnnl_memory_desc_t *layout;
-#define QUERY_LAYOUT(pd, what) dnnl_primitive_desc_query_md(pd, what, 0)
-static layout make_layout(int n, const dnnl_dims_t dims, dnnl_format_tag_t tag) {
-  dnnl_memory_desc_t *made = malloc(sizeof *made);
-  dnnl_memory_desc_init_by_tag(made, n, dims, dnnl_f32, tag);
-  return made;
-}
-#define FREE_LAYOUT(l) free((void *)(l))
-#endif
-
 struct tsr_convolution {
   dnnl_primitive_attr_t attributes;
   dnnl_primitive_desc_t forward_description, data_description, weights_description;
@@ -165,56 +143,12 @@ size_t tsr_convolution_packed_count(const tsr_convolution *c, bool backward) {
   return dnnl_memory_desc_get_size(QUERY_LAYOUT(pd, dnnl_query_weights_md)) / sizeof(float);
 }
 
-// One buffer of a primitive's arguments.
-typedef struct {
-  int argument;
-  layout description;
-  const float *data;
-} binding;
-
-static int bind(dnnl_exec_arg_t *arguments, const binding *bindings, int count) {
-  int status = 0;
-  for (int i = 0; i < count && !status; i++) {
-    arguments[i].arg = bindings[i].argument;
-    status = dnnl_memory_create(&arguments[i].memory, bindings[i].description, tsr_dnnl_engine(),
-                                (void *)bindings[i].data);
-  }
-  return status;
-}
-
-// Runs a primitive on the calling thread; `description` (null for a reorder) tells its scratch size.
-static int execute(dnnl_primitive_t primitive, dnnl_primitive_desc_t description,
-                   const binding *bindings, int count) {
-  enum { MOST = 5 };
-  tsr_dnnl_single_thread();
-  binding all[MOST];
-  dnnl_exec_arg_t arguments[MOST] = {0};
-  for (int i = 0; i < count; i++) all[i] = bindings[i];
-  float *scratch = NULL;
-  layout wanted = description ? QUERY_LAYOUT(description, dnnl_query_scratchpad_md) : NULL;
-  size_t bytes = wanted ? dnnl_memory_desc_get_size(wanted) : 0;
-  if (bytes > 0) {
-    if (posix_memalign((void **)&scratch, 64, bytes)) return -1;
-    all[count++] = (binding){DNNL_ARG_SCRATCHPAD, wanted, scratch};
-  }
-  dnnl_stream_t stream = NULL;
-  int status = bind(arguments, all, count);
-  if (!status) status = dnnl_stream_create(&stream, tsr_dnnl_engine(), dnnl_stream_default_flags);
-  if (!status) status = dnnl_primitive_execute(primitive, stream, count, arguments);
-  if (!status) status = dnnl_stream_wait(stream);
-  if (stream) dnnl_stream_destroy(stream);
-  for (int i = 0; i < count; i++)
-    if (arguments[i].memory) dnnl_memory_destroy(arguments[i].memory);
-  free(scratch);
-  return status;
-}
-
 int tsr_convolution_pack(const tsr_convolution *c, bool backward, const float *weights,
                          float *packed) {
   dnnl_primitive_desc_t pd = backward ? c->data_description : c->forward_description;
   binding b[] = {{DNNL_ARG_FROM, c->plain_weights, weights},
                  {DNNL_ARG_TO, QUERY_LAYOUT(pd, dnnl_query_weights_md), packed}};
-  return execute(backward ? c->pack_data : c->pack_forward, NULL, b, 2);
+  return tsr_dnnl_execute(backward ? c->pack_data : c->pack_forward, NULL, b, 2);
 }
 
 int tsr_convolution_forward(const tsr_convolution *c, const float *source, const float *packed,
@@ -224,7 +158,7 @@ int tsr_convolution_forward(const tsr_convolution *c, const float *source, const
                  {DNNL_ARG_WEIGHTS, QUERY_LAYOUT(pd, dnnl_query_weights_md), packed},
                  {DNNL_ARG_BIAS, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1), bias},
                  {DNNL_ARG_DST, QUERY_LAYOUT(pd, dnnl_query_dst_md), destination}};
-  return execute(c->forward, pd, b, 4);
+  return tsr_dnnl_execute(c->forward, pd, b, 4);
 }
 
 int tsr_convolution_backward_data(const tsr_convolution *c, const float *d_destination,
@@ -233,7 +167,7 @@ int tsr_convolution_backward_data(const tsr_convolution *c, const float *d_desti
   binding b[] = {{DNNL_ARG_DIFF_DST, QUERY_LAYOUT(pd, dnnl_query_diff_dst_md), d_destination},
                  {DNNL_ARG_WEIGHTS, QUERY_LAYOUT(pd, dnnl_query_weights_md), packed},
                  {DNNL_ARG_DIFF_SRC, QUERY_LAYOUT(pd, dnnl_query_diff_src_md), d_source}};
-  return execute(c->data, pd, b, 3);
+  return tsr_dnnl_execute(c->data, pd, b, 3);
 }
 
 int tsr_convolution_backward_weights(const tsr_convolution *c, const float *source,
@@ -247,9 +181,9 @@ int tsr_convolution_backward_weights(const tsr_convolution *c, const float *sour
                  {DNNL_ARG_DIFF_WEIGHTS, own, packed},
                  {DNNL_ARG_DIFF_BIAS, dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 1),
                   d_bias}};
-  int status = execute(c->weights, pd, b, 4);
+  int status = tsr_dnnl_execute(c->weights, pd, b, 4);
   binding unpack[] = {{DNNL_ARG_FROM, own, packed}, {DNNL_ARG_TO, c->plain_weights, d_weights}};
-  if (!status) status = execute(c->unpack_weights, NULL, unpack, 2);
+  if (!status) status = tsr_dnnl_execute(c->unpack_weights, NULL, unpack, 2);
   free(packed);
   return status;
 }

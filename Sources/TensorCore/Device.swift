@@ -7,15 +7,21 @@ public final class Device {
   public let threads: ThreadPool
   /// Where tensors get their memory.
   public let memory = MemoryPool()
+  /// In which format large matrix products read their operands.
+  public let precision: Precision
   #if OneDNN
+    let bfloat16Product = BFloat16Product()
     let convolutions = ConvolutionByOneDNN()
   #else
     let convolutions = ConvolutionByPatches()
   #endif
 
-  /// - Parameter threadCount: threads of every parallel loop; at least 1.
-  public init(threadCount: Int) {
+  /// - Parameters:
+  ///   - threadCount: threads of every parallel loop; at least 1.
+  ///   - precision: the format of large matrix products; one that is not supported falls back to float32.
+  public init(threadCount: Int, precision: Precision = .float32) {
     threads = ThreadPool(count: threadCount)
+    self.precision = precision.isSupported ? precision : .float32
     // Parallelism is ours: each of our threads calls the libraries on its own part of the work.
     openblas_set_num_threads(1)
   }

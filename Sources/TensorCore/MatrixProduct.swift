@@ -1,3 +1,4 @@
+import CKernels
 import COpenBLAS
 
 #if OneDNN
@@ -30,6 +31,17 @@ public func multiplySerially(
   into c: UnsafeMutablePointer<Float>, stride: Int
 ) {
   if m == 0 || n == 0 { return }
+  if k == 0 {
+    // oneDNN leaves c as it is, even with beta 0.
+    for row in 0..<m {
+      if beta == 0 {
+        (c + row * stride).update(repeating: 0, count: n)
+      } else {
+        tsr_scale(c + row * stride, beta, c + row * stride, n)
+      }
+    }
+    return
+  }
   #if OneDNN
     let status = tsr_dnnl_sgemm(
       a.transposed, b.transposed, m, n, k, alpha, a.pointer, a.stride, b.pointer, b.stride, beta, c, stride)
@@ -44,11 +56,18 @@ public func multiplySerially(
 
 extension Device {
   /// c [m, n] = alpha a [m, k] b [k, n] + beta c, the rows of c shared out among the threads. With `beta`
-  /// 0, c is only written. The same thread count gives the same bytes.
+  /// 0, c is only written. The same thread count gives the same bytes. With `precision` bfloat16, large products
+  /// round their operands first.
   public func multiply(
     m: Int, n: Int, k: Int, alpha: Float = 1, _ a: MatrixOperand, _ b: MatrixOperand, beta: Float = 0,
     into c: UnsafeMutablePointer<Float>, stride: Int
   ) {
+    #if OneDNN
+      if precision == .bfloat16, alpha == 1, beta == 0 || beta == 1, m * n * k >= BFloat16Product.smallest {
+        return bfloat16Product.multiply(
+          self, m: m, n: n, k: k, a, b, accumulates: beta == 1, into: c, stride: stride)
+      }
+    #endif
     // Sixteen rows are the tallest tile of the libraries' kernels; thinner slices waste it.
     forRanges(m, grain: 16) { rows in
       multiplySerially(

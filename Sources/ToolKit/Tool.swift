@@ -31,7 +31,7 @@ extension Tool {
   /// Name, summary, example and version, for the parser.
   public static var configuration: CommandConfiguration {
     CommandConfiguration(
-      commandName: toolName, abstract: summary, discussion: "Example:\n  \(usageExample)",
+      commandName: toolName, abstract: summary, discussion: "Example:\n\(foldedForShell(usageExample))",
       version: (["\(toolName) (Tessera) \(toolVersion)"] + versionDetails).joined(separator: "\n"))
   }
 
@@ -80,6 +80,17 @@ extension Tool {
       return ToolEnd(error: error, tool: toolName, interruption: interruption)
     }
   }
+}
+
+/// A command line in lines of at most 78 columns, each continued with a backslash, so that it can be copied from a
+/// help text as it stands. The parser's own wrapping would break it.
+private func foldedForShell(_ command: String) -> String {
+  var lines = [" "]
+  for word in command.split(separator: " ") {
+    if lines[lines.count - 1].count + 1 + word.count > 76 { lines.append("   ") }
+    lines[lines.count - 1] += " " + word
+  }
+  return lines.joined(separator: " \\\n")
 }
 
 /// How a run ended.

@@ -86,6 +86,7 @@ extension ToolSession {
         .streamMismatch, at: Origin(file: path), expected: "a checkpoint, which is one record",
         found: record == nil ? "no record" : "a second one", hint: "remove it, and start from the beginning")
     }
+    try record.require(kind: .checkpoint)
     return record
   }
 

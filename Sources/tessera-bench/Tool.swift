@@ -2,6 +2,8 @@ import ArgumentParser
 import Foundation
 import TensorCore
 
+extension Precision: ExpressibleByArgument {}
+
 @main struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tessera-bench", abstract: "Measures training, sampling and decoding speed on this machine.",
@@ -11,10 +13,11 @@ import TensorCore
   @Option(help: "Threads.") var threads = 2
   @Option(parsing: .upToNextOption, help: "Rows to measure; all unless given.") var rows: [String] = []
   @Option(help: "Timed runs of each row.") var runs = 5
+  @Option(help: "Format of large matrix products: float32 or bfloat16.") var precision = Precision.float32
   @Flag(help: "One JSON object a row.") var json = false
 
   func run() throws {
-    let device = Device(threadCount: threads)
+    let device = Device(threadCount: threads, precision: precision)
     let stopwatch = Stopwatch(device: device)
     for row in BenchmarkRow.all where rows.isEmpty || rows.contains(row.name) {
       let limit = stopwatch.matrixProductLimit()

@@ -85,7 +85,8 @@ import Testing
     let y = tape.prepend(Variable(first), to: Variable(rest))
     let (f, r) = (first.toArray(), rest.toArray())
     #expect(y.shape == [2, n + 1, 5])
-    #expect(y.value.toArray() == Array(f[..<5]) + r[..<(5 * n)] + f[5...] + r[(5 * n)...])
+    let expected: [Float] = Array([f[..<5], r[..<(5 * n)], f[5...], r[(5 * n)...]].joined())
+    #expect(y.value.toArray() == expected)
     checkGradients(device, of: [first, rest]) { $0.prepend($1[0], to: $1[1]) }
   }
 }

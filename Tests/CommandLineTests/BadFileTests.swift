@@ -60,7 +60,9 @@ import Testing
       (whole.count / 2, "truncated frame"), (whole.count - 37, "truncated frame"),
       (whole.count - 36, "missing end mark"), (whole.count - 1, "truncated frame"),
     ]
-    for (cut, words) in cases {
+    // A model or a mapping is whole without its end mark, as a program that knows of none would write it.
+    let needsMark = try record(reader.file(files)).kind() == .tokens
+    for (cut, words) in cases where needsMark || words != "missing end mark" {
       let path = try write(Array(whole.prefix(cut)), "cut", in: folder)
       expectRefusal(try run(reader, path), reader.tool, 65, path, words, "expected", "found", "try:")
     }
@@ -182,9 +184,9 @@ import Testing
       ),
     ]
     for (tensors, expected, found) in cases {
-      let record = Record(metadata: sound.metadata, tensors: tensors)
-      let path = try write(file(of: [record]), "wrong", in: folder)
-      for reader in Self.readers where try self.record(reader.file(files)).kind() == .tokens {
+      let wrong = Record(metadata: sound.metadata, tensors: tensors)
+      let path = try write(file(of: [wrong]), "wrong", in: folder)
+      for reader in Self.readers where try record(reader.file(files)).kind() == .tokens {
         expectRefusal(try run(reader, path), reader.tool, 65, path, expected, found, "try:")
       }
     }

@@ -15,7 +15,12 @@ import Testing
     let lines = help.text.split(separator: "\n", omittingEmptySubsequences: false)
     #expect(lines.first?.hasPrefix("OVERVIEW: ") == true)
     let example = try #require(lines.firstIndex(of: "Example:"))
-    #expect(lines[example + 1].hasPrefix("  \(tool) ") && lines[example + 1].contains(".zst"))
+    #expect(lines[example + 1].hasPrefix("  \(tool) ") || lines[example + 1].contains("| \(tool) "))
+    let end = try #require(lines[example...].firstIndex(of: ""))
+    #expect(lines[(example + 1)..<end].contains { $0.contains(".zst") })
+    // Copied as it stands, it is one command for a shell.
+    #expect(
+      lines[(example + 1)..<(end - 1)].allSatisfy { $0.hasSuffix(" \\") } && !lines[end - 1].hasSuffix("\\"))
     #expect(help.text.contains("USAGE: \(tool) "))
     for option in ["quiet", "json", "log <file>", "seed", "threads", "force", "no-provenance", "version"] {
       #expect(help.text.contains("--\(option)"), "\(option)")

@@ -61,11 +61,10 @@ import Testing
     a.pointer[0] = 9
     #expect(view.toArray()[0] == 9 && copy.toArray() == [1, 2, 3, 4, 5, 6])
     #expect(a.rowCount == 2 && a.lastDimension == 3 && view.rowCount == 3)
-    var alone = device.zeros([1])
-    let before = alone.isUniquelyReferenced()
-    let handle = alone
-    let after = alone.isUniquelyReferenced()
-    #expect(before && !after && handle.scalar == 0)
+    var (alone, shared) = (device.zeros([1]), device.zeros([1]))
+    let handle = shared
+    let (first, second) = (alone.isUniquelyReferenced(), shared.isUniquelyReferenced())
+    #expect(first && !second && handle.scalar == 0)
     #expect(device.zeros([]).count == 1 && device.zeros([0, 3]).rowCount == 0)
     #expect(device.zeros([3, 0]).toArray() == [])
   }

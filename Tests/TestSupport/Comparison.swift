@@ -9,9 +9,9 @@ public struct Comparison {
   public var index = 0
   /// max |expected|.
   public var scale: Double = 0
-  /// sqrt(sum (actual - expected)^2) and the norm of the expected.
+  /// sqrt(sum (actual - expected)^2).
   public var distance: Double = 0
-  /// Norm of the expected array.
+  /// The norm of the expected.
   public var norm: Double = 0
 
   /// Compares element by element.

@@ -76,10 +76,15 @@ final class TinyTokenizer: TinyTask {
   }
 }
 
+/// Lets the events of a run find it without keeping it.
+private final class Relay { weak var run: Run? }
+
 /// A run and what it reported.
 final class Run {
   let task: any TrainingTask
   let loop: TrainingLoop
+  /// Keeps the task's files alive.
+  private let tiny: any TinyTask
   private(set) var checkpoints: [Record] = []
   private(set) var log: [Int: [String: Double]] = [:]
   var interruptAfter = Int.max
@@ -90,8 +95,8 @@ final class Run {
     _ tiny: some TinyTask, steps: Int, device: Device = Device(threadCount: 2), averageDecay: Float = 0.9,
     checkpointEvery: Int = 0, settings: [String: String] = [:]
   ) throws {
+    self.tiny = tiny
     task = try tiny.make(device)
-    final class Relay { weak var run: Run? }
     let relay = Relay()
     var optimizer = AdamW.Options()
     optimizer.weightDecay = 0.01

@@ -30,6 +30,8 @@ double tsr_absolute_error(float *gradient, const float *x, const float *y, float
 void tsr_moving_average(float *ema, const float *x, float decay, size_t n);
 /// True when every element is finite.
 bool tsr_all_finite(const float *x, size_t n);
+/// y = x rounded to bfloat16 (to nearest, ties to even); NaN stays NaN.
+void tsr_to_bfloat16(uint16_t *y, const float *x, size_t n);
 /// y = exp(x)
 void tsr_exp(float *y, const float *x, size_t n);
 
@@ -135,5 +137,7 @@ void tsr_nearest(uint32_t *index, float *value, const float *scores, const float
 
 /// Name of the x86-64 level that run-time dispatch picks, for `--version`.
 const char *tsr_instruction_set(void);
+/// Whether the processor multiplies bfloat16 in hardware.
+bool tsr_has_bfloat16(void);
 /// Hint to the processor that this thread is spinning.
 void tsr_pause(void);

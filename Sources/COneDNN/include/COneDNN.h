@@ -3,6 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /// c [m, n] = alpha a b + beta c, row-major; a and b are read transposed when asked.
 int tsr_dnnl_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
@@ -11,6 +12,21 @@ int tsr_dnnl_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_
 
 /// "2.6.3"
 const char *tsr_dnnl_version_text(void);
+
+/// A matrix product of bfloat16 operands into float32: c [m, n] = a [m, k] b [k, n], or added to c. An
+/// operand that is read transposed is stored the other way round; ld* is the distance of stored rows.
+typedef struct {
+  size_t m, n, k;
+  bool transpose_a, transpose_b, accumulate;
+  size_t lda, ldb, ldc;
+} tsr_matmul_shape;
+
+typedef struct tsr_matmul tsr_matmul;
+
+/// Makes the primitive for a shape. Null when oneDNN cannot.
+tsr_matmul *tsr_matmul_create(const tsr_matmul_shape *shape);
+void tsr_matmul_destroy(tsr_matmul *matmul);
+int tsr_matmul_run(const tsr_matmul *matmul, const uint16_t *a, const uint16_t *b, float *c);
 
 /// A 2-D convolution in NHWC over float32 with a bias, weights in OIHW.
 typedef struct {
