@@ -111,7 +111,7 @@ import Testing
     for (source, key, value) in cases {
       var absurd = try record(source)
       let config = try absurd.metadata("config")
-      let pattern = try Regex("\"\(key)\":(\\[[^]]*\\]|[^,}]*)")
+      let pattern = try Regex(#""\#(key)":(\[[^\]]*\]|[^,}]*)"#)
       absurd.metadata["config"] = config.replacing(pattern) { _ in "\"\(key)\":\(value)" }
       #expect(absurd.metadata["config"] != config)
       let path = try write(file(of: [absurd]), "absurd", in: folder)
