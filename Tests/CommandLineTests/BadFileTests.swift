@@ -97,6 +97,31 @@ import Testing
     expectNoProduct()
   }
 
+  /// Sound files whose configuration asks for more memory than any machine has.
+  @Test func absurdConfigurations() throws {
+    let cases = [
+      (files.tokenizer, "ch", "1048576"), (files.tokenizer, "ch_mult", "[1,1048576]"),
+      (files.tokenizer, "codebook_size", "1048576"), (files.tokenizer, "num_res_blocks", "1048576"),
+      (files.tokenizer, "codebook_embed_dim", "-1"), (files.tokenizer, "z_channels", "1e30"),
+      (files.model, "dim", "16777216"), (files.model, "vocab_size", "16777216"),
+      (files.model, "n_layer", "16777216"), (files.model, "grid_rows", "16777216"),
+      (files.model, "num_classes", "16777216"), (files.model, "multiple_of", "16777216"),
+      (files.model, "n_head", "0"), (files.model, "n_layer", "9223372036854775807"),
+    ]
+    for (source, key, value) in cases {
+      var absurd = try record(source)
+      let config = try absurd.metadata("config")
+      let pattern = try Regex(#""\#(key)":(\[[^\]]*\]|[^,}]*)"#)
+      absurd.metadata["config"] = config.replacing(pattern) { _ in "\"\(key)\":\(value)" }
+      #expect(absurd.metadata["config"] != config)
+      let path = try write(file(of: [absurd]), "absurd", in: folder)
+      for reader in Self.readers where reader.file(files) == source {
+        expectRefusal(try run(reader, path), reader.tool, 65, path, "expected", "found", "try:")
+      }
+    }
+    expectNoProduct()
+  }
+
   @Test(arguments: readers) func theWrongKindOfFile(reader: Reader) throws {
     let right = reader.file(files)
     for path in [files.tokenizer, files.tokens, files.mapping, files.model] {

@@ -20,7 +20,7 @@ import Testing
   @Test func everyDefectOfTheContainerHasAFile() {
     let tokensOnly: Set<FormatError.Defect> = [
       .missingTensor, .wrongShape, .wrongType, .missingMetadata, .badMetadata, .wrongKind, .valueOutOfRange,
-      .streamMismatch,
+      .streamMismatch, .unexpectedTensor,
     ]
     let covered = Set(Self.files.compactMap { FormatError.Defect(rawValue: String($0.prefix { $0 != "." })) })
     #expect(Set(FormatError.Defect.allCases).subtracting(tokensOnly) == covered)
