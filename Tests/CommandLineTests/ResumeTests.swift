@@ -16,7 +16,7 @@ import Testing
     let common = SharedFiles.repeatable + ["--ema", "0.99", "--schedule", "cosine", "--warmup-steps", "5"]
     if tool == "train-ar" {
       let steps = [
-        "--steps", "60", "--batch-size", "16", "--checkpoint-every", "7", "--evaluate-every", "20",
+        "--steps", "120", "--batch-size", "16", "--checkpoint-every", "7", "--evaluate-every", "20",
       ]
       return [files.relabelled, "--cluster-size", "4"] + SharedFiles.modelSizes + steps + common
     }
@@ -58,7 +58,7 @@ import Testing
     var random = CounterRandom(seed: 5, purpose: .test)
     var kills = 0
     for _ in 0..<4 {
-      let wait = 0.2 + Double(random.integer(below: 500)) / 1000
+      let wait = 0.1 + Double(random.integer(below: 400)) / 1000
       let result = try run(tool, training(tool) + outputs("cut") + ["--resume"], signal: "KILL", after: wait)
       kills += result.status == 137 ? 1 : 0
       if result.status == 0 || result.errors.contains("No such process") { break }
