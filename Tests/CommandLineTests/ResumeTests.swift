@@ -16,7 +16,7 @@ import Testing
     let common = SharedFiles.repeatable + ["--ema", "0.99", "--schedule", "cosine", "--warmup-steps", "5"]
     if tool == "train-ar" {
       let steps = [
-        "--steps", "60", "--batch-size", "16", "--checkpoint-every", "7", "--evaluate-every", "20",
+        "--steps", "120", "--batch-size", "16", "--checkpoint-every", "7", "--evaluate-every", "20",
       ]
       return [files.relabelled, "--cluster-size", "4"] + SharedFiles.modelSizes + steps + common
     }
@@ -49,7 +49,9 @@ import Testing
     let before = (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: "\n").count ?? 0
     let line = """
       set -m; \(command) &
-      while kill -0 $! && [ $(cat '\(path)' 2>/dev/null | wc -l) -lt \(before + lines) ]; do sleep 0.01; done
+      while kill -0 $! && [ $(cat '\(path)' 2>/dev/null | wc -l) -lt \(before + lines) ]; do
+        sleep 0.01
+      done
       kill -KILL $!; wait $!
       """
     return try ToolProcess.shell(line, timeout: 60)
@@ -74,8 +76,13 @@ import Testing
     var random = CounterRandom(seed: 5, purpose: .test)
     var kills = 0
     for _ in 0..<4 {
+<<<<<<< HEAD
       let lines = 1 + random.integer(below: 12)
       let result = try kill(tool, training(tool) + outputs("cut") + ["--resume"], afterLines: lines, of: "cut.log")
+=======
+      let wait = 0.1 + Double(random.integer(below: 400)) / 1000
+      let result = try run(tool, training(tool) + outputs("cut") + ["--resume"], signal: "KILL", after: wait)
+>>>>>>> refs/heads/cli
       kills += result.status == 137 ? 1 : 0
       if result.status == 0 || result.errors.contains("No such process") { break }
       #expect(!FileManager.default.fileExists(atPath: folder.path("cut")), "a killed run leaves no product")
