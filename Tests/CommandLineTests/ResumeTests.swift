@@ -39,24 +39,6 @@ import Testing
     return try ToolProcess.shell(line, timeout: 60)
   }
 
-  /// The same with SIGKILL, once the run has written some more lines to its log: a moment that does not depend on
-  /// how fast the machine is.
-  private func kill(_ tool: String, _ arguments: [String], afterLines lines: Int, of log: String) throws
-    -> ToolProcess.Result
-  {
-    let command = ([tool] + arguments).map { "'\($0)'" }.joined(separator: " ")
-    let path = folder.path(log)
-    let before = (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: "\n").count ?? 0
-    let line = """
-      set -m; \(command) &
-      while kill -0 $! && [ $(cat '\(path)' 2>/dev/null | wc -l) -lt \(before + lines) ]; do
-        sleep 0.01
-      done
-      kill -KILL $!; wait $!
-      """
-    return try ToolProcess.shell(line, timeout: 60)
-  }
-
   /// The log without its summary, which holds the time taken.
   private func stepLines(_ name: String) throws -> [Substring] {
     try String(contentsOfFile: folder.path(name + ".log"), encoding: .utf8).split(separator: "\n")
@@ -76,13 +58,8 @@ import Testing
     var random = CounterRandom(seed: 5, purpose: .test)
     var kills = 0
     for _ in 0..<4 {
-<<<<<<< HEAD
-      let lines = 1 + random.integer(below: 12)
-      let result = try kill(tool, training(tool) + outputs("cut") + ["--resume"], afterLines: lines, of: "cut.log")
-=======
       let wait = 0.1 + Double(random.integer(below: 400)) / 1000
       let result = try run(tool, training(tool) + outputs("cut") + ["--resume"], signal: "KILL", after: wait)
->>>>>>> refs/heads/cli
       kills += result.status == 137 ? 1 : 0
       if result.status == 0 || result.errors.contains("No such process") { break }
       #expect(!FileManager.default.fileExists(atPath: folder.path("cut")), "a killed run leaves no product")
