@@ -29,13 +29,22 @@ import Testing
     ["-o", folder.path(name), "--log", folder.path(name + ".log")]
   }
 
-  /// Starts a run in the background of a shell, sends it a signal after a while, and gives its status.
-  private func run(_ tool: String, _ arguments: [String], signal: String, after seconds: Double) throws
+  /// Starts a run in the background of a shell, sends it a signal once it has written some more lines to its log (a
+  /// moment that does not depend on how fast the machine is), and gives its status.
+  private func run(_ tool: String, _ name: String, _ more: [String], signal: String, afterLines lines: Int) throws
     -> ToolProcess.Result
   {
-    let command = ([tool] + arguments).map { "'\($0)'" }.joined(separator: " ")
+    let command = ([tool] + training(tool) + outputs(name) + more).map { "'\($0)'" }.joined(separator: " ")
+    let log = folder.path(name + ".log")
+    let before = (try? String(contentsOfFile: log, encoding: .utf8))?.split(separator: "\n").count ?? 0
     // Job control, lest the shell start it with SIGINT ignored.
-    let line = "set -m; \(command) & sleep \(seconds); kill -\(signal) $!; wait $!"
+    let line = """
+      set -m; \(command) &
+      while kill -0 $! && [ $(cat '\(log)' 2>/dev/null | wc -l) -lt \(before + lines) ]; do
+        sleep 0.01
+      done
+      kill -\(signal) $!; wait $!
+      """
     return try ToolProcess.shell(line, timeout: 60)
   }
 
@@ -58,8 +67,8 @@ import Testing
     var random = CounterRandom(seed: 5, purpose: .test)
     var kills = 0
     for _ in 0..<4 {
-      let wait = 0.1 + Double(random.integer(below: 400)) / 1000
-      let result = try run(tool, training(tool) + outputs("cut") + ["--resume"], signal: "KILL", after: wait)
+      let lines = 1 + random.integer(below: 12)
+      let result = try run(tool, "cut", ["--resume"], signal: "KILL", afterLines: lines)
       kills += result.status == 137 ? 1 : 0
       if result.status == 0 || result.errors.contains("No such process") { break }
       #expect(!FileManager.default.fileExists(atPath: folder.path("cut")), "a killed run leaves no product")
@@ -73,8 +82,7 @@ import Testing
     signal: String, status: Int32
   ) throws {
     let long = ["--steps", "100000", "--checkpoint-every", "0"]
-    let arguments = training("train-ar") + long + outputs("long")
-    let result = try run("train-ar", arguments, signal: signal, after: 0.7)
+    let result = try run("train-ar", "long", long, signal: signal, afterLines: 5)
     #expect(result.status == status && result.errors.contains("train-ar: "), "\(result.errors)")
     #expect(result.errors.contains(signal == "INT" ? "interrupted" : "terminated"))
     let checkpoint = try record(folder.path("long.checkpoint"))
@@ -86,8 +94,7 @@ import Testing
   @Test func aRunStoppedBySignalsGoesOnExactly() throws {
     try succeed("train-ar", training("train-ar") + outputs("whole"))
     for _ in 0..<20 {
-      let result = try run(
-        "train-ar", training("train-ar") + outputs("cut") + ["--resume"], signal: "TERM", after: 0.3)
+      let result = try run("train-ar", "cut", ["--resume"], signal: "TERM", afterLines: 15)
       if result.status != 143 { break }
     }
     try succeed("train-ar", training("train-ar") + outputs("cut") + ["--resume"])
