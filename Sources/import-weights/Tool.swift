@@ -22,6 +22,7 @@ import ToolKit
   @Option(help: "Of ar-model: the file of the tokenizer it was trained with.") var tokenizer: InputPath?
   @Option(help: "Of ar-model: token grid.") var grid = "16x16"
   @Option(help: "Of ar-model: attention heads. (default: LlamaGen's at this size)") var heads: Int?
+  @Option(help: "Of lpips-alex and lpips-vgg: the file of the linear heads.") var linearHeads: InputPath?
   @Option(help: "Of tokenizer: side of its images, in pixels.") var imageSize = 256
   @Option(help: "Of tokenizer: groups of group normalisation.") var groups = 32
   @Flag(inversion: .prefixedNo, help: "Of tokenizer: latents and codes are scaled to length 1.") var l2Norm =
@@ -32,12 +33,15 @@ import ToolKit
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
-    try InputPath.requireDistinct(weights, tokenizer)
+    try InputPath.requireDistinct(weights, tokenizer, linearHeads)
     guard let kind = ImportTarget(rawValue: target) else {
       throw ValidationError("--as must be one of \(Self.targets), not '\(target)'.")
     }
     if (kind == .arModel) != (tokenizer != nil) {
       throw ValidationError("--tokenizer belongs to --as ar-model, which needs it to know the codebook.")
+    }
+    if [.lpipsAlex, .lpipsVGG].contains(kind) != (linearHeads != nil) {
+      throw ValidationError("--linear-heads belongs to --as lpips-alex and lpips-vgg, which need it.")
     }
     if gridSize == nil { throw ValidationError("--grid must be rows x columns, as 16x16, not '\(grid)'.") }
     if imageSize < 1 || groups < 1 || (heads ?? 1) < 1 {
@@ -59,7 +63,8 @@ import ToolKit
     if let tokenizer {
       settings.codebookSHA256 = try Tokenizer(session.readRecord(tokenizer), device: device).codebookSHA256
     }
-    let foreign = try ForeignWeights(try readAll(session.open(weights)), file: weights.path)
+    if let linearHeads { settings.linearHeads = try read(linearHeads, session) }
+    let foreign = try read(weights, session)
     let record = try WeightsImport(foreign, as: kind, settings).record(as: kind, device: device)
     try session.write(record, to: output)
     let numbers = record.tensors.reduce(0) { $0 + $1.elementCount }
@@ -70,12 +75,13 @@ import ToolKit
     session.say("\(record.tensors.count) tensors of \(target), \(numbers) numbers")
   }
 
-  private func readAll(_ source: FileSource) throws -> [UInt8] {
+  private func read(_ input: InputPath, _ session: ToolSession) throws -> ForeignWeights {
+    let source = try session.open(input)
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 20)
     while true {
       let count = try chunk.withUnsafeMutableBytes { try source.read(into: $0) }
-      if count == 0 { return bytes }
+      if count == 0 { return try ForeignWeights(bytes, file: input.path) }
       bytes += chunk[..<count]
     }
   }

@@ -64,6 +64,13 @@ extension PickleMachine {
       return .tensor(try torchTensor(items, at: start))
     case .rebuildParameter where items.count >= 1: return items[0]
     case .numpyReconstruct, .numpyReconstruct2: return .array(PickleArray())
+    case .numpyFromBuffer where items.count == 4, .numpyFromBuffer2 where items.count == 4:
+      guard case .bytes(let bytes) = items[0], case .elementType(let type) = items[1],
+        let shape = items[2].asIntegers, let order = items[3].asString
+      else { break }
+      return .tensor(
+        try PickleTensor(
+          bytes: bytes, type: type.type, shape: shape, isFortran: order == "F", cursor, at: start))
     case .numpyType: return .elementType(try elementType(items, at: start))
     case .numpyScalar where items.count == 2, .numpyScalar2 where items.count == 2:
       guard case .elementType(let type) = items[0], case .bytes(let bytes) = items[1] else { break }

@@ -34,7 +34,7 @@ final class PickleMachine {
   }
 
   /// The tensors in the value of one pickle. They need nothing of the machine any more.
-  func tensors() throws -> [NamedPickleTensor] { PickledTensors(try run()).tensors }
+  func tensors() throws -> [NamedPickleTensor] { try PickledTensors(try run(), cursor).tensors }
 
   private func step(_ opcode: UInt8, at start: Int) throws {
     switch opcode {

@@ -61,6 +61,7 @@ extension PickleTensor {
   /// The elements in C order. `data` are the bytes of the source.
   func dense(from data: ArraySlice<UInt8>) -> [UInt8] {
     let size = elementType.byteCount
+    if count == 0 { return [] }
     if isContiguous {
       return Array(data[(data.startIndex + offset * size)...].prefix(count * size))
     }

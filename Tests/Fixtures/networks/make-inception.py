@@ -133,4 +133,5 @@ def main():
     write(os.path.join(HERE, "inception-expected.safetensors"), kept, {"shapes": json.dumps(shapes, sort_keys=True)})
 
 
-main()
+if __name__ == "__main__":
+    main()
