@@ -120,6 +120,11 @@ public struct WeightsImport {
   /// A tensor of the part as F32 under a name.
   func float32(_ key: String, named name: String) throws -> StoredTensor {
     let stored = try stored(key)
+    guard stored.elementType.isFloatingPoint else {
+      throw FormatError(
+        .wrongType, at: Origin(file: weights.file), expected: "tensor '\(key)' of floating point",
+        found: stored.elementType.rawValue, hint: "check what the file holds, and --as")
+    }
     return stored.elementType == .float32
       ? stored.renamed(name) : StoredTensor(name: name, shape: stored.shape, floats: try stored.floats())
   }
