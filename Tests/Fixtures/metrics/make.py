@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes pairs.safetensors and kernel_distance.safetensors: values of scikit-image and of plain numpy, for tests.
+"""Writes the other files of this folder: values of scikit-image and of plain numpy, and archives, for tests.
 
 pip install numpy scikit-image safetensors
 """
@@ -56,3 +56,9 @@ variance = 39 * np.var(leave_x) + 29 * np.var(leave_y)
 save_file(
     {"all": np.array([distance(x, y)]), "small": np.array([distance(x_small, y_small), np.sqrt(variance)])},
     here + "/kernel_distance.safetensors")
+
+mean, covariance = x.mean(0), np.cov(x, rowvar=False)
+images = np.stack([picture(12, 14) for _ in range(6)])
+np.savez(here + "/statistics.npz", mu=mean, sigma=covariance)
+np.savez(here + "/images.npz", arr_0=images)
+np.savez_compressed(here + "/compressed.npz", arr_0=images)
