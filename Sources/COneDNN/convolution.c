@@ -42,8 +42,8 @@ static dimensions dimensions_of(const tsr_convolution_shape *s) {
   dimensions d = {
       .source = {(dnnl_dim_t)s->batch, (dnnl_dim_t)s->channels, (dnnl_dim_t)s->height,
                  (dnnl_dim_t)s->width},
-      .weights = {(dnnl_dim_t)s->out_channels, (dnnl_dim_t)s->channels, (dnnl_dim_t)s->kernel,
-                  (dnnl_dim_t)s->kernel},
+      .weights = {(dnnl_dim_t)s->out_channels, (dnnl_dim_t)s->channels, (dnnl_dim_t)s->kernel_height,
+                  (dnnl_dim_t)s->kernel_width},
       .destination = {(dnnl_dim_t)s->batch, (dnnl_dim_t)s->out_channels,
                       (dnnl_dim_t)s->out_height, (dnnl_dim_t)s->out_width},
       .bias = {(dnnl_dim_t)s->out_channels},
@@ -132,6 +132,22 @@ static int make_primitives(tsr_convolution *c, bool training) {
   return status;
 }
 
+// Cutting the output while it is in registers saves a pass over memory.
+static int set_activation(tsr_convolution *c, float upper) {
+  if (upper <= 0) return 0;
+  dnnl_post_ops_t operations = NULL;
+  int status = dnnl_post_ops_create(&operations);
+  if (status) return status;
+#if DNNL_VERSION_MAJOR >= 3
+  status = dnnl_post_ops_append_eltwise(operations, dnnl_eltwise_clip, 0.0f, upper);
+#else
+  status = dnnl_post_ops_append_eltwise(operations, 1.0f, dnnl_eltwise_clip, 0.0f, upper);
+#endif
+  if (!status) status = dnnl_primitive_attr_set_post_ops(c->attributes, operations);
+  dnnl_post_ops_destroy(operations);
+  return status;
+}
+
 tsr_convolution *tsr_convolution_create(const tsr_convolution_shape *shape, bool training) {
   // Primitives fix their number of threads when they are made.
   tsr_dnnl_single_thread();
@@ -141,7 +157,7 @@ tsr_convolution *tsr_convolution_create(const tsr_convolution_shape *shape, bool
   dnnl_primitive_attr_create(&c->attributes);
   dnnl_primitive_attr_set_scratchpad_mode(c->attributes, dnnl_scratchpad_mode_user);
   c->plain_weights = make_layout(4, d.weights, dnnl_oihw);
-  if (!describe(c, &d, training) && !make_primitives(c, training)) return c;
+  if (!set_activation(c, shape->upper) && !describe(c, &d, training) && !make_primitives(c, training)) return c;
   tsr_convolution_destroy(c);
   return NULL;
 }

@@ -7,6 +7,7 @@ public enum FileKind: String, Sendable, CaseIterable {
   case arModel = "ar-model"
   case fineModel = "fine-model"
   case mapping
+  case network
   case features
   case checkpoint
 }

@@ -61,12 +61,12 @@ public final class RecordWriter {
     try counts.bytes.withUnsafeBytes { try sink.write($0) }
   }
 
-  /// A model, tokenizer or mapping is one record, whole by its checksum; it must survive being rewritten by
+  /// A model, tokenizer, network or mapping is one record, whole by its checksum; it must survive being rewritten by
   /// tools that know nothing of end marks. Of anything else a missing tail would go unnoticed.
   private func promising(_ record: Record) -> [String: String] {
     var metadata = record.metadata
     switch metadata["kind"].flatMap(FileKind.init(rawValue:)) {
-    case .tokenizer, .arModel, .fineModel, .mapping: metadata[Self.endMarkKey] = nil
+    case .tokenizer, .arModel, .fineModel, .network, .mapping: metadata[Self.endMarkKey] = nil
     default: metadata[Self.endMarkKey] = "required"
     }
     return metadata

@@ -8,6 +8,7 @@
     private struct Key: Hashable {
       var part: ConvolutionPart
       var training: Bool
+      var upper: Float
     }
     private var primitives: [Key: OpaquePointer] = [:]
 
@@ -21,15 +22,35 @@
         geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: !training)
       let made = parts.map { primitive($0.part, training: training) }
       let packed = pack(device, made, parts.map(\.part), weight, backward: false)
+      run(device, parts, made, packed, input: input, bias: bias, output: output)
+    }
+
+    /// As above, without a backward pass, with weights that stay packed from call to call.
+    func forward(_ device: Device, input: Tensor, _ weights: ConvolutionWeights, output: Tensor) {
+      let parts = convolutionParts(
+        weights.geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: true)
+      let made = parts.map { primitive($0.part, training: false, upper: weights.upper) }
+      for (primitive, part) in zip(made, parts.map(\.part)) where weights.packed[part] == nil {
+        weights.packed[part] = pack(device, [primitive], [part], weights.weight, backward: false)[0]
+      }
+      run(
+        device, parts, made, parts.map { weights.packed[$0.part]! }, input: input, bias: weights.bias,
+        output: output)
+    }
+
+    private func run(
+      _ device: Device, _ parts: [ConvolutionShare], _ made: [OpaquePointer], _ packed: [Tensor],
+      input: Tensor, bias: Tensor, output: Tensor
+    ) {
       let rowIn = input.shape[2] * input.shape[3]
       let rowOut = output.shape[2] * output.shape[3]
       device.forRanges(parts.count) { range in
         for index in range {
-          let (_, image, inputRow, outputRow) = parts[index]
+          let (part, image, inputRow, outputRow) = parts[index]
           check(
             tsr_convolution_forward(
               made[index], input.pointer + (image * input.shape[1] + inputRow) * rowIn, packed[index].pointer,
-              bias.pointer, output.pointer + (image * output.shape[1] + outputRow) * rowOut), geometry)
+              bias.pointer, output.pointer + (image * output.shape[1] + outputRow) * rowOut), part.geometry)
         }
       }
     }
@@ -84,15 +105,15 @@
       }
     }
 
-    private func primitive(_ part: ConvolutionPart, training: Bool) -> OpaquePointer {
-      let key = Key(part: part, training: training)
+    private func primitive(_ part: ConvolutionPart, training: Bool, upper: Float = 0) -> OpaquePointer {
+      let key = Key(part: part, training: training, upper: upper)
       if let known = primitives[key] { return known }
       let g = part.geometry
       var shape = tsr_convolution_shape(
         batch: part.batch, height: part.height, width: part.width, channels: g.inChannels,
-        out_height: part.outHeight, out_width: part.outWidth, out_channels: g.outChannels, kernel: g.kernel,
-        stride: g.stride, pad_top: part.padTop, pad_left: g.padBefore, pad_bottom: part.padBottom,
-        pad_right: g.padAfter)
+        out_height: part.outHeight, out_width: part.outWidth, out_channels: g.outChannels,
+        kernel_height: g.kernelHeight, kernel_width: g.kernelWidth, stride: g.stride, pad_top: part.padTop,
+        pad_left: g.padLeft, pad_bottom: part.padBottom, pad_right: g.padRight, upper: upper)
       guard let made = tsr_convolution_create(&shape, training) else {
         preconditionFailure("convolve: oneDNN has no primitive for \(part)")
       }

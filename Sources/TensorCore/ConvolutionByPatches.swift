@@ -32,6 +32,17 @@ final class ConvolutionByPatches {
     }
   }
 
+  /// As above, for weights that are used again and again.
+  func forward(_ device: Device, input: Tensor, _ weights: ConvolutionWeights, output: Tensor) {
+    forward(
+      device, input: input, weight: weights.weight, bias: weights.bias, output: output, weights.geometry,
+      training: false)
+    guard weights.upper > 0 else { return }
+    device.forRanges(output.count, grain: 4096) {
+      tsr_clamp_positive(output.pointer + $0.lowerBound, weights.upper, $0.count)
+    }
+  }
+
   func backward(
     _ device: Device, outputGradient: Tensor, input: Tensor, weight: Tensor, _ geometry: ConvolutionGeometry,
     inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
@@ -40,7 +51,7 @@ final class ConvolutionByPatches {
     let parts = convolutionParts(
       g, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: false)
     let matrix = Self.weightMatrix(device, weight, g)
-    let patch = g.kernel * g.kernel * g.inChannels
+    let patch = g.kernelArea * g.inChannels
     let outWidth = outputGradient.shape[2]
     let scratch = device.empty([parts.count, Self.patchCount(g, width: outWidth)])
     let partial = device.zeros([parts.count, g.weightCount])
@@ -66,8 +77,8 @@ final class ConvolutionByPatches {
               m: rows * outWidth, n: patch, k: g.outChannels, MatrixOperand(dy, stride: g.outChannels),
               MatrixOperand(matrix.pointer, stride: patch), into: columns, stride: patch)
             tsr_add_patches(
-              inputGradient.pointer + b * imageSize, columns, part.height, part.width, g.inChannels, g.kernel,
-              g.stride, part.padTop, g.padBefore, row, rows, outWidth)
+              inputGradient.pointer + b * imageSize, columns, part.height, part.width, g.inChannels,
+              g.kernelHeight, g.kernelWidth, g.stride, part.padTop, g.padLeft, row, rows, outWidth)
           }
         }
       }
@@ -79,11 +90,11 @@ final class ConvolutionByPatches {
   }
 
   private static func rowsPerBlock(_ g: ConvolutionGeometry, width: Int) -> Int {
-    max(1, patchFloats / (g.kernel * g.kernel * g.inChannels * width))
+    max(1, patchFloats / (g.kernelArea * g.inChannels * width))
   }
 
   private static func patchCount(_ g: ConvolutionGeometry, width: Int) -> Int {
-    rowsPerBlock(g, width: width) * width * g.kernel * g.kernel * g.inChannels
+    rowsPerBlock(g, width: width) * width * g.kernelArea * g.inChannels
   }
 
   private static func forEachRowBlock(_ part: ConvolutionPart, from first: Int, _ body: (Int, Int) -> Void) {
@@ -100,23 +111,23 @@ final class ConvolutionByPatches {
   ) {
     let (height, width, g) = (input.shape[1], input.shape[2], part.geometry)
     tsr_patches(
-      columns, input.pointer + image * height * width * g.inChannels, height, width, g.inChannels, g.kernel,
-      g.stride, g.padBefore, g.padBefore, row, rows, part.outWidth)
+      columns, input.pointer + image * height * width * g.inChannels, height, width, g.inChannels,
+      g.kernelHeight, g.kernelWidth, g.stride, g.padTop, g.padLeft, row, rows, part.outWidth)
   }
 
   private static func product(
     _ columns: UnsafePointer<Float>, _ matrix: Tensor, into y: UnsafeMutablePointer<Float>, rows: Int,
     _ g: ConvolutionGeometry
   ) {
-    let patch = g.kernel * g.kernel * g.inChannels
+    let patch = g.kernelArea * g.inChannels
     multiplySerially(
       m: rows, n: g.outChannels, k: patch, MatrixOperand(columns, stride: patch),
       MatrixOperand(matrix.pointer, stride: patch, transposed: true), into: y, stride: g.outChannels)
   }
 
-  /// [O, I, k, k] to [O, k * k * I], the order of a patch in channels-last images.
+  /// [O, I, kH, kW] to [O, kH * kW * I], the order of a patch in channels-last images.
   private static func weightMatrix(_ device: Device, _ weight: Tensor, _ g: ConvolutionGeometry) -> Tensor {
-    let matrix = device.empty([g.outChannels, g.kernel * g.kernel * g.inChannels])
+    let matrix = device.empty([g.outChannels, g.kernelArea * g.inChannels])
     forEachWeight(g) { oihw, ohwi in matrix.pointer[ohwi] = weight.pointer[oihw] }
     return matrix
   }
@@ -128,7 +139,7 @@ final class ConvolutionByPatches {
   }
 
   private static func forEachWeight(_ g: ConvolutionGeometry, _ body: (_ oihw: Int, _ ohwi: Int) -> Void) {
-    let area = g.kernel * g.kernel
+    let area = g.kernelArea
     for o in 0..<g.outChannels {
       for i in 0..<g.inChannels {
         for p in 0..<area { body((o * g.inChannels + i) * area + p, (o * area + p) * g.inChannels + i) }

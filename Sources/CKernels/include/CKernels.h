@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "CodebookKernels.h"
+#include "VisionKernels.h"
 
 // MARK: elementwise.c
 /// y = a + b
@@ -117,15 +118,16 @@ void tsr_packed_linear(float *y, size_t stride, const float *x, const float *pac
                        size_t n, size_t k, size_t first_panel, size_t last_panel, bool adding);
 
 // MARK: image.c
-/// Rows of a convolution's patches: columns [outRows * outWidth, kernel * kernel * channels] from an
-/// image [height, width, channels], for output rows first_row ..< first_row + out_rows.
+/// Rows of a convolution's patches: columns [out_rows * out_width, kernel_height * kernel_width *
+/// channels] from an image [height, width, channels], for output rows first_row ..< first_row + out_rows.
 void tsr_patches(float *columns, const float *image, size_t height, size_t width, size_t channels,
-                 size_t kernel, size_t stride, size_t pad_top, size_t pad_left, size_t first_row,
-                 size_t out_rows, size_t out_width);
+                 size_t kernel_height, size_t kernel_width, size_t stride, size_t pad_top,
+                 size_t pad_left, size_t first_row, size_t out_rows, size_t out_width);
 /// The transpose: image += patches of columns.
 void tsr_add_patches(float *image, const float *columns, size_t height, size_t width,
-                     size_t channels, size_t kernel, size_t stride, size_t pad_top,
-                     size_t pad_left, size_t first_row, size_t out_rows, size_t out_width);
+                     size_t channels, size_t kernel_height, size_t kernel_width, size_t stride,
+                     size_t pad_top, size_t pad_left, size_t first_row, size_t out_rows,
+                     size_t out_width);
 
 // MARK: nearest.c
 /// For each row of scores [rows, n]: the index of the smallest offset[j] - 2 scores[row, j], and that

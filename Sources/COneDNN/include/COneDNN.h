@@ -16,8 +16,9 @@ const char *tsr_dnnl_version_text(void);
 typedef struct {
   size_t batch, height, width, channels;            // source
   size_t out_height, out_width, out_channels;       // destination
-  size_t kernel, stride;
+  size_t kernel_height, kernel_width, stride;
   size_t pad_top, pad_left, pad_bottom, pad_right;
+  float upper;  // above 0: the output is cut to 0...upper; 0: it is left as it is
 } tsr_convolution_shape;
 
 typedef struct tsr_convolution tsr_convolution;
@@ -28,13 +29,13 @@ void tsr_convolution_destroy(tsr_convolution *convolution);
 
 /// Floats that a packed copy of the weights takes, for the forward or the backward-data primitive.
 size_t tsr_convolution_packed_count(const tsr_convolution *convolution, bool backward);
-/// Reorders weights [out_channels, channels, kernel, kernel] into the primitive's own layout.
+/// Reorders weights [out_channels, channels, kernel_height, kernel_width] into the primitive's own layout.
 int tsr_convolution_pack(const tsr_convolution *convolution, bool backward, const float *weights,
                          float *packed);
 int tsr_convolution_forward(const tsr_convolution *convolution, const float *source,
                             const float *packed, const float *bias, float *destination);
 int tsr_convolution_backward_data(const tsr_convolution *convolution, const float *d_destination,
                                   const float *packed, float *d_source);
-/// Writes (not adds) d_weights [out_channels, channels, kernel, kernel] and d_bias.
+/// Writes (not adds) d_weights [out_channels, channels, kernel_height, kernel_width] and d_bias.
 int tsr_convolution_backward_weights(const tsr_convolution *convolution, const float *source,
                                      const float *d_destination, float *d_weights, float *d_bias);

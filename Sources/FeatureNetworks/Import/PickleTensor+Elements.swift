@@ -1,0 +1,123 @@
+import StreamFormat
+
+extension PickleTensor {
+  /// A dense array in C or Fortran order.
+  init(
+    bytes: ArraySlice<UInt8>, type: ElementType, shape: [Int], isFortran: Bool, _ cursor: ByteCursor,
+    at start: Int
+  ) throws {
+    var strides = [Int](repeating: 1, count: shape.count)
+    var size = 1
+    for axis in isFortran ? Array(shape.indices) : shape.indices.reversed() {
+      strides[axis] = size
+      let (product, overflow) = size.multipliedReportingOverflow(by: shape[axis])
+      guard shape[axis] >= 0, !overflow, product <= bytes.count else {
+        throw cursor.error(
+          .malformed, at: start, expected: "a shape that \(bytes.count) bytes can fill",
+          found: "\(shape.prefix(16))",
+          hint: "copy the file again")
+      }
+      size = product
+    }
+    guard size * type.byteCount == bytes.count else {
+      throw cursor.error(
+        .malformed, at: start,
+        expected: "\(size * type.byteCount) bytes for shape \(shape.prefix(16)) of \(type.rawValue)",
+        found: "\(bytes.count)", hint: "copy the file again")
+    }
+    self.init(source: .bytes(bytes, type), offset: 0, shape: shape, strides: strides)
+  }
+
+  /// Type of the elements.
+  var elementType: ElementType {
+    switch source {
+    case .storage(let storage): storage.type
+    case .bytes(_, let type): type
+    }
+  }
+
+  /// Number of elements; the shape was checked.
+  var count: Int { shape.contains(0) ? 0 : shape.reduce(1, *) }
+
+  /// Checks that every element lies in its source, and that there are not more of them than the source has.
+  func check(elementsOfSource available: Int, _ cursor: ByteCursor, at start: Int) throws {
+    var (elements, last, fits) = (1, offset, offset >= 0)
+    let isEmpty = shape.contains(0)
+    for (size, stride) in zip(shape, strides) where fits && !isEmpty {
+      let (product, overflow) = elements.multipliedReportingOverflow(by: size)
+      let (reach, tooFar) = max(size - 1, 0).multipliedReportingOverflow(by: stride)
+      let (sum, beyond) = last.addingReportingOverflow(reach)
+      fits = size >= 0 && stride >= 0 && !overflow && !tooFar && !beyond && product <= available
+      (elements, last) = (product, sum)
+    }
+    guard fits, isEmpty || last < available, !isEmpty || shape.allSatisfy({ $0 >= 0 && $0 <= 1 << 40 }) else {
+      throw cursor.error(
+        .malformed, at: start, expected: "a tensor inside its storage of \(available) elements",
+        found: "shape \(shape.prefix(16)), strides \(strides.prefix(16)), offset \(offset)",
+        hint: "copy the file again; save expanded tensors as contiguous ones")
+    }
+  }
+
+  /// The elements in C order. `data` are the bytes of the source.
+  func dense(from data: ArraySlice<UInt8>) -> [UInt8] {
+    let size = elementType.byteCount
+    if count == 0 { return [] }
+    if isContiguous {
+      return Array(data[(data.startIndex + offset * size)...].prefix(count * size))
+    }
+    return [UInt8](unsafeUninitializedCapacity: count * size) { target, initialized in
+      data.withUnsafeBytes { source in
+        var position = 0
+        forEachRow { start, length, stride in
+          for i in 0..<length {
+            let element = UnsafeRawBufferPointer(
+              rebasing: source[(start + i * stride) * size..<(start + i * stride + 1) * size])
+            UnsafeMutableRawBufferPointer(
+              rebasing: UnsafeMutableRawBufferPointer(target)[position..<position + size]
+            )
+            .copyMemory(from: element)
+            position += size
+          }
+        }
+      }
+      initialized = count * size
+    }
+  }
+
+  private var isContiguous: Bool {
+    var expected = 1
+    for (size, stride) in zip(shape, strides).reversed() {
+      if size != 1 && stride != expected { return false }
+      expected *= size
+    }
+    return true
+  }
+
+  /// Calls `body` with the place of each row of the last axis, in C order.
+  private func forEachRow(_ body: (_ start: Int, _ length: Int, _ stride: Int) -> Void) {
+    guard count > 0, let length = shape.last, let lastStride = strides.last else { return }
+    var index = [Int](repeating: 0, count: shape.count - 1)
+    while true {
+      body(zip(index, strides).reduce(offset) { $0 + $1.0 * $1.1 }, length, lastStride)
+      var axis = index.count - 1
+      while axis >= 0, index[axis] == shape[axis] - 1 {
+        index[axis] = 0
+        axis -= 1
+      }
+      if axis < 0 { return }
+      index[axis] += 1
+    }
+  }
+}
+
+extension ElementType {
+  /// The type of a numpy type string, without its byte order: `f4`, `i8`, `b1`.
+  init?(numpy code: String) {
+    let types: [String: ElementType] = [
+      "f2": .float16, "f4": .float32, "f8": .float64, "i1": .int8, "i2": .int16, "i4": .int32, "i8": .int64,
+      "u1": .uint8, "u2": .uint16, "u4": .uint32, "u8": .uint64, "b1": .bool,
+    ]
+    guard let type = types[code] else { return nil }
+    self = type
+  }
+}

@@ -1,0 +1,52 @@
+/// A tensor and its name in a pickle.
+typealias NamedPickleTensor = (name: String, tensor: PickleTensor)
+
+/// The tensors in a value, by names that join the keys on the way with dots; places in lists count as keys.
+struct PickledTensors {
+  private(set) var tensors: [NamedPickleTensor] = []
+  private var visits = 0
+  private let cursor: ByteCursor
+  // Far beyond any real file, and small enough for values that refer to one another in rings or many times.
+  private static let deepest = 12
+  private static let longestKey = 256
+  private static let mostVisits = 1 << 20
+  private static let mostTensors = 100_000
+
+  init(_ value: PickleValue, _ cursor: ByteCursor) throws {
+    self.cursor = cursor
+    try visit(value, name: "", depth: 0)
+  }
+
+  private mutating func visit(_ value: PickleValue, name: String, depth: Int) throws {
+    guard depth <= Self.deepest else { return }
+    visits += 1
+    guard visits <= Self.mostVisits, tensors.count < Self.mostTensors else {
+      throw cursor.error(
+        .tooLarge, expected: "at most \(Self.mostTensors) tensors among \(Self.mostVisits) values",
+        found: "more",
+        hint: "save the weights alone")
+    }
+    switch value {
+    case .tensor(let tensor): tensors.append((name, tensor))
+    case .array(let array):
+      if let tensor = array.tensor { tensors.append((name, tensor)) }
+    case .tuple(let items, _): try visit(items, name, depth)
+    case .list(let list): try visit(list.items, name, depth)
+    case .dictionary(let dictionary):
+      for (key, value) in dictionary.entries {
+        guard let text = key.asString ?? key.asInteger.map({ String($0) }), text.utf8.count <= Self.longestKey
+        else {
+          continue
+        }
+        try visit(value, name: name.isEmpty ? text : name + "." + text, depth: depth + 1)
+      }
+    default: break
+    }
+  }
+
+  private mutating func visit(_ items: [PickleValue], _ name: String, _ depth: Int) throws {
+    for (index, item) in items.enumerated() {
+      try visit(item, name: name.isEmpty ? "\(index)" : "\(name).\(index)", depth: depth + 1)
+    }
+  }
+}

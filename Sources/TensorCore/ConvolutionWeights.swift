@@ -1,0 +1,54 @@
+/// Weights of a convolution that is applied again and again and not trained. They stay in the layout that the
+/// implementation likes best, and the output may be cut while it is made. Belongs to one device.
+public final class ConvolutionWeights {
+  /// The sizes.
+  public let geometry: ConvolutionGeometry
+  /// [O, I, kH, kW]
+  let weight: Tensor
+  /// [O]
+  let bias: Tensor
+  /// Above 0, the output is cut to 0...upper.
+  let upper: Float
+  /// Filled by the implementation, by the part of a convolution that the layout is good for.
+  var packed: [ConvolutionPart: Tensor] = [:]
+
+  /// What happens to the output of a convolution.
+  public enum Activation: Sendable, Equatable {
+    /// Nothing.
+    case none
+    /// max(x, 0)
+    case relu
+    /// min(max(x, 0), 6)
+    case relu6
+  }
+
+  /// - Parameters:
+  ///   - weight: [O, I, kH, kW]
+  ///   - bias: [O]
+  public init(_ geometry: ConvolutionGeometry, weight: Tensor, bias: Tensor, activation: Activation = .none) {
+    precondition(
+      weight.shape == geometry.weightShape && bias.shape == [geometry.outChannels],
+      "ConvolutionWeights: weight \(weight.shape), bias \(bias.shape), geometry \(geometry)")
+    (self.geometry, self.weight, self.bias) = (geometry, weight, bias)
+    switch activation {
+    case .none: upper = 0
+    case .relu: upper = .greatestFiniteMagnitude
+    case .relu6: upper = 6
+    }
+  }
+}
+
+extension Device {
+  /// Output [B, H', W', O] of `input` [B, H, W, I].
+  public func convolve(_ input: Tensor, _ weights: ConvolutionWeights) -> Tensor {
+    let g = weights.geometry
+    precondition(
+      input.shape.count == 4 && input.shape[3] == g.inChannels,
+      "convolve: input \(input.shape), geometry \(g)")
+    let output = empty([
+      input.shape[0], g.outputHeight(input.shape[1]), g.outputWidth(input.shape[2]), g.outChannels,
+    ])
+    convolutions.forward(self, input: input, weights, output: output)
+    return output
+  }
+}

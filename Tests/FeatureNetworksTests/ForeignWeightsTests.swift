@@ -1,0 +1,264 @@
+import Foundation
+import StreamFormat
+import TestSupport
+import Testing
+
+@testable import FeatureNetworks
+
+private func file(_ name: String) throws -> [UInt8] {
+  [UInt8](try Data(contentsOf: URL(filePath: Fixture.folder + "/networks/" + name)))
+}
+
+/// The five arrays that `Fixtures/networks/make-files.py` writes.
+private let arrays: [(name: String, shape: [Int], values: [Double])] = [
+  ("a", [2, 3], [0, 0.25, 0.5, 0.75, 1, 1.25]), ("half", [2], [1.5, -2]), ("brain", [2], [0.25, 3]),
+  ("count", [], [7]), ("view", [3, 2, 2], [2, 5, 14, 17, 3, 6, 15, 18, 4, 7, 16, 19]),
+]
+
+private func numbers(_ tensor: StoredTensor) throws -> [Double] {
+  tensor.elementType.isFloatingPoint ? try tensor.doubles() : try tensor.integers().map { Double($0) }
+}
+
+@Suite struct ForeignWeightsTests {
+  @Test(arguments: ["plain.zip.pt", "plain.legacy.pt"]) func torchFiles(name: String) throws {
+    let weights = try ForeignWeights(file(name), file: name)
+    #expect(weights.names == arrays.map(\.name))
+    for (name, shape, values) in arrays {
+      let tensor = try #require(try weights.tensor(name))
+      #expect(weights.shape(name) == shape && tensor.shape == shape)
+      #expect(try numbers(tensor) == values, "\(name)")
+    }
+    #expect(try weights.tensor("half")?.elementType == .float16)
+    #expect(try weights.tensor("brain")?.elementType == .bfloat16)
+    #expect(try weights.tensor("absent") == nil)
+  }
+
+  @Test func checkpointWithParametersOptimizerAndArguments() throws {
+    let weights = try ForeignWeights(file("checkpoint.zip.pt"), file: "checkpoint.zip.pt")
+    for (name, _, values) in arrays {
+      #expect(try numbers(#require(try weights.tensor("model.module." + name))) == values, "\(name)")
+    }
+    #expect(try weights.tensor("optimizer.state.0.step")?.floats() == [3])
+    #expect(weights.names.count == arrays.count + 1)
+    let part = try WeightsImport(weights, as: .arModel)
+    #expect(Set(part.inPart.keys) == Set(arrays.map(\.name)), "the part is model, without DDP's prefix")
+    var settings = ImportSettings()
+    settings.part = "ema"
+    #expect(throws: ForeignFileError.self) { try WeightsImport(weights, as: .arModel, settings) }
+  }
+
+  @Test(arguments: [2, 4, 5]) func numpyPickles(version: Int) throws {
+    let weights = try ForeignWeights(file("numpy.protocol\(version).pkl"), file: "numpy.pkl")
+    for (name, shape, values) in arrays {
+      let tensor = try #require(try weights.tensor(name + ".0"))
+      #expect(tensor.shape == shape)
+      #expect(try numbers(tensor) == values, "\(name)")
+    }
+  }
+
+  @Test func numpyFiles() throws {
+    for name in ["c-order.npy", "fortran-order.npy"] {
+      let tensor = try #require(try ForeignWeights(file(name), file: name).tensor("array"))
+      #expect(tensor.shape == arrays[0].shape)
+      #expect(try numbers(tensor) == arrays[0].values)
+    }
+    let two = try ForeignWeights(file("two.npz"), file: "two.npz")
+    #expect(two.names == ["a", "b"])
+    #expect(try numbers(#require(try two.tensor("a"))) == arrays[0].values)
+    #expect(try numbers(#require(try two.tensor("b"))) == [1, 0])
+    #expect { try ForeignWeights(file("compressed.npz"), file: "c") } throws: {
+      ($0 as? ForeignFileError)?.defect == .unsupported
+    }
+  }
+
+  @Test func safetensorsAndOurOwn() throws {
+    let sink = MemorySink()
+    let writer = RecordWriter(sink)
+    try writer.write(Record(kind: .network, tensors: [StoredTensor(name: "x", shape: [2], floats: [1, 2])]))
+    try writer.finish()
+    let own = try ForeignWeights(sink.bytes, file: "own")
+    #expect(try own.tensor("x")?.floats() == [1, 2])
+    let plain = try ForeignWeights(file("inception-expected.safetensors"), file: "plain")
+    #expect(plain.shape("pool.32") == [2048])
+  }
+}
+
+/// Pickles that want to do something, or are broken in a way of their own.
+@Suite struct PickleSafetyTests {
+  private func run(_ pickle: [UInt8]) throws -> [NamedPickleTensor] {
+    try PickleMachine(ByteCursor(pickle[...], file: "evil.pkl")).tensors()
+  }
+
+  private func defect(_ pickle: [UInt8]) -> ForeignFileError.Defect? {
+    do {
+      _ = try run(pickle)
+      return nil
+    } catch { return (error as? ForeignFileError)?.defect }
+  }
+
+  @Test(arguments: [
+    "os\nsystem", "posix\nsystem", "builtins\neval", "builtins\nexec", "__builtin__\ngetattr", "nt\nsystem",
+    "subprocess\nPopen", "torch\nload", "torch.storage\n_load_from_bytes",
+    "torch._utils\n_rebuild_wrapper_subclass",
+    "numpy\nload", "collections\nOrderedDict.update", "functools\npartial", "importlib\nimport_module",
+  ])
+  func everyOtherNameIsRefused(name: String) throws {
+    var call: [UInt8] = [0x80, 2] + Array("c\(name)\nX".utf8)
+    call += [2, 0, 0, 0] + Array("id".utf8) + [0x85] + Array("R.".utf8)
+    #expect(defect(call) == .refused)
+    // The same by the opcode of protocol 4.
+    var stacked: [UInt8] = [0x80, 4]
+    for part in name.split(separator: "\n") { stacked += [0x8C, UInt8(part.utf8.count)] + Array(part.utf8) }
+    stacked += [0x93, UInt8(ascii: "N"), 0x85] + Array("R.".utf8)
+    #expect(defect(stacked) == .refused)
+    do {
+      _ = try run(call)
+    } catch let error as ForeignFileError {
+      #expect(error.description.contains(name.replacing("\n", with: ".")) && error.offset == 2)
+    }
+  }
+
+  @Test func opcodesThatActAreRefused() {
+    // INST, OBJ, EXT1, PERSID, NEWOBJ_EX, NEXT_BUFFER.
+    for opcode: UInt8 in [UInt8(ascii: "i"), UInt8(ascii: "o"), 0x82, UInt8(ascii: "P"), 0x92, 0x97] {
+      #expect(defect([0x80, 4, UInt8(ascii: "("), opcode, UInt8(ascii: ".")]) == .refused, "\(opcode)")
+    }
+  }
+
+  @Test func brokenPickles() {
+    let cases: [(String, ForeignFileError.Defect)] = [
+      ("", .truncated), (".", .malformed), ("(", .truncated), ("t.", .malformed), ("(0.", .malformed),
+      ("h\u{1}.", .malformed),
+      ("Na.", .malformed), ("]}s.", .malformed), ("}(NNNu.", .malformed), ("NQ.", .malformed),
+      ("NNR.", .malformed),
+      ("NNb.", .malformed), ("X\u{7F}\u{7F}\u{7F}\u{7F}.", .truncated), ("(2.", .malformed),
+    ]
+    for (text, expected) in cases {
+      #expect(defect([0x80, 2] + Array(text.utf8)) == expected, "\(text)")
+    }
+    #expect(defect([0x80, 0, UInt8(ascii: "N"), UInt8(ascii: ".")]) == .unsupported)
+    #expect(
+      defect([0x80, 2, 0x8D] + [UInt8](repeating: 0xFF, count: 8)) == .malformed, "a length above Int.max")
+  }
+
+  @Test func nestingAndRingsEnd() throws {
+    #expect(defect([0x80, 2, UInt8(ascii: ")")] + [UInt8](repeating: 0x85, count: 100_000)) == .malformed)
+    // A million lists, each the only item of the one before: appended from the outside in.
+    var chain: [UInt8] = [0x80, 2] + Array("]".utf8)
+    for _ in 0..<200_000 { chain += Array("]q\u{0}a0h\u{0}".utf8) }
+    #expect(try run([0x80, 2] + Array("]q\u{0}h\u{0}a.".utf8)).isEmpty, "a list that holds itself")
+    #expect(try run(chain + Array(".".utf8)).isEmpty)
+    // A list that holds itself a hundred times has no end of ways through it.
+    let knot = Array("]q\u{0}(".utf8) + (0..<100).flatMap { _ in Array("h\u{0}".utf8) } + Array("e.".utf8)
+    #expect(defect([0x80, 2] + knot) == .tooLarge)
+    let deep = [0x80, 2] + [UInt8](repeating: UInt8(ascii: "]"), count: 200_000)
+    #expect(try run(deep + [UInt8](repeating: UInt8(ascii: "a"), count: 199_999) + Array(".".utf8)).isEmpty)
+  }
+}
+
+/// Damaged files: any error will do, a crash or a wrong size will not.
+@Suite struct DamagedWeightsTests {
+  static let names = [
+    "plain.zip.pt", "plain.legacy.pt", "checkpoint.zip.pt", "numpy.protocol2.pkl", "numpy.protocol4.pkl",
+    "numpy.protocol5.pkl", "c-order.npy", "two.npz",
+  ]
+
+  private func readAll(_ bytes: [UInt8]) throws {
+    let weights = try ForeignWeights(bytes, file: "damaged")
+    for name in weights.names {
+      let tensor = try weights.tensor(name)
+      #expect(tensor?.shape == weights.shape(name))
+    }
+  }
+
+  private func expectNoSurprise(_ bytes: [UInt8]) -> Bool {
+    do {
+      try readAll(bytes)
+      return true
+    } catch {
+      #expect(error is ForeignFileError || error is FormatError, "\(error)")
+      return false
+    }
+  }
+
+  @Test(arguments: names) func truncated(name: String) throws {
+    let whole = try file(name)
+    #expect(expectNoSurprise(whole))
+    for length in 0..<whole.count {
+      #expect(!expectNoSurprise(Array(whole.prefix(length))), "\(length) bytes")
+    }
+  }
+
+  @Test(arguments: names) func mutated(name: String) throws {
+    let whole = try file(name)
+    var random = CounterBytes(seed: 17)
+    for _ in 0..<4000 {
+      var bytes = whole
+      for _ in 0...random.next(4) {
+        let place = random.next(bytes.count)
+        switch random.next(4) {
+        case 0: bytes[place] = UInt8(random.next(256))
+        case 1: bytes[place] ^= 1 << UInt8(random.next(8))
+        case 2: bytes[place] = [0, 0xFF, 0x7F, 0x80][random.next(4)]
+        default: bytes.insert(bytes[random.next(bytes.count)], at: place)
+        }
+      }
+      _ = expectNoSurprise(bytes)
+    }
+  }
+
+  @Test func tensorsStayInsideTheirStorage() throws {
+    let cursor = ByteCursor([][...], file: "x")
+    let storage = PickleStorage(key: "0", type: .float32, elementCount: 24)
+    let cases: [(shape: [Int], strides: [Int], offset: Int)] = [
+      ([1 << 40], [0], 0), ([25], [1], 0), ([24], [1], 1), ([1 << 62, 4], [1, 1], 0), ([2], [1 << 62], 0),
+      ([-1], [1], 0), ([2], [-1], 5), ([1], [1], 24), ([], [], 24), ([-1, 0], [1, 1], 0),
+    ]
+    for (shape, strides, offset) in cases {
+      let tensor = PickleTensor(source: .storage(storage), offset: offset, shape: shape, strides: strides)
+      #expect(throws: ForeignFileError.self, "\(shape) \(strides) \(offset)") {
+        try tensor.check(elementsOfSource: 24, cursor, at: 0)
+      }
+    }
+    let last = PickleTensor(
+      source: .storage(storage), offset: 5, shape: [4, 0, 1 << 40], strides: [1, 1, 1])
+    try last.check(elementsOfSource: 24, cursor, at: 0)
+    #expect(last.dense(from: [UInt8](repeating: 0, count: 96)[...]).isEmpty)
+  }
+
+  /// Five thousand names for one storage of 100 kB: a half gigabyte from a file of little more.
+  @Test func manyNamesForOneStorageAreRefused() throws {
+    func text(_ string: String) -> [UInt8] { [0x58, UInt8(string.utf8.count), 0, 0, 0] + Array(string.utf8) }
+    let count: [UInt8] = [UInt8(ascii: "J"), 0x00, 0x64, 0, 0]
+    let storage =
+      Array("(".utf8) + text("storage") + Array("ctorch\nFloatStorage\n".utf8) + text("0") + text("cpu")
+      + count
+      + Array("tQ".utf8)
+    let tensor =
+      Array("ctorch._utils\n_rebuild_tensor_v2\n(".utf8) + storage + [UInt8(ascii: "K"), 0] + count
+      + [0x85, UInt8(ascii: "K"), 1, 0x85] + [0x89] + Array("}tR".utf8)
+    var pickle: [UInt8] = [0x80, 2] + Array("](".utf8)
+    pickle += tensor + Array("q\u{1}".utf8)
+    for _ in 0..<5000 { pickle += Array("h\u{1}".utf8) }
+    pickle += Array("e.".utf8)
+    let keys: [UInt8] = [0x80, 2] + Array("]".utf8) + text("0") + Array("a.".utf8)
+    let protocolNumber: [UInt8] = [0x80, 2, UInt8(ascii: "M"), 0xE9, 0x03, UInt8(ascii: ".")]
+    let system: [UInt8] = [0x80, 2, UInt8(ascii: "}"), UInt8(ascii: ".")]
+    let data: [UInt8] = [0x00, 0x64, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 0x6400 * 4)
+    let bytes = TorchFile.legacyStart + protocolNumber + system + pickle + keys + data
+    #expect { try ForeignWeights(bytes, file: "many.pt") } throws: {
+      ($0 as? ForeignFileError)?.defect == .tooLarge
+    }
+  }
+}
+
+/// A small generator for damage.
+private struct CounterBytes {
+  var state: UInt64
+  init(seed: UInt64) { state = seed }
+
+  mutating func next(_ bound: Int) -> Int {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return Int(state >> 33) % bound
+  }
+}
