@@ -10,6 +10,7 @@ struct EvaluationRun {
   let session: ToolSession
   let device: Device
   let network: (any FeatureNetwork)?
+  let perceptual: PerceptualDistance?
   let inputs: InputOptions
   let metrics: MetricOptions
   let outputs: OutputOptions

@@ -64,6 +64,9 @@ struct MetricOptions: ParsableArguments {
   @Option(help: "Neighbour whose distance is the radius of precision and recall.") var k = 3
   @Option(help: "Images shown to the network at a time.") var batchSize = 32
   @Flag(help: "Compare image by image, in order: MSE, PSNR and SSIM.") var pairs = false
+  @Option(
+    help: ArgumentHelp("Add LPIPS to --pairs: weights of lpips-alex or lpips-vgg.", valueName: "file"))
+  var lpipsWeights: InputPath?
 
   /// The metrics that were asked for; nil for all that apply.
   var wanted: [DistributionMetric]? {
@@ -87,6 +90,7 @@ struct MetricOptions: ParsableArguments {
       try need(!needsWeights || weights != nil, "--network \(network) needs --weights.")
       try need(needsWeights || weights == nil, "--network \(network) has no --weights.")
     }
+    try need(pairs || lpipsWeights == nil, "--lpips-weights needs --pairs.")
     try need(network != nil || weights == nil, "--weights needs --network.")
     try need(
       (splits ?? 1) >= 1 && k >= 1 && batchSize >= 1, "--splits, --k and --batch-size must be at least 1.")

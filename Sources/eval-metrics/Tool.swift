@@ -9,7 +9,7 @@ import ToolKit
 @main struct EvalMetrics: Tool {
   static let toolName = "eval-metrics"
   static let summary =
-    "Judges samples against a reference: FID, sFID, IS, KID, precision, recall; MSE, PSNR, SSIM."
+    "Judges samples against a reference: FID, sFID, IS, KID, precision, recall; MSE, PSNR, SSIM, LPIPS."
   static let usageExample =
     "eval-metrics --reference emoji/ --samples samples/ --network squeezenet-1.1 --weights squeezenet.tensors.zst --json"
   static var versionDetails: [String] { BuildInformation.lines }
@@ -22,7 +22,8 @@ import ToolKit
   func validate() throws {
     try common.requireFreeStandardOutput(
       besides: outputs.writeFeatures, outputs.writeStatistics, outputs.nearestSheet)
-    try InputPath.requireDistinct(inputs.reference, inputs.samples, inputs.tokenizer, metrics.weights)
+    try InputPath.requireDistinct(
+      inputs.reference, inputs.samples, inputs.tokenizer, metrics.weights, metrics.lpipsWeights)
     let hasBoth = inputs.reference != nil && inputs.samples != nil
     if outputs.writesOneSide {
       if hasBoth || metrics.pairs || outputs.nearestSheet != nil {
@@ -50,8 +51,12 @@ import ToolKit
     let network = try metrics.network.map {
       try FeatureNetworks.load($0, weights: weights, tokenizer: tokenizer, device: device)
     }
+    let perceptual = try metrics.lpipsWeights.map {
+      try PerceptualDistance(weights: session.readRecord($0), device: device)
+    }
     let run = EvaluationRun(
-      session: session, device: device, network: network, inputs: inputs, metrics: metrics, outputs: outputs)
+      session: session, device: device, network: network, perceptual: perceptual, inputs: inputs,
+      metrics: metrics, outputs: outputs)
     let loader = InputLoader(
       session: session, device: device, tokenizer: tokenizer, options: inputs, network: network?.name)
     if outputs.writesOneSide {
