@@ -70,8 +70,9 @@ struct EvaluationRun {
     var report = Report(pairs: metrics.pairs)
     if metrics.pairs {
       let (a, b) = try bothImages(reference, samples, for: "--pairs")
-      try PairComparison(session: session, batchSize: metrics.batchSize, device: device).run(
-        a, b, into: &report)
+      let pairs = PairComparison(
+        session: session, batchSize: metrics.batchSize, device: device, perceptual: perceptual)
+      try pairs.run(a, b, into: &report)
     }
     // Pictures that a sheet needs must be there before the work, not after it.
     let pictures = try outputs.nearestSheet.map { _ in

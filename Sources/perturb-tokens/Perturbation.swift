@@ -23,7 +23,7 @@ struct Replacement {
     return Replacement(codeCount: clusterOf.count) { [members, rank] code, word in
       let cluster = members[clusterOf[Int(code)]]
       if cluster.count == 1 { return code }
-      let draw = Int((word >> 32) * UInt64(cluster.count - 1) >> 32)
+      let draw = Int(((word >> 32) * UInt64(cluster.count - 1)) >> 32)
       return cluster[draw < rank[Int(code)] ? draw : draw + 1]
     }
   }

@@ -17,7 +17,16 @@ import Testing
       var within_samples: Int
       var in_reference: Int?
     }
-    var metrics: [String: Double]
+    /// A number, or its name if it is none of JSON's.
+    struct Value: Decodable {
+      var number: Double
+      init(from decoder: Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        number = try (try? container.decode(Double.self)) ?? Double(container.decode(String.self)) ?? .nan
+      }
+    }
+    private var metricValues: [String: Value]
+    var metrics: [String: Double] { metricValues.mapValues(\.number) }
     var warnings: [String]
     var network: String?
     var weights_sha256: String?
@@ -25,6 +34,11 @@ import Testing
     var splits: Int?
     var reference: Side
     var duplicates: Duplicates?
+
+    enum CodingKeys: String, CodingKey {
+      case metricValues = "metrics"
+      case warnings, network, weights_sha256, comparable_with_published, splits, reference, duplicates
+    }
   }
 
   private func evaluate(_ arguments: String...) throws -> ToolProcess.Result {
@@ -169,6 +183,7 @@ import Testing
     let archive = fixtures + "images.npz"
     let summary = try summary("--reference", archive, "--samples", archive, "--network", "pixels", "--pairs")
     #expect(summary.metrics["mse"] == 0 && summary.metrics["ssim"] == 1 && summary.metrics["rfd-pixels"] == 0)
+    #expect(summary.metrics["psnr"] == .infinity)
     #expect(summary.duplicates?.in_reference == 6 && summary.duplicates?.within_samples == 0)
     try expectRefusal(
       65, "numpy.savez instead", "--reference", archive, "--samples", fixtures + "compressed.npz",

@@ -38,10 +38,10 @@ import Testing
   }
 
   @Test func tokensStayInTheirClusters() throws {
-    try write([batch(images: 0..<30).record()], "t")
+    try write([batch(images: 0..<30).record()], "tokens")
     try writeMapping()
-    #expect(try perturb("t", "--same-cluster", "m", "-o", "out").status == 0)
-    let (before, after) = (try read("t"), try read("out"))
+    #expect(try perturb("tokens", "--same-cluster", "m", "-o", "out").status == 0)
+    let (before, after) = (try read("tokens"), try read("out"))
     #expect(before.labels == after.labels)
     var seen: Set<[UInt32]> = []
     for (old, new) in zip(before.tokens, after.tokens) {
@@ -67,13 +67,14 @@ import Testing
   }
 
   @Test func theShareIsOfPositions() throws {
-    try write([batch(images: 0..<40).record()], "t")
+    try write([batch(images: 0..<40).record()], "tokens")
     try writeMapping()
     for share in ["0", "0.3", "1"] {
-      #expect(try perturb("t", "--same-cluster", "m", "--share", share, "-o", share).status == 0)
+      #expect(
+        try perturb("tokens", "--same-cluster", "m", "--share", share, "-o", "share-" + share).status == 0)
     }
-    let (before, some, all) = (try read("t"), try read("0.3"), try read("1"))
-    #expect(try read("0") == before)
+    let (before, some, all) = (try read("tokens"), try read("share-0.3"), try read("share-1"))
+    #expect(try read("share-0") == before)
     let changed = before.tokens.indices.filter { before.tokens[$0] != some.tokens[$0] }
     #expect((150...270).contains(changed.count))
     // What a small share replaces, a larger one replaces alike.
@@ -90,7 +91,7 @@ import Testing
     let made = try ToolProcess.shell(
       "train-tokenizer images --size 16 --channels 8 --multipliers 1,2 --residual-blocks 1 --z-channels 8 --codes 16 "
         + "--code-dimension 4 --groups 4 --steps 1 --batch-size 2 --held-out 0 -o tokenizer "
-        + "&& tokenize --tokenizer tokenizer images -o t", in: folder.url)
+        + "&& tokenize --tokenizer tokenizer images -o tokens", in: folder.url)
     #expect(made.status == 0, "\(made.errors)")
     let record = try #require(try RecordReader(FileSource(path: folder.path("tokenizer"))).next())
     let values = try record.tensor("quantize.embedding.weight", shape: [16, 4]).floats()
@@ -100,16 +101,17 @@ import Testing
       return row.map { $0 / length }
     }
     for rank in [0, 1, 15] {
-      let result = try perturb("t", "--code-distance", "\(rank)", "--tokenizer", "tokenizer", "-o", "\(rank)")
+      let result = try perturb(
+        "tokens", "--code-distance", "\(rank)", "--tokenizer", "tokenizer", "-o", "rank-\(rank)")
       #expect(result.status == 0, "\(result.errors)")
-      for (old, new) in zip(try read("t").tokens, try read("\(rank)").tokens) {
+      for (old, new) in zip(try read("tokens").tokens, try read("rank-\(rank)").tokens) {
         let order = (0..<16).sorted {
           distance(codes[$0], codes[Int(old)]) < distance(codes[$1], codes[Int(old)])
         }
         #expect(order[rank] == Int(new))
       }
     }
-    let tooFar = try perturb("t", "--code-distance", "16", "--tokenizer", "tokenizer", "-o", "far")
+    let tooFar = try perturb("tokens", "--code-distance", "16", "--tokenizer", "tokenizer", "-o", "far")
     #expect(tooFar.status == 65 && tooFar.errors.contains("more than 16 codes"))
   }
 
@@ -118,15 +120,15 @@ import Testing
   }
 
   @Test func wrongUseIsRefused() throws {
-    try write([batch(images: 0..<2).record()], "t")
+    try write([batch(images: 0..<2).record()], "tokens")
     let mapping = CodeMapping(
       fineToCoarse: Self.labels, coarseCount: 3, sourceCodebookSHA256: "other", targetCodebookSHA256: "coarse"
     )
     try write([mapping.record()], "m")
-    let foreign = try perturb("t", "--same-cluster", "m", "-o", "out")
+    let foreign = try perturb("tokens", "--same-cluster", "m", "-o", "out")
     #expect(foreign.status == 65 && foreign.errors.contains("codebook") && !folder.names.contains("out"))
-    #expect(try perturb("t", "-o", "out").status == 64)
-    #expect(try perturb("t", "--code-distance", "2", "-o", "out").status == 64)
-    #expect(try perturb("t", "--same-cluster", "m", "--share", "1.5", "-o", "out").status == 64)
+    #expect(try perturb("tokens", "-o", "out").status == 64)
+    #expect(try perturb("tokens", "--code-distance", "2", "-o", "out").status == 64)
+    #expect(try perturb("tokens", "--same-cluster", "m", "--share", "1.5", "-o", "out").status == 64)
   }
 }
