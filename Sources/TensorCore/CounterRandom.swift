@@ -28,6 +28,10 @@ public struct RandomPurpose: Sendable, Equatable {
   public static let deadCodes = RandomPurpose(code: 9)
   /// The held-out split; index = item.
   public static let split = RandomPurpose(code: 10)
+  /// Subsets of samples that a metric is computed on; index = subset.
+  public static let metricSubsets = RandomPurpose(code: 20)
+  /// Replacement of tokens in robustness studies; index = image.
+  public static let perturbation = RandomPurpose(code: 21)
   /// Inputs of tests.
   public static let test = RandomPurpose(code: 11)
 }

@@ -1,1 +1,70 @@
-@main struct Main { static func main() {} }
+import ArgumentParser
+import FeatureNetworks
+import ImageModels
+import Images
+import StreamFormat
+import TensorCore
+import ToolKit
+
+@main struct EvalMetrics: Tool {
+  static let toolName = "eval-metrics"
+  static let summary =
+    "Judges samples against a reference: FID, sFID, IS, KID, precision, recall; MSE, PSNR, SSIM, LPIPS."
+  static let usageExample =
+    "eval-metrics --reference emoji/ --samples samples/ --network squeezenet-1.1 --weights squeezenet.tensors.zst --json"
+  static var versionDetails: [String] { BuildInformation.lines }
+
+  @OptionGroup(title: "Inputs") var inputs: InputOptions
+  @OptionGroup(title: "Metrics") var metrics: MetricOptions
+  @OptionGroup(title: "Outputs") var outputs: OutputOptions
+  @OptionGroup(title: "Common") var common: CommonOptions
+
+  func validate() throws {
+    try common.requireFreeStandardOutput(
+      besides: outputs.writeFeatures, outputs.writeStatistics, outputs.nearestSheet)
+    try InputPath.requireDistinct(
+      inputs.reference, inputs.samples, inputs.tokenizer, metrics.weights, metrics.lpipsWeights)
+    let hasBoth = inputs.reference != nil && inputs.samples != nil
+    if outputs.writesOneSide {
+      if hasBoth || metrics.pairs || outputs.nearestSheet != nil {
+        throw ValidationError(
+          "--write-features and --write-statistics take one side: give --reference or --samples, and run again with "
+            + "the file that was written.")
+      }
+    } else if !hasBoth {
+      throw ValidationError("give both --reference and --samples.")
+    }
+    if outputs.nearestSheet?.isStandardOutput == true {
+      throw ValidationError("the scores take standard output; name a file for --nearest-sheet.")
+    }
+    if metrics.pairs && metrics.network == nil
+      && (metrics.metrics != nil || metrics.frechetInfinity || outputs.nearestSheet != nil)
+    {
+      throw ValidationError("--pairs with other metrics needs --network.")
+    }
+  }
+
+  func execute(_ session: ToolSession) throws {
+    let device = Device(threadCount: session.threads)
+    let tokenizer = try inputs.tokenizer.map { try Tokenizer(session.readRecord($0), device: device) }
+    let weights = try metrics.weights.map { try session.readRecord($0) }
+    let network = try metrics.network.map {
+      try FeatureNetworks.load($0, weights: weights, tokenizer: tokenizer, device: device)
+    }
+    let perceptual = try metrics.lpipsWeights.map {
+      try PerceptualDistance(weights: session.readRecord($0), device: device)
+    }
+    let run = EvaluationRun(
+      session: session, device: device, network: network, perceptual: perceptual, inputs: inputs,
+      metrics: metrics, outputs: outputs)
+    let loader = InputLoader(
+      session: session, device: device, tokenizer: tokenizer, options: inputs, network: network?.name)
+    if outputs.writesOneSide {
+      let (input, role) = inputs.reference.map { ($0, Role.reference) } ?? (inputs.samples!, .samples)
+      try run.write(loader.load(input, as: role))
+    } else {
+      let reference = try loader.load(inputs.reference!, as: .reference)
+      try run.compare(reference, loader.load(inputs.samples!, as: .samples))
+    }
+  }
+}

@@ -1,1 +1,111 @@
-@main struct Main { static func main() {} }
+import ArgumentParser
+import ImageModels
+import StreamFormat
+import TensorCore
+import ToolKit
+
+@main struct PerturbTokens: Tool {
+  static let toolName = "perturb-tokens"
+  static let summary = "Replaces tokens by others that are near: by distance in the codebook, or by cluster."
+  static let usageExample =
+    "perturb-tokens --code-distance 8 --tokenizer tokenizer.tensors.zst emoji.tokens.zst > far.tokens.zst"
+  static var versionDetails: [String] { BuildInformation.lines }
+
+  @Argument(help: "Token file, or '-'.") var tokens: InputPath
+  @Option(name: .shortAndLong, help: "Token file to write.") var output = OutputPath.standardOutput
+  @Option(
+    help: ArgumentHelp(
+      "Replace each token by its code's d-th nearest other; 0 changes nothing.", valueName: "d"))
+  var codeDistance: Int?
+  @Option(help: ArgumentHelp("Tokenizer whose codebook tells the distances.", valueName: "file"))
+  var tokenizer: InputPath?
+  @Option(
+    help: ArgumentHelp(
+      "Replace each token by a random other code of its cluster in this mapping.", valueName: "mapping"))
+  var sameCluster: InputPath?
+  @Option(help: "Share of the positions whose token is replaced, chosen at random.") var share = 1.0
+  @OptionGroup(title: "Common") var common: CommonOptions
+
+  func validate() throws {
+    try common.requireFreeStandardOutput(besides: output)
+    try InputPath.requireDistinct(tokens, tokenizer, sameCluster)
+    if (codeDistance == nil) == (sameCluster == nil) {
+      throw ValidationError("give one of --code-distance and --same-cluster.")
+    }
+    if (codeDistance == nil) != (tokenizer == nil) {
+      throw ValidationError("--code-distance and --tokenizer go together.")
+    }
+    if (codeDistance ?? 0) < 0 { throw ValidationError("--code-distance must not be negative.") }
+    if !(0...1).contains(share) { throw ValidationError("--share must be from 0 to 1.") }
+  }
+
+  func execute(_ session: ToolSession) throws {
+    let (replacement, codebook, source) = try readReplacement(session)
+    let reader = try session.openTokens(tokens)
+    try session.requireSameCodebook(reader.header.codebookSHA256, of: tokens.path, as: codebook, of: source)
+    guard reader.header.vocabSize == replacement.codeCount else {
+      throw ToolError(
+        .badData,
+        "\(tokens.path): expected \(replacement.codeCount) codes, as \(source) has; found "
+          + "\(reader.header.vocabSize)")
+    }
+    let sink = try session.create(output)
+    let writer = TokenWriter(RecordWriter(sink), header: reader.header, metadata: session.provenanceMetadata)
+    let perturbation = Perturbation(replacement: replacement, share: share, seed: session.seed)
+    let progress = session.progress("images")
+    var (images, changed, total) = (0, 0, 0)
+    while var batch = try reader.next() {
+      try session.interruption.check()
+      changed += perturbation.apply(to: &batch, firstImage: images)
+      try writer.write(batch)
+      progress.advance(by: batch.count)
+      images += batch.count
+      total += batch.tokens.count
+    }
+    try writer.finish()
+    try sink.commit()
+    progress.finish()
+    try session.report(["images": .integer(images), "tokens": .integer(total), "changed": .integer(changed)])
+  }
+
+  /// What replaces what, the codebook that it is about, and the file that said so.
+  private func readReplacement(_ session: ToolSession) throws -> (
+    Replacement, codebook: String, source: String
+  ) {
+    if let sameCluster {
+      let mapping = try CodeMapping(session.readRecord(sameCluster))
+      let clusters = try clusters(of: mapping, sameCluster.path)
+      return (clusters.replacement, clusters.codebook, sameCluster.path)
+    }
+    guard let codeDistance, let tokenizer else { preconditionFailure("validated") }
+    let device = Device(threadCount: session.threads)
+    let model = try Tokenizer(session.readRecord(tokenizer), device: device)
+    let codes = model.configuration.codebookSize
+    guard codeDistance < codes else {
+      throw ToolError(
+        .badData,
+        "\(tokenizer.path): expected more than \(codeDistance) codes, for --code-distance \(codeDistance); "
+          + "found \(codes)")
+    }
+    let table = model.codesAtRank(codeDistance, on: device)
+    return (.table(table), model.codebookSHA256, tokenizer.path)
+  }
+
+  /// A fine-to-coarse mapping is about the codes before it; a new order's equal clusters are blocks of the codes
+  /// after it.
+  private func clusters(of mapping: CodeMapping, _ path: String) throws -> (
+    replacement: Replacement, codebook: String
+  ) {
+    switch mapping.relation {
+    case .fineToCoarse(let labels, _): return (.clusters(labels), mapping.sourceCodebookSHA256)
+    case .permutation(let oldToNew, _):
+      guard let size = mapping.clusterSize else {
+        throw ToolError(
+          .badData,
+          "\(path): expected clusters of one size, as rearrange-codebook makes them; found a mapping without "
+            + "cluster_size; try: another mapping")
+      }
+      return (.clusters(oldToNew.indices.map { $0 / size }), mapping.targetCodebookSHA256)
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/// How many images are there more than once.
+public struct Duplicates: Sendable, Equatable {
+  /// Samples that equal an earlier sample.
+  public let withinSamples: Int
+  /// Samples that equal an image of the reference; nil where the reference's images are not at hand.
+  public let inReference: Int?
+
+  /// Counts by equality of keys, such as pixels' hashes or rows of features.
+  public init<Key: Hashable>(samples: some Sequence<Key>, reference: (some Sequence<Key>)?) {
+    let known = reference.map { Set($0) }
+    var seen: Set<Key> = []
+    var (repeated, copied) = (0, 0)
+    for key in samples {
+      if !seen.insert(key).inserted { repeated += 1 }
+      if known?.contains(key) == true { copied += 1 }
+    }
+    withinSamples = repeated
+    inReference = known == nil ? nil : copied
+  }
+}

@@ -1,0 +1,144 @@
+import FeatureNetworks
+import Images
+import Metrics
+import StreamFormat
+import TensorCore
+import ToolKit
+
+/// One run of the tool, after its inputs were opened.
+struct EvaluationRun {
+  let session: ToolSession
+  let device: Device
+  let network: (any FeatureNetwork)?
+  let perceptual: PerceptualDistance?
+  let inputs: InputOptions
+  let metrics: MetricOptions
+  let outputs: OutputOptions
+
+  // MARK: One side
+
+  /// Writes features or statistics of one side.
+  func write(_ input: LoadedInput) throws {
+    let sink = try outputs.writeFeatures.map { try session.create($0) }
+    let writer = sink.map { RecordWriter($0) }
+    let set = try features(of: input) { batch, identity in
+      try writer?.write(Record(batch, identity, provenance: session.provenanceMetadata))
+    }
+    if outputs.writeFeatures != nil, case .features = input {
+      throw ToolError(
+        .usage, "\(set.path): expected images for --write-features; found features; try: copy the file")
+    }
+    try writer?.finish()
+    try sink?.commit()
+    if let statistics = outputs.writeStatistics {
+      try session.write(Record(statistics: set, on: device), to: statistics)
+    }
+    try session.report([
+      "images": set.count.map { .integer($0) } ?? .null, "features": .integer(set.dimension),
+    ])
+  }
+
+  private func features(
+    of input: LoadedInput, visit: (FeatureBatch, NetworkIdentity) throws -> Void = { _, _ in }
+  ) throws -> FeatureSet {
+    switch input {
+    case .features(let set):
+      if let network, NetworkIdentity(network).name != set.network.name {
+        throw ToolError(
+          .badData,
+          "\(set.path): expected features of network \(network.name), as --network says; found "
+            + "\(set.network.name); try: leave --network out, or extract them again")
+      }
+      return set
+    case .images(let images, let kind):
+      guard let network else {
+        throw ToolError(
+          .usage,
+          "\(images.name): expected --network, to look at images with; found none; try: one of "
+            + FeatureNetworks.names.joined(separator: ", "))
+      }
+      let extraction = FeatureExtraction(
+        session: session, network: network, batchSize: metrics.batchSize, device: device)
+      return try extraction.run(images, kind: kind) { try visit($0, NetworkIdentity(network)) }
+    }
+  }
+
+  // MARK: Two sides
+
+  /// Computes everything that was asked for and reports it.
+  func compare(_ reference: LoadedInput, _ samples: LoadedInput) throws {
+    var report = Report(pairs: metrics.pairs)
+    if metrics.pairs {
+      let (a, b) = try bothImages(reference, samples, for: "--pairs")
+      let pairs = PairComparison(
+        session: session, batchSize: metrics.batchSize, device: device, perceptual: perceptual)
+      try pairs.run(a, b, into: &report)
+    }
+    // Pictures that a sheet needs must be there before the work, not after it.
+    let pictures = try outputs.nearestSheet.map { _ in
+      try bothImages(reference, samples, for: "--nearest-sheet")
+    }
+    if network != nil || !metrics.pairs {
+      let sets = (reference: try features(of: reference), samples: try features(of: samples))
+      try requireSameNetwork(sets.reference, sets.samples)
+      let comparison = DistributionComparison(
+        reference: sets.reference, samples: sets.samples, options: metrics, seed: session.seed, device: device
+      )
+      try comparison.run(into: &report)
+      if let sheet = outputs.nearestSheet, let pictures { try writeSheet(sheet, pictures, sets) }
+    }
+    report.describe(inputs, seed: session.seed)
+    for warning in report.warnings { session.warn("warning: \(warning)") }
+    try session.report(report.json)
+    if !session.options.json { for line in report.table { try session.printLine(line) } }
+  }
+
+  private func bothImages(
+    _ reference: LoadedInput, _ samples: LoadedInput, for option: String
+  ) throws -> (reference: ImageSet, samples: ImageSet) {
+    guard case .images(let a, _) = reference, case .images(let b, _) = samples else {
+      throw ToolError(
+        .usage, "\(option): expected images on both sides; found features; try: folders, .npz or tokens")
+    }
+    return (a, b)
+  }
+
+  private func requireSameNetwork(_ a: FeatureSet, _ b: FeatureSet) throws {
+    let known = [a.network.weightsSHA256, b.network.weightsSHA256].allSatisfy { $0 != "unknown" }
+    // Stored statistics name no weights; what they were computed with is a matter of trust, and is marked.
+    guard a.network.name == b.network.name, !known || a.network == b.network, a.dimension == b.dimension
+    else {
+      func words(_ set: FeatureSet) -> String {
+        "\(set.network.name), weights \(set.network.weightsSHA256.prefix(12)), \(set.dimension) features"
+      }
+      throw ToolError(
+        .badData,
+        "\(b.path): expected features like those of \(a.path) (\(words(a))); found \(words(b)); try: extract "
+          + "both with one network")
+    }
+  }
+
+  private func writeSheet(
+    _ output: OutputPath, _ images: (reference: ImageSet, samples: ImageSet),
+    _ sets: (reference: FeatureSet, samples: FeatureSet)
+  ) throws {
+    guard let references = sets.reference.features, let samples = sets.samples.features else { return }
+    let shown = min(outputs.nearestSamples, images.samples.count)
+    let nearest = try NearestNeighbours(
+      min(outputs.nearestCount, references.count), of: samples.rows(0..<shown), in: references, on: device)
+    guard let a = images.reference.size, let b = images.samples.size, a == b else {
+      throw ToolError(
+        .badData,
+        "--nearest-sheet: expected both sides of one size; found other sizes; try: --size, to crop both alike"
+      )
+    }
+    let rows = try zip(0..<shown, images.samples.images(0..<shown)).map { index, sample in
+      [sample] + (try images.reference.images(nearest[index].map(\.index)))
+    }
+    let sink = try session.create(output)
+    try PNGEncoder.encode(ContactSheet(enlargement: outputs.enlarge).compose(rows: rows)).withUnsafeBytes {
+      try sink.write($0)
+    }
+    try sink.commit()
+  }
+}

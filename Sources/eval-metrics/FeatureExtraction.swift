@@ -1,0 +1,62 @@
+import FeatureNetworks
+import Images
+import Metrics
+import StreamFormat
+import TensorCore
+import ToolKit
+
+/// Shows images to a network.
+struct FeatureExtraction {
+  let session: ToolSession
+  let network: any FeatureNetwork
+  let batchSize: Int
+  let device: Device
+
+  /// The features of a set of images; `visit` sees each batch as it comes.
+  func run(_ images: ImageSet, kind: String, visit: (FeatureBatch) throws -> Void = { _ in }) throws
+    -> FeatureSet
+  {
+    var gatherer = FeatureGatherer(
+      path: images.name, kind: kind, network: NetworkIdentity(network), on: device)
+    var hashes: [String] = []
+    let progress = session.progress("images", total: images.count)
+    for first in stride(from: 0, to: images.count, by: batchSize) {
+      try session.interruption.check()
+      let pictures = try images.images(first..<min(images.count, first + batchSize))
+      let batch = try network.extract(pictures)
+      try gatherer.add(
+        features: FeatureMatrix(batch.features), spatial: batch.spatial.map { FeatureMatrix($0) },
+        logits: batch.logits.map { FeatureMatrix($0) })
+      try visit(batch)
+      hashes += pictures.map { SHA256Hasher.hex(of: $0.pixels) }
+      progress.advance(by: pictures.count)
+    }
+    progress.finish()
+    var set = try gatherer.finish()
+    set.pixelHashes = hashes
+    return set
+  }
+}
+
+extension Device {
+  /// The results of a function of 0..<count, computed on all threads.
+  func mapConcurrently<Value>(_ count: Int, _ transform: (Int) -> Value) -> [Value] {
+    var results = [Value?](repeating: nil, count: count)
+    results.withUnsafeMutableBufferPointer { results in
+      forRanges(count) { range in for index in range { results[index] = transform(index) } }
+    }
+    return results.map { $0! }
+  }
+}
+
+extension MetricsError: ExitCoded {
+  /// Bad data; a matrix that does not converge is a failure.
+  public var exitCode: ToolExit {
+    if case .noConvergence = self { .failed } else { .badData }
+  }
+}
+
+extension FeatureNetworkError: ExitCoded {
+  /// A network that is named wrongly or incompletely is a usage error.
+  public var exitCode: ToolExit { .usage }
+}

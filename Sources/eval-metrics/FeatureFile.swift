@@ -1,0 +1,108 @@
+import FeatureNetworks
+import Metrics
+import StreamFormat
+import TensorCore
+import ToolKit
+
+// The two forms of a file of kind `features`; docs/metrics.md describes them.
+
+extension Record {
+  /// A batch of features as a record.
+  init(_ batch: FeatureBatch, _ network: NetworkIdentity, provenance: [String: String]) {
+    func stored(_ name: String, _ tensor: Tensor?) -> StoredTensor? {
+      tensor.map {
+        StoredTensor(
+          name: name, shape: [$0.rowCount, $0.lastDimension], floats: UnsafeBufferPointer($0.buffer))
+      }
+    }
+    self.init(
+      kind: .features, metadata: network.metadata.merging(provenance) { own, _ in own },
+      tensors: [
+        stored("features", batch.features), stored("spatial", batch.spatial), stored("logits", batch.logits),
+      ].compactMap { $0 })
+  }
+
+  /// The statistics of a set as a record.
+  init(statistics set: FeatureSet, on device: Device) throws {
+    var metadata = set.network.metadata
+    metadata["images"] = set.count.map(String.init)
+    var tensors: [StoredTensor] = []
+    func add(_ statistics: GaussianStatistics, _ prefix: String) {
+      let d = statistics.dimension
+      tensors.append(StoredTensor(name: prefix + "mean", shape: [d], doubles: statistics.mean))
+      tensors.append(
+        StoredTensor(name: prefix + "covariance", shape: [d, d], doubles: statistics.covariance))
+    }
+    add(try set.gaussian(on: device), "")
+    if let spatial = set.spatialStatistics { add(spatial, "spatial_") }
+    self.init(kind: .features, metadata: metadata, tensors: tensors)
+  }
+
+  /// A matrix of the record, or nil if there is none of the name.
+  func matrix(_ name: String, rows: Int? = nil) throws -> FeatureMatrix? {
+    guard self[name] != nil else { return nil }
+    let stored = try tensor(name, shape: [rows, nil])
+    guard stored.shape[1] > 0 else {
+      throw FormatError(
+        .wrongShape, at: origin, expected: "tensor '\(name)' with at least one column",
+        found: "\(stored.shape)",
+        hint: "extract the features again")
+    }
+    return FeatureMatrix(count: stored.shape[0], dimension: stored.shape[1], elements: try stored.doubles())
+  }
+
+  /// Statistics of the record.
+  func statistics(_ prefix: String, count: Int?) throws -> GaussianStatistics {
+    let mean = try tensor(prefix + "mean", shape: [nil])
+    let covariance = try tensor(prefix + "covariance", shape: [mean.shape[0], mean.shape[0]])
+    return try GaussianStatistics(count: count, mean: mean.doubles(), covariance: covariance.doubles())
+  }
+}
+
+/// Reads the records of a file of kind `features`, of which the first is already there.
+struct FeatureFileReader {
+  let path: String
+  let device: Device
+
+  func read(_ first: Record, then next: () throws -> Record?) throws -> FeatureSet {
+    let network = NetworkIdentity(first)
+    if first["mean"] != nil {
+      guard try next() == nil else {
+        throw ToolError(
+          .badData,
+          "\(path): expected one record of statistics; found a second one; try: compute them for all "
+            + "images together")
+      }
+      return try statistics(first, network)
+    }
+    var gatherer = FeatureGatherer(path: path, kind: "features", network: network, on: device)
+    var record: Record? = first
+    while let current = record {
+      try current.require(kind: .features)
+      guard NetworkIdentity(current) == network else {
+        throw ToolError(
+          .badData,
+          "\(path): record \(current.origin.record ?? 0): expected features of network \(network.name) as in the first "
+            + "record; found \(NetworkIdentity(current).name) or other weights; try: files of one network")
+      }
+      let features = try current.tensor("features")
+      let rows = features.shape.first
+      guard let matrix = try current.matrix("features", rows: rows) else { break }
+      try gatherer.add(
+        features: matrix, spatial: current.matrix("spatial", rows: rows),
+        logits: current.matrix("logits", rows: rows))
+      record = try next()
+    }
+    return try gatherer.finish()
+  }
+
+  private func statistics(_ record: Record, _ network: NetworkIdentity) throws -> FeatureSet {
+    let count = record.metadata["images"] == nil ? nil : try record.integerMetadata("images", in: 2...Int.max)
+    var set = FeatureSet(path: path, kind: "statistics", network: network, count: count)
+    set.statistics = try record.statistics("", count: count)
+    if record["spatial_mean"] != nil {
+      set.spatialStatistics = try record.statistics("spatial_", count: count)
+    }
+    return set
+  }
+}

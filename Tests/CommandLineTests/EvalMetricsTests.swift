@@ -1,0 +1,267 @@
+import Foundation
+import Images
+import StreamFormat
+import TestSupport
+import Testing
+
+@Suite struct EvalMetricsTests {
+  private let folder = try! TemporaryFolder()
+  private let fixtures = Fixture.folder + "/metrics/"
+
+  private struct Summary: Decodable {
+    struct Side: Decodable {
+      var images: Int?
+      var kind: String?
+    }
+    struct Duplicates: Decodable {
+      var within_samples: Int
+      var in_reference: Int?
+    }
+    /// A number, or its name if it is none of JSON's.
+    struct Value: Decodable {
+      var number: Double
+      init(from decoder: Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        number = try (try? container.decode(Double.self)) ?? Double(container.decode(String.self)) ?? .nan
+      }
+    }
+    private var metricValues: [String: Value]
+    var metrics: [String: Double] { metricValues.mapValues(\.number) }
+    var warnings: [String]
+    var network: String?
+    var weights_sha256: String?
+    var comparable_with_published: Bool?
+    var splits: Int?
+    var reference: Side
+    var duplicates: Duplicates?
+
+    enum CodingKeys: String, CodingKey {
+      case metricValues = "metrics"
+      case warnings, network, weights_sha256, comparable_with_published, splits, reference, duplicates
+    }
+  }
+
+  private func evaluate(_ arguments: String...) throws -> ToolProcess.Result {
+    try ToolProcess.run("eval-metrics", arguments, in: folder.url)
+  }
+
+  private func summary(_ arguments: String...) throws -> Summary {
+    let result = try ToolProcess.run("eval-metrics", arguments + ["--json"], in: folder.url)
+    #expect(result.status == 0, "\(result.errors)")
+    return try JSONDecoder().decode(Summary.self, from: Data(result.output))
+  }
+
+  /// Writes golden features as a features file; rows beyond `limit` are left out.
+  private func writeFeatures(
+    _ name: String, of side: String, logits: String? = nil, network: String? = "inception-v3",
+    weights: String = "w",
+    limit: Int = .max, edit: (inout [Double]) -> Void = { _ in }
+  ) throws {
+    let golden = try Fixture("metrics/distribution_metrics.safetensors").record
+    var tensors: [StoredTensor] = []
+    for (source, target) in [(side, "features"), (logits ?? "", "logits")] where !source.isEmpty {
+      let stored = try golden.tensor(source)
+      let rows = min(limit, stored.shape[0])
+      var values = Array(try stored.doubles().prefix(rows * stored.shape[1]))
+      if target == "features" { edit(&values) }
+      tensors.append(StoredTensor(name: target, shape: [rows, stored.shape[1]], doubles: values))
+    }
+    var metadata: [String: String] = [:]
+    if let network { metadata = ["network": network, "weights_sha256": weights, "resize": "none"] }
+    let sink = MemorySink()
+    let writer = RecordWriter(sink)
+    try writer.write(Record(kind: .features, metadata: metadata, tensors: tensors))
+    try writer.finish()
+    try Data(sink.bytes).write(to: folder.url.appending(path: name))
+  }
+
+  private func writeImages(_ name: String, count: Int, size: Int = 12, seed: Int = 1) throws {
+    let path = folder.url.appending(path: name)
+    try FileManager.default.createDirectory(at: path, withIntermediateDirectories: true)
+    for i in 0..<count {
+      let pixels = (0..<size * size * 3).map {
+        UInt8(truncatingIfNeeded: ($0 * (3 + i * seed) + i * i * 31) >> 1)
+      }
+      let png = try PNGEncoder.encode(RGBImage(width: size, height: size, pixels: pixels))
+      try Data(png).write(to: path.appending(path: String(format: "%03d.png", i)))
+    }
+  }
+
+  private func expectRefusal(
+    _ status: Int32, _ words: String, _ arguments: String...,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    let result = try ToolProcess.run("eval-metrics", arguments, in: folder.url)
+    #expect(result.status == status && result.text == "", sourceLocation: sourceLocation)
+    #expect(result.errors.contains(words), "\(result.errors)", sourceLocation: sourceLocation)
+  }
+
+  // MARK: Values
+
+  @Test func featuresFilesGiveTheReferenceValues() throws {
+    try writeFeatures("a", of: "reference")
+    try writeFeatures("b", of: "samples", logits: "sample_logits")
+    let summary = try summary("--reference", "a", "--samples", "b", "--splits", "1")
+    let golden = try Fixture("metrics/distribution_metrics.safetensors").record
+    for (name, key) in [
+      ("fid", "fid"), ("is", "inception_score"), ("precision", "precision"), ("recall", "recall"),
+    ] {
+      let expected = try golden.tensor(key).doubles()[0]
+      #expect(abs((summary.metrics[name] ?? 0) / expected - 1) < 1e-8, "\(name)")
+    }
+    #expect(summary.network == "inception-v3" && summary.weights_sha256 == "w" && summary.splits == 1)
+    #expect(summary.comparable_with_published == true && summary.metrics["sfid"] == nil)
+    #expect(summary.warnings.contains { $0.hasPrefix("fid: 600 references and 500 samples") })
+    #expect(!summary.warnings.contains { $0.contains("singular") })
+    #expect(summary.metrics["kid-standard_error"] ?? 0 > 0)
+  }
+
+  @Test func storedStatisticsOfAnArchiveAreUsed() throws {
+    try writeFeatures("b", of: "samples")
+    let summary = try summary("--reference", fixtures + "statistics.npz", "--samples", "b")
+    let golden = try Fixture("metrics/distribution_metrics.safetensors").record
+    #expect(abs((summary.metrics["fid"] ?? 0) / (try golden.tensor("fid").doubles()[0]) - 1) < 1e-8)
+    #expect(summary.metrics["precision"] == nil && summary.reference.images == nil)
+    #expect(summary.warnings.contains { $0.contains("weights are not recorded") })
+  }
+
+  @Test func statisticsAreComputedOnce() throws {
+    try writeFeatures("a", of: "reference")
+    try writeFeatures("b", of: "samples")
+    #expect(try evaluate("--reference", "a", "--write-statistics", "s.tensors.zst").status == 0)
+    let direct = try summary("--reference", "a", "--samples", "b", "--metrics", "fid")
+    let stored = try summary("--reference", "s.tensors.zst", "--samples", "b", "--metrics", "fid")
+    #expect(
+      direct.metrics == stored.metrics && stored.reference.images == 600
+        && stored.reference.kind == "statistics")
+  }
+
+  @Test func aNetworkOfAnotherNameIsNotCalledFID() throws {
+    try writeFeatures("a", of: "reference", network: "squeezenet-1.1")
+    try writeFeatures("b", of: "samples", network: "squeezenet-1.1")
+    let summary = try summary("--reference", "a", "--samples", "b", "--fid-infinity")
+    #expect(summary.metrics["fid"] == nil && summary.metrics["fd-squeezenet-1.1"] ?? 0 > 0)
+    #expect(
+      summary.metrics["fd-squeezenet-1.1-infinity"] != nil && summary.metrics["kd-squeezenet-1.1"] != nil)
+    #expect(summary.comparable_with_published == false)
+    let result = try evaluate("--reference", "a", "--samples", "b")
+    #expect(
+      result.errors.contains("not comparable with published FID")
+        && result.text.contains("fd-squeezenet-1.1 "))
+  }
+
+  @Test func fewImagesWarn() throws {
+    try writeFeatures("a", of: "reference")
+    try writeFeatures("b", of: "samples", limit: 20)
+    let summary = try summary("--reference", "a", "--samples", "b")
+    #expect(summary.warnings.contains { $0.contains("20 images (samples) for 48 features") })
+  }
+
+  // MARK: Images
+
+  @Test func theBatchSizeChangesNothing() throws {
+    try writeImages("a", count: 20)
+    try writeImages("b", count: 17, seed: 2)
+    let one = try summary("--reference", "a", "--samples", "b", "--network", "pixels", "--batch-size", "1")
+    let all = try summary("--reference", "a", "--samples", "b", "--network", "pixels", "--batch-size", "32")
+    #expect(one.metrics.keys.sorted() == all.metrics.keys.sorted() && one.metrics["fd-pixels"] ?? 0 > 0)
+    for (name, value) in one.metrics { #expect(abs(value - (all.metrics[name] ?? 0)) <= 1e-9 * abs(value)) }
+  }
+
+  @Test func writtenFeaturesStandForImages() throws {
+    try writeImages("a", count: 9)
+    try writeImages("b", count: 8, seed: 2)
+    #expect(
+      try evaluate("--reference", "a", "--network", "pixels", "--write-features", "f.tensors.zst").status == 0
+    )
+    let direct = try summary("--reference", "a", "--samples", "b", "--network", "pixels")
+    let stored = try summary("--reference", "f.tensors.zst", "--samples", "b", "--network", "pixels")
+    #expect(direct.metrics == stored.metrics)
+  }
+
+  @Test func archivesHoldImages() throws {
+    let archive = fixtures + "images.npz"
+    let summary = try summary("--reference", archive, "--samples", archive, "--network", "pixels", "--pairs")
+    #expect(summary.metrics["mse"] == 0 && summary.metrics["ssim"] == 1 && summary.metrics["rfd-pixels"] == 0)
+    #expect(summary.metrics["psnr"] == .infinity)
+    #expect(summary.duplicates?.in_reference == 6 && summary.duplicates?.within_samples == 0)
+    try expectRefusal(
+      65, "numpy.savez instead", "--reference", archive, "--samples", fixtures + "compressed.npz",
+      "--network", "pixels")
+  }
+
+  @Test func damagedArchivesAreRefused() throws {
+    let whole = [UInt8](try Data(contentsOf: URL(filePath: fixtures + "images.npz")))
+    var flipped = whole
+    flipped[whole.count / 2] ^= 1
+    for (name, bytes) in [
+      ("cut", Array(whole.dropLast(30))), ("flipped", flipped), ("short", Array(whole.prefix(4))),
+    ] {
+      try Data(bytes).write(to: folder.url.appending(path: name))
+      try expectRefusal(65, "\(name): byte", "--reference", name, "--samples", name, "--network", "pixels")
+    }
+  }
+
+  @Test func nearestReferencesAreShown() throws {
+    try writeImages("a", count: 9)
+    let result = try evaluate(
+      "--reference", "a", "--samples", "a", "--network", "pixels", "--nearest-sheet", "s.png",
+      "--nearest-count", "3",
+      "--nearest-samples", "5")
+    #expect(result.status == 0, "\(result.errors)")
+    let sheet = try ImageDecoder.decode(contentsOf: folder.path("s.png"))
+    #expect(sheet.width == 4 * 14 + 2 && sheet.height == 5 * 14 + 2)
+    // The nearest reference of an image that is in the reference is itself.
+    #expect(
+      sheet.cropped(x: 2, y: 2, width: 12, height: 12) == sheet.cropped(x: 16, y: 2, width: 12, height: 12))
+  }
+
+  // MARK: Wrong use
+
+  @Test func incomparableFeaturesAreRefused() throws {
+    try writeFeatures("a", of: "reference")
+    try writeFeatures("other", of: "samples", network: "squeezenet-1.1")
+    try writeFeatures("weights", of: "samples", weights: "v")
+    try writeFeatures("nan", of: "samples") { $0[48 * 7 + 3] = .nan }
+    try writeFeatures("three", of: "samples", limit: 3)
+    try expectRefusal(65, "squeezenet-1.1", "--reference", "a", "--samples", "other")
+    try expectRefusal(65, "weights v", "--reference", "a", "--samples", "weights")
+    try expectRefusal(65, "nan: image 7: expected finite", "--reference", "a", "--samples", "nan")
+    try expectRefusal(65, "at least 4 images; found 3", "--reference", "a", "--samples", "three")
+    try expectRefusal(65, "expected logits", "--reference", "a", "--samples", "a", "--metrics", "is")
+    try expectRefusal(66, "missing", "--reference", "a", "--samples", "missing")
+  }
+
+  @Test func unfitImagesAreRefused() throws {
+    try writeImages("a", count: 5)
+    try writeImages("mixed", count: 5)
+    try FileManager.default.copyItem(
+      atPath: Fixture.folder + "/images/resize-source.png", toPath: folder.path("mixed/zzz.png"))
+    try expectRefusal(65, "try: --size", "--reference", "a", "--samples", "mixed", "--network", "pixels")
+    #expect(
+      try evaluate("--reference", "a", "--samples", "mixed", "--network", "pixels", "--size", "8").status == 0
+    )
+    try expectRefusal(65, "expected 5 images", "--reference", "a", "--samples", "mixed", "--pairs")
+
+    try FileManager.default.createDirectory(atPath: folder.path("jpeg"), withIntermediateDirectories: true)
+    for i in 0..<4 {
+      // The name does not make it a PNG.
+      try FileManager.default.copyItem(
+        atPath: Fixture.folder + "/images/photo.jpg", toPath: folder.path("jpeg/\(i).png"))
+    }
+    try expectRefusal(65, "--allow-jpeg", "--reference", "a", "--samples", "jpeg", "--network", "pixels")
+    let allowed = try evaluate("--reference", "a", "--samples", "jpeg", "--network", "pixels", "--allow-jpeg")
+    #expect(allowed.status == 0, "\(allowed.errors)")
+  }
+
+  @Test func wrongOptionsAreRefusedBeforeAnyFileIsOpened() throws {
+    try expectRefusal(64, "--reference", "--samples", "b")
+    try expectRefusal(64, "nexpected", "--reference", "a", "--samples", "b", "c")
+    try expectRefusal(64, "is none of", "--reference", "a", "--samples", "b", "--metrics", "fid,fod")
+    try expectRefusal(
+      64, "needs --weights", "--reference", "a", "--samples", "b", "--network", "inception-v3")
+    try expectRefusal(64, "must be one of", "--reference", "a", "--samples", "b", "--network", "vgg")
+    try expectRefusal(64, "take one side", "--reference", "a", "--samples", "b", "--write-statistics", "c")
+    try expectRefusal(64, "needs --pairs", "--reference", "a", "--samples", "b", "--lpips-weights", "c")
+  }
+}
