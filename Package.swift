@@ -64,7 +64,7 @@ let package = Package(
       dependencies: ["NeuralNet", "Autograd", "TensorCore", "CKernels", "Codebooks", "StreamFormat"]),
     .target(
       name: "FeatureNetworks",
-      dependencies: ["TensorCore", "CKernels", "StreamFormat", "Images", "ImageModels"]),
+      dependencies: ["Autograd", "TensorCore", "CKernels", "StreamFormat", "Images", "ImageModels"]),
     .target(
       name: "Training",
       dependencies: [

@@ -31,9 +31,9 @@ import Testing
 
   /// Starts a run in the background of a shell, sends it a signal once it has written some more lines to its log (a
   /// moment that does not depend on how fast the machine is), and gives its status.
-  private func run(_ tool: String, _ name: String, _ more: [String], signal: String, afterLines lines: Int) throws
-    -> ToolProcess.Result
-  {
+  private func run(
+    _ tool: String, _ name: String, _ more: [String], signal: String, afterLines lines: Int
+  ) throws -> ToolProcess.Result {
     let command = ([tool] + training(tool) + outputs(name) + more).map { "'\($0)'" }.joined(separator: " ")
     let log = folder.path(name + ".log")
     let before = (try? String(contentsOfFile: log, encoding: .utf8))?.split(separator: "\n").count ?? 0

@@ -81,10 +81,12 @@ import Testing
     let image = normals(height * width * channels, 78)
     let size = kernel * kernel * channels
     var columns = [Float](repeating: .nan, count: rows * outWidth * size)
-    tsr_patches(&columns, image, height, width, channels, kernel, stride, pad, pad, first, rows, outWidth)
+    tsr_patches(
+      &columns, image, height, width, channels, kernel, kernel, stride, pad, pad, first, rows, outWidth)
     let back = normals(columns.count, 79)
     var added = image
-    tsr_add_patches(&added, back, height, width, channels, kernel, stride, pad, pad, first, rows, outWidth)
+    tsr_add_patches(
+      &added, back, height, width, channels, kernel, kernel, stride, pad, pad, first, rows, outWidth)
 
     var exact = image.map { ExactSum(Double($0)) }
     for place in columns.indices {
