@@ -1,8 +1,10 @@
 import ArgumentParser
 import NeuralNet
+import TensorCore
 import Training
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}
 
 /// The options of the training loop; shared by the training tools.
 public struct TrainingCommandOptions: ParsableArguments {

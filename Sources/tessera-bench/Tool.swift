@@ -1,8 +1,7 @@
 import ArgumentParser
 import Foundation
 import TensorCore
-
-extension Precision: ExpressibleByArgument {}
+import ToolKit
 
 @main struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
