@@ -1,3 +1,4 @@
+import Codebooks
 import StreamFormat
 
 /// A token file in memory.
@@ -39,8 +40,8 @@ public struct TokenDataset: Sendable {
   /// Entropy in nats of the tokens' frequencies over all views: the loss of a model that knows nothing but
   /// how common each code is.
   public var unigramEntropy: Double {
-    var counts = [Int](repeating: 0, count: header.vocabSize)
-    for token in tokens { counts[Int(token)] += 1 }
-    return entropy(counts)
+    var usage = CodeUsage(codes: header.vocabSize)
+    usage.add(tokens)
+    return usage.entropy
   }
 }

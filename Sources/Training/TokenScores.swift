@@ -3,16 +3,6 @@ import Glibc
 import ImageModels
 import TensorCore
 
-/// Entropy in nats of a histogram.
-public func entropy(_ counts: [Int]) -> Double {
-  let total = Double(counts.reduce(0, +))
-  return counts.reduce(0.0) {
-    guard $1 > 0 else { return $0 }
-    let p = Double($1) / total
-    return $0 - p * log(p)
-  }
-}
-
 /// How well logits predict tokens: loss, and token and cluster accuracy (IAR, Table A6).
 public struct TokenScores: Sendable, Equatable {
   /// Positions scored.

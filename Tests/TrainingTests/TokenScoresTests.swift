@@ -1,3 +1,4 @@
+import Codebooks
 import Glibc
 import StreamFormat
 import TensorCore
@@ -42,6 +43,11 @@ import Testing
   }
 
   @Test func entropies() {
+    func entropy(_ counts: [Int]) -> Double {
+      var usage = CodeUsage(codes: counts.count)
+      for (code, count) in counts.enumerated() { usage.add([Int](repeating: code, count: count)) }
+      return usage.entropy
+    }
     #expect(abs(entropy([5, 5, 5, 5]) - log(4)) < 1e-12 && entropy([7, 0, 0]) == 0)
     #expect(abs(entropy([1, 3]) - (0.25 * log(4) + 0.75 * log(4.0 / 3))) < 1e-12)
     #expect(TokenScores(clusterSize: 0).means.isEmpty)
