@@ -85,19 +85,45 @@ public final class Transformer {
   public func hidden(_ tape: Tape, labels: [Int], tokens: [Int], dropout: DropoutPlan? = nil) -> Variable {
     let (b, n) = (labels.count, configuration.tokenCount)
     precondition(tokens.count == b * n, "Transformer: \(labels.count) labels, \(tokens.count) tokens of \(n)")
-    let labels = dropout?.dropped(labels, noClass: configuration.noClass) ?? labels
     let inputs = (0..<b).flatMap { tokens[$0 * n..<($0 + 1) * n - 1] }
+    let x = embed(tape, labels: labels, inputs: inputs, dropout: dropout)
+    return normalized(tape, run(tape, x, masks: { _ in .causal }, dropout: dropout))
+  }
+
+  /// What the first block reads, [B, 1 + n, C]: the class, then n input tokens of each image.
+  /// - Parameter inputs: B * n tokens, image after image.
+  public func embed(_ tape: Tape, labels: [Int], inputs: [Int], dropout: DropoutPlan? = nil) -> Variable {
+    let labels = dropout?.dropped(labels, noClass: configuration.noClass) ?? labels
     var x = tape.embedding(labels, table: classTable)
-    if n > 1 {
-      x = tape.prepend(x, to: tape.embedding(inputs, table: tokenTable))
+    if inputs.isEmpty {
+      x = tape.reshape(x, [labels.count, 1, configuration.width])
     } else {
-      x = tape.reshape(x, [b, 1, configuration.width])
+      x = tape.prepend(x, to: tape.embedding(inputs, table: tokenTable))
     }
-    if let dropout { x = tape.dropout(x, rate: dropout.rate, random: dropout.random(place: 0)) }
-    for (i, block) in blocks.enumerated() {
-      x = apply(block, index: i, to: x, tape, mask: .causal, dropout)
+    guard let dropout else { return x }
+    return tape.dropout(x, rate: dropout.rate, random: dropout.random(place: 0))
+  }
+
+  /// Runs the blocks over x [B, T, C].
+  /// - Parameters:
+  ///   - masks: the mask of each block, by its index.
+  ///   - eachBlock: receives every block's index and output [B, T, C].
+  /// - Returns: the last block's output, before the final norm.
+  public func run(
+    _ tape: Tape, _ x: Variable, masks: (Int) -> AttentionMask, dropout: DropoutPlan? = nil,
+    eachBlock: (Int, Variable) -> Void = { _, _ in }
+  ) -> Variable {
+    var x = x
+    for (index, block) in blocks.enumerated() {
+      x = apply(block, index: index, to: x, tape, mask: masks(index), dropout)
+      eachBlock(index, x)
     }
-    return tape.rmsNorm(x, weight: finalNorm, epsilon: Float(configuration.normEpsilon))
+    return x
+  }
+
+  /// The final norm, which precedes the output projection.
+  public func normalized(_ tape: Tape, _ x: Variable) -> Variable {
+    tape.rmsNorm(x, weight: finalNorm, epsilon: Float(configuration.normEpsilon))
   }
 
   /// Logits [B, N, V] of every position.

@@ -4,7 +4,6 @@ import TensorCore
 import Training
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
-extension Precision: ExpressibleByArgument {}
 
 /// The options of the training loop; shared by the training tools.
 public struct TrainingCommandOptions: ParsableArguments {
@@ -51,6 +50,10 @@ public struct TrainingCommandOptions: ParsableArguments {
   /// Decay of the saved average.
   @Option(help: "Decay of the moving average that is saved; 0 saves the parameters themselves.")
   public var ema: Float = 0
+
+  /// Format of large matrix products.
+  @Option(help: "Format in which large matrix products read their operands; weights and sums stay float32.")
+  public var precision = Precision.float32
 
   /// Share of images that are only scored.
   @Option(help: "Share of the images that is held out and scored.")

@@ -24,8 +24,6 @@ import Training
   @Option(help: "Codes in a cluster of the rearranged codebook; turns IAR's cluster loss on.")
   var clusterSize = 0
   @Option(help: "lambda, the weight of the cluster loss.") var clusterWeight: Float = 1
-  @Option(help: "Format in which large matrix products read their operands; weights and sums stay float32.")
-  var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -43,11 +41,7 @@ import Training
   }
 
   func execute(_ session: ToolSession) throws {
-    let device = Device(threadCount: session.threads, precision: precision)
-    if device.precision != precision {
-      session.warn(
-        "--precision \(precision.rawValue): not supported by this processor or build; using float32")
-    }
+    let device = session.device(training.precision)
     let data = TokenDataset(try session.openTokens(tokens).readAll())
     let configuration = try sizes.configuration(for: data.header)
     try requireClusters(of: data.header)

@@ -45,7 +45,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
 
   func execute(_ session: ToolSession) throws {
     guard let configuration = sizes.configuration else { return }
-    let device = Device(threadCount: session.threads)
+    let device = session.device(training.precision)
     let images = try images.open(session, size: configuration.imageSize)
     let usable = try session.requireReadable(images, skipUnreadable: self.images.skipUnreadable, on: device)
     let split = try HeldOutSplit(count: usable.count, fraction: training.heldOut, seed: training.splitSeed)
@@ -60,7 +60,8 @@ extension ReconstructionLoss: ExpressibleByArgument {}
       deadCodeEnd: Int(Double(training.steps) * deadCodeEnd), seed: session.seed)
     let task = TokenizerTask(model, images: images, split: split, options: options)
     let settings = [
-      "config": try sortedJSON(configuration), "task": try sortedJSON(options),
+      "config": try sortedJSON(configuration), "precision": device.precision.rawValue,
+      "task": try sortedJSON(options),
       "images": images.listing.fingerprint, "views": images.plan.names.joined(separator: ","),
     ]
     let outcome = try session.train(task, training, settings: settings, output: output)

@@ -1,19 +1,28 @@
 import ArgumentParser
 import ImageModels
 import StreamFormat
-import ToolKit
 
 /// The sizes of a transformer: a named configuration, and options that change it. Vocabulary, grid and classes
 /// come from the tokens.
-struct TransformerSizeOptions: ParsableArguments {
+public struct TransformerSizeOptions: ParsableArguments {
+  /// Name of a set of sizes.
   @Option(help: "Named sizes: \(TransformerConfiguration.named.keys.sorted().joined(separator: ", ")).")
-  var model = "GPT-B"
-  @Option(help: "Blocks.") var layers: Int?
-  @Option(help: "Attention heads.") var heads: Int?
-  @Option(help: "Width.") var width: Int?
-  @Option(help: "The feed-forward width is rounded up to a multiple of this.") var feedForwardMultiple = 256
+  public var model = "GPT-B"
+  /// Blocks.
+  @Option(help: "Blocks.") public var layers: Int?
+  /// Attention heads.
+  @Option(help: "Attention heads.") public var heads: Int?
+  /// Width.
+  @Option(help: "Width.") public var width: Int?
+  /// What the feed-forward width is a multiple of.
+  @Option(help: "The feed-forward width is rounded up to a multiple of this.") public
+    var feedForwardMultiple = 256
 
-  func validate() throws {
+  /// The defaults.
+  public init() {}
+
+  /// Checks ranges.
+  public func validate() throws {
     if TransformerConfiguration.named[model] == nil {
       throw ValidationError(
         "--model must be one of \(TransformerConfiguration.named.keys.sorted().joined(separator: ", ")), not '\(model)'."
@@ -26,7 +35,7 @@ struct TransformerSizeOptions: ParsableArguments {
 
   /// The sizes for tokens of a file.
   /// - Throws: `ToolError` for a layout that a raster model cannot read.
-  func configuration(for header: TokenHeader) throws -> TransformerConfiguration {
+  public func configuration(for header: TokenHeader) throws -> TransformerConfiguration {
     guard header.layout == "raster" else {
       throw ToolError(.badData, "tokens: expected the layout raster; found \(header.layout)")
     }
