@@ -54,6 +54,7 @@ extension Tool {
     do {
       let session = ToolSession(
         name: toolName, arguments: arguments, options: tool.common, interruption: interruption)
+      session.warnOfTooManyThreads()
       try session.openLog()
       try tool.execute(session)
       try closeStandardOutput()

@@ -35,6 +35,12 @@ public final class ToolSession {
   /// The seed of all random numbers of the run.
   public var seed: UInt64 { options.seed }
 
+  /// Threads that wait for each other's processors are much slower than fewer threads.
+  func warnOfTooManyThreads(granted: Int = ThreadCount.available()) {
+    guard threads > 2 * granted else { return }
+    say("--threads \(threads): the machine grants \(granted); more are slower")
+  }
+
   // MARK: Words
 
   /// A remark on standard error, unless `--quiet`.

@@ -25,7 +25,7 @@ public final class TrainingLoop {
   ) throws {
     (self.task, self.options, self.events) = (task, options, events)
     var settings = settings
-    settings["training"] = try sortedJSON(options)
+    settings["training"] = try sortedJSON(options.withoutObservation)
     self.settings = settings
     optimizer = AdamW(task.store, options: options.optimizer)
     average = options.averageDecay > 0 ? MovingAverage(task.store, decay: options.averageDecay) : nil
@@ -42,8 +42,10 @@ public final class TrainingLoop {
     while optimizer.stepCount < options.steps {
       try step()
       let done = optimizer.stepCount
+      if done == options.steps { try requireFiniteParameters() }
       if done == options.steps || (options.evaluateEvery > 0 && done % options.evaluateEvery == 0) {
         scores = try evaluate()
+        if done == options.steps { try requireFinite(heldOutLoss: scores["held_out_loss"]) }
         if !scores.isEmpty { try events.log(done, scores) }
       }
       let interrupted = events.isInterrupted() && done < options.steps
@@ -72,6 +74,23 @@ public final class TrainingLoop {
     values["gradient_norm"] = norm
     values["learning_rate"] = rate
     try events.log(step + 1, values)
+  }
+
+  /// The last step's outcome is looked at by no further step.
+  private func requireFiniteParameters() throws {
+    for parameter in task.store.parameters {
+      let value = parameter.variable.value
+      guard UnsafeBufferPointer(start: value.pointer, count: value.count).allSatisfy(\.isFinite) else {
+        throw TrainingError.notFinite(
+          step: optimizer.stepCount, loss: .nan, gradientNorm: .nan, lastCheckpoint: lastCheckpoint)
+      }
+    }
+  }
+
+  private func requireFinite(heldOutLoss loss: Double?) throws {
+    guard let loss, !loss.isFinite else { return }
+    throw TrainingError.notFinite(
+      step: optimizer.stepCount, loss: loss, gradientNorm: .nan, lastCheckpoint: lastCheckpoint)
   }
 
   /// Early on, a long average would still be mostly the random start: the decay grows with the steps.

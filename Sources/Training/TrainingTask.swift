@@ -43,6 +43,13 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
   /// Steps between two checkpoints; 0 for none.
   public var checkpointEvery: Int
 
+  /// The same without what only shows or saves the run: a resumed run may differ in that.
+  var withoutObservation: TrainingOptions {
+    var options = self
+    (options.evaluateEvery, options.checkpointEvery) = (0, 0)
+    return options
+  }
+
   /// The settings of a run.
   public init(
     steps: Int, schedule: LearningRateSchedule, optimizer: AdamW.Options, averageDecay: Float,

@@ -100,6 +100,21 @@ import Testing
     }
   }
 
+  @Test func aLastStepThatDivergesIsReported() throws {
+    // The first step's gradient is finite; what the step makes of the parameters is not.
+    let run = try Run(TinyTransformer(dropout: 0, learningRate: 1e38), steps: 1, checkpointEvery: 1)
+    #expect(throws: TrainingError.self) { try run.loop.run() }
+    #expect(run.checkpoints.isEmpty)
+  }
+
+  @Test func whatOnlyWatchesTheRunMayChange() throws {
+    let run = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2)
+    _ = try run.loop.run()
+    let other = try Run(TinyTransformer(), steps: 4, checkpointEvery: 3)
+    _ = try other.loop.run(from: run.checkpoints[0])
+    #expect(other.parameters == run.parameters)
+  }
+
   @Test func oneBatchIsLearntByHeart() throws {
     let tiny = TinyTransformer(items: 3, batchSize: 3, dropout: 0, heldOut: 0, learningRate: 0.03)
     let run = try Run(tiny, steps: 250, averageDecay: 0)
