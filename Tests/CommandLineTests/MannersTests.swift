@@ -6,7 +6,7 @@ import Testing
 @Suite struct MannersTests {
   private static let tools = [
     "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "relabel-tokens", "train-ar", "sample",
-    "score-tokens", "show-file",
+    "score-tokens", "show-file", "eval-metrics", "import-weights", "perturb-tokens",
   ]
 
   @Test(arguments: tools) func helpHasAnExampleAndTheCommonOptions(tool: String) throws {
