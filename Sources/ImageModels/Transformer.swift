@@ -106,15 +106,17 @@ public final class Transformer {
 
   /// Runs the blocks over x [B, T, C].
   /// - Parameters:
+  ///   - count: how many blocks to run; nil for all.
   ///   - masks: the mask of each block, by its index.
   ///   - eachBlock: receives every block's index and output [B, T, C].
-  /// - Returns: the last block's output, before the final norm.
+  /// - Returns: the output of the last block that was run, before the final norm.
   public func run(
-    _ tape: Tape, _ x: Variable, masks: (Int) -> AttentionMask, dropout: DropoutPlan? = nil,
+    _ tape: Tape, _ x: Variable, first count: Int? = nil, masks: (Int) -> AttentionMask,
+    dropout: DropoutPlan? = nil,
     eachBlock: (Int, Variable) -> Void = { _, _ in }
   ) -> Variable {
     var x = x
-    for (index, block) in blocks.enumerated() {
+    for (index, block) in blocks.prefix(count ?? blocks.count).enumerated() {
       x = apply(block, index: index, to: x, tape, mask: masks(index), dropout)
       eachBlock(index, x)
     }

@@ -1,0 +1,149 @@
+import ArgumentParser
+import ImageModels
+import StreamFormat
+import TensorCore
+import ToolKit
+import Training
+
+@main struct LinearProbeTool: Tool {
+  static let toolName = "linear-probe"
+  static let summary = "Measures what models know of an image's class: linear classifiers on their features."
+  static let usageExample =
+    "linear-probe images.tokens.zst --model baseline.tensors.zst --model st-ar.tensors.zst --output probe.json"
+
+  @Argument(help: "Token file with the classes, or '-'.") var tokens: InputPath
+  @Option(name: .shortAndLong, help: "JSON table to write.") var output = OutputPath.standardOutput
+  @Option(help: "Model file; give one --model for each.") var model: [InputPath] = []
+  @Option(help: "Blocks below the features. (default: half the model's)") var layer: Int?
+  @Option(help: "Positions, evenly spaced; the last has seen all tokens but one.") var positions = 8
+  @Option(help: "Score on all images of this token file, and train on all of the other.") var test: InputPath?
+  @Option(help: "Share of the images that is held out and scored. (default: 0.05)") var heldOut: Double?
+  @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
+  @Option(help: "View to read, by number.") var view = 0
+  @Option(help: "Passes of a classifier over its training images.") var epochs = 90
+  @Option(help: "Images of a classifier's step.") var batchSize = 256
+  @Option(help: "Learning rate of a classifier's first step; falls to 0 by half a cosine.") var learningRate =
+    1e-2
+  @Option(help: "Weight decay of the classifiers.") var weightDecay: Float = 0
+  @Option(help: "Images that a model reads at a time.") var modelBatchSize = 16
+  @OptionGroup(title: "Common") var common: CommonOptions
+
+  func validate() throws {
+    try common.requireFreeStandardOutput(besides: output)
+    if ([tokens, test].compactMap { $0 } + model).filter(\.isStandardInput).count > 1 {
+      throw ValidationError("'-' is given for two inputs, and there is one standard input only.")
+    }
+    if model.isEmpty { throw ValidationError("give at least one --model.") }
+    if test != nil && heldOut != nil {
+      throw ValidationError("--test names the images to score; leave --held-out out.")
+    }
+    if let heldOut, !(heldOut > 0 && heldOut < 1) {
+      throw ValidationError("--held-out must be above 0 and below 1.")
+    }
+    if [positions, layer ?? 1, epochs, batchSize, modelBatchSize].contains(where: { $0 < 1 || $0 > 1 << 20 })
+      || view < 0
+    {
+      throw ValidationError(
+        "--positions, --layer, --epochs, --batch-size and --model-batch-size must be from 1 to 2^20, --view not "
+          + "negative.")
+    }
+    if !(learningRate > 0 && learningRate.isFinite) || !(weightDecay >= 0 && weightDecay.isFinite) {
+      throw ValidationError("--learning-rate must be above 0, --weight-decay not negative.")
+    }
+  }
+
+  func execute(_ session: ToolSession) throws {
+    let device = Device(threadCount: session.threads)
+    let data = try readData(session)
+    let settings = LinearProbe.Options(
+      epochs: epochs, batchSize: batchSize, learningRate: learningRate, weightDecay: weightDecay,
+      seed: session.seed)
+    var table = ProbeTable(data, view: view, settings: settings)
+    let progress = session.progress(
+      "images", total: (data.training.items.count + data.test.items.count) * model.count)
+    for path in model {
+      table.models.append(try probe(path, data, settings, progress, device, session))
+    }
+    progress.finish()
+    let sink = try session.create(output, binary: false)
+    try sink.write(text: sortedJSON(table) + "\n")
+    try sink.commit()
+    try report(table, session)
+  }
+
+  private func readData(_ session: ToolSession) throws -> ProbeData {
+    let dataset = TokenDataset(try session.openTokens(tokens).readAll())
+    guard let test else {
+      return try ProbeData(dataset, path: tokens.path, heldOut: heldOut ?? 0.05, splitSeed: splitSeed)
+    }
+    let other = TokenDataset(try session.openTokens(test).readAll())
+    return try ProbeData(dataset, path: tokens.path, test: other, testPath: test.path)
+  }
+
+  private func probe(
+    _ path: InputPath, _ data: ProbeData, _ settings: LinearProbe.Options, _ progress: ProgressReporter,
+    _ device: Device, _ session: ToolSession
+  ) throws -> ProbeTable.ModelResult {
+    let (transformer, description) = try Transformer.read(session.readRecord(path), device: device)
+    let sizes = transformer.configuration
+    for part in [data.training, data.test] {
+      try session.requireFit(
+        part.tokens.header, of: part.path, view: view, classes: false, to: sizes, description, of: path.path)
+    }
+    let places = try places(in: sizes, of: path)
+    func features(_ part: ProbeData.Part) throws -> [Tensor] {
+      let features = transformer.features(
+        part.tokens, items: part.items.map { ($0, view) }, at: places, batchSize: modelBatchSize
+      ) { progress.advance(by: $0) }
+      guard features.allSatisfy(device.allFinite) else {
+        throw ToolError(
+          .badData, "\(path.path): expected finite features; found infinities or NaN; try: another model")
+      }
+      return features
+    }
+    let (training, test) = (try features(data.training), try features(data.test))
+    let results = try LinearProbe.scores(
+      training: training, labels: data.training.labels, test: test, labels: data.test.labels,
+      classCount: data.training.tokens.header.classCount, options: settings, device: device)
+    let positions = zip(places.positions, results).map {
+      ProbeTable.PositionResult(position: $0, test: $1.test, training: $1.training)
+    }
+    return .init(model: path.path, layer: places.layer, layers: sizes.layers, positions: positions)
+  }
+
+  private func places(in sizes: TransformerConfiguration, of path: InputPath) throws -> FeaturePlaces {
+    let layer = layer ?? max(1, sizes.layers / 2)
+    guard layer <= sizes.layers, positions <= sizes.tokenCount else {
+      throw ToolError(
+        .badData,
+        "\(path.path): expected at least \(layer) layers and \(positions) tokens an image; found \(sizes.layers) layers "
+          + "and \(sizes.tokenCount) tokens; try: a smaller --layer or --positions")
+    }
+    return FeaturePlaces(layer: layer, positions: FeaturePlaces.evenlySpaced(positions, of: sizes.tokenCount))
+  }
+
+  private func report(_ table: ProbeTable, _ session: ToolSession) throws {
+    session.say(
+      "\(table.test.images) images scored; the most frequent class alone would score \(table.majority) top-1, chance "
+        + "\(table.chance) balanced")
+    for result in table.models {
+      session.say("\(result.model): top-1 \(result.meanTop1), balanced \(result.meanBalancedTop1)")
+      for place in result.positions {
+        try session.log([
+          "model": .string(result.model), "position": .integer(place.position), "top1": .number(place.top1),
+          "balanced_top1": .number(place.balancedTop1), "loss": .number(place.loss),
+        ])
+      }
+    }
+    let means = table.models.map { result -> JSONValue in
+      [
+        "model": .string(result.model), "mean_top1": .number(result.meanTop1),
+        "mean_balanced_top1": .number(result.meanBalancedTop1),
+      ]
+    }
+    try session.report([
+      "models": .array(means), "majority": .number(table.majority), "chance": .number(table.chance),
+      "images": .integer(table.test.images),
+    ])
+  }
+}
