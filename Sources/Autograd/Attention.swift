@@ -9,24 +9,55 @@ public enum AttentionMask {
   case full
   /// Those whose byte is not 0: bytes [1 or B, T, T], query by key. A row without a visible key gives zeros.
   case visible([UInt8])
+  /// Itself, and those before it whose byte is not 0: bytes [B, T], one a key. Whatever the bytes, no row is
+  /// empty.
+  case causalVisible([UInt8])
 
   func check(batch: Int, length: Int) {
-    guard case .visible(let bytes) = self else { return }
+    let (count, allowed): (Int, [Int])
+    switch self {
+    case .causal, .full: return
+    case .visible(let bytes): (count, allowed) = (bytes.count, [length * length, batch * length * length])
+    case .causalVisible(let bytes): (count, allowed) = (bytes.count, [batch * length])
+    }
     precondition(
-      bytes.count == length * length || bytes.count == batch * length * length,
-      "attention: a mask of \(bytes.count) bytes for \(batch) sequences of \(length)")
+      allowed.contains(count), "attention: a mask of \(count) bytes for \(batch) sequences of \(length)")
+  }
+
+  private var isCausal: Bool {
+    switch self {
+    case .causal, .causalVisible: true
+    case .full, .visible: false
+    }
   }
 
   /// Keys that queries below `end` can see, as a prefix.
-  func prefix(end: Int, length: Int) -> Int {
-    if case .causal = self { return end }
-    return length
-  }
+  func prefix(end: Int, length: Int) -> Int { isCausal ? end : length }
 
   /// Of that prefix, what query `row` can see.
-  func visibleCount(row: Int, length: Int) -> Int {
-    if case .causal = self { return row + 1 }
-    return length
+  func visibleCount(row: Int, length: Int) -> Int { isCausal ? row + 1 : length }
+
+  /// Calls `body` with each of `rows` and the bytes of the keys that it sees, or nil where there are none.
+  func forEachRow(
+    _ rows: Range<Int>, sequence: Int, length: Int, _ body: (Int, UnsafePointer<UInt8>?) -> Void
+  ) {
+    switch self {
+    case .causal, .full: for row in rows { body(row, nil) }
+    case .visible(let bytes):
+      let first = bytes.count == length * length ? 0 : sequence * length * length
+      bytes.withUnsafeBufferPointer { for row in rows { body(row, $0.baseAddress! + first + row * length) } }
+    case .causalVisible(let bytes):
+      // A copy, since each query in turn sees itself.
+      withUnsafeTemporaryAllocation(of: UInt8.self, capacity: length) { seen in
+        _ = seen.initialize(from: bytes[sequence * length..<(sequence + 1) * length])
+        for row in rows {
+          let own = seen[row]
+          seen[row] = 1
+          body(row, seen.baseAddress!)
+          seen[row] = own
+        }
+      }
+    }
   }
 }
 

@@ -98,17 +98,9 @@ struct AttentionHeart {
     _ rows: Range<Int>, _ keys: Int
   ) {
     multiplySerially(m: rows.count, n: keys, k: size, q, k.asTransposed, into: scores, stride: length)
-    for row in 0..<rows.count {
-      let query = rows.lowerBound + row
-      let visible = mask.visibleCount(row: query, length: length)
-      if case .visible(let bytes) = mask {
-        let first = (bytes.count == length * length ? 0 : b * length * length) + query * length
-        bytes.withUnsafeBufferPointer {
-          _ = tsr_softmax_row(scores + row * length, $0.baseAddress! + first, scale, visible, keys)
-        }
-      } else {
-        _ = tsr_softmax_row(scores + row * length, nil, scale, visible, keys)
-      }
+    mask.forEachRow(rows, sequence: b, length: length) { query, seen in
+      let row = scores + (query - rows.lowerBound) * length
+      _ = tsr_softmax_row(row, seen, scale, mask.visibleCount(row: query, length: length), keys)
     }
   }
 

@@ -82,12 +82,17 @@ public final class Transformer {
   /// - Parameters:
   ///   - labels: a class each, `noClass` allowed.
   ///   - tokens: B * N tokens, raster order, image after image; the last of each is only a target.
-  public func hidden(_ tape: Tape, labels: [Int], tokens: [Int], dropout: DropoutPlan? = nil) -> Variable {
+  ///   - masks: the mask of each block, by its index.
+  ///   - eachBlock: receives every block's index and output [B, N, C].
+  public func hidden(
+    _ tape: Tape, labels: [Int], tokens: [Int], masks: (Int) -> AttentionMask = { _ in .causal },
+    dropout: DropoutPlan? = nil, eachBlock: (Int, Variable) -> Void = { _, _ in }
+  ) -> Variable {
     let (b, n) = (labels.count, configuration.tokenCount)
     precondition(tokens.count == b * n, "Transformer: \(labels.count) labels, \(tokens.count) tokens of \(n)")
     let inputs = (0..<b).flatMap { tokens[$0 * n..<($0 + 1) * n - 1] }
     let x = embed(tape, labels: labels, inputs: inputs, dropout: dropout)
-    return normalized(tape, run(tape, x, masks: { _ in .causal }, dropout: dropout))
+    return normalized(tape, run(tape, x, masks: masks, dropout: dropout, eachBlock: eachBlock))
   }
 
   /// What the first block reads, [B, 1 + n, C]: the class, then n input tokens of each image.
@@ -137,9 +142,15 @@ public final class Transformer {
   public func loss(
     _ tape: Tape, labels: [Int], tokens: [Int], _ options: CrossEntropyOptions, dropout: DropoutPlan? = nil
   ) -> CrossEntropyResult {
-    tape.linearCrossEntropy(
-      hidden(tape, labels: labels, tokens: tokens, dropout: dropout), weight: output, targets: tokens, options
-    )
+    loss(
+      tape, hidden: hidden(tape, labels: labels, tokens: tokens, dropout: dropout), tokens: tokens, options)
+  }
+
+  /// Mean cross-entropy of the tokens, from the hidden states [B, N, C] that predict them.
+  public func loss(
+    _ tape: Tape, hidden: Variable, tokens: [Int], _ options: CrossEntropyOptions
+  ) -> CrossEntropyResult {
+    tape.linearCrossEntropy(hidden, weight: output, targets: tokens, options)
   }
 
   private func apply(

@@ -18,6 +18,19 @@ public final class MovingAverage {
     values = store.parameters.map { store.device.copy($0.variable.value) }
   }
 
+  /// Averages into the values of another model's parameters, which start as this store's are now.
+  public init(_ store: ParameterStore, into other: ParameterStore, decay: Float) {
+    precondition(decay >= 0 && decay < 1, "MovingAverage: decay \(decay)")
+    precondition(
+      store.parameters.map(\.name) == other.parameters.map(\.name), "MovingAverage: parameters differ")
+    self.store = store
+    self.decay = decay
+    values = other.parameters.map { $0.variable.value }
+    for (average, parameter) in zip(values, store.parameters) {
+      average.copyElements(from: parameter.variable.value)
+    }
+  }
+
   /// average = decay average + (1 - decay) parameter.
   /// - Parameter decay: overrides the constant, for a warm-up.
   public func update(decay: Float? = nil) {

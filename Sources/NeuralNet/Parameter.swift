@@ -51,6 +51,11 @@ public final class ParameterStore {
     self.seed = seed
   }
 
+  /// A store of the same parameters, to which others can be added; `other` does not see them.
+  public init(extending other: ParameterStore) {
+    (device, seed, parameters) = (other.device, other.seed, other.parameters)
+  }
+
   /// Declares a parameter. Its random start depends on the seed and on its place in the order.
   public func declare(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Variable {
     precondition(!parameters.contains { $0.name == name }, "ParameterStore: \(name) declared twice")

@@ -28,6 +28,12 @@ public struct RandomPurpose: Sendable, Equatable {
   public static let deadCodes = RandomPurpose(code: 9)
   /// The held-out split; index = item.
   public static let split = RandomPurpose(code: 10)
+  /// Keys that a self-guided student cannot see; index = place in the sequence of epochs, and view.
+  public static let hiddenKeys = RandomPurpose(code: 14)
+  /// Positions of a self-guided step's contrast; index = step.
+  public static let contrastPositions = RandomPurpose(code: 15)
+  /// Random crops; index = image and view.
+  public static let randomCrop = RandomPurpose(code: 16)
   /// Subsets of samples that a metric is computed on; index = subset.
   public static let metricSubsets = RandomPurpose(code: 20)
   /// Replacement of tokens in robustness studies; index = image.

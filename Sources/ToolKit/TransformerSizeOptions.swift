@@ -44,6 +44,9 @@ public struct TransformerSizeOptions: ParsableArguments {
       classes: max(1, header.classCount))
   }
 
+  /// Blocks of the model, whatever the tokens.
+  public var layerCount: Int { sizes(vocabulary: 1, rows: 1, columns: 1, classes: 1).layers }
+
   private func sizes(vocabulary: Int, rows: Int, columns: Int, classes: Int) -> TransformerConfiguration {
     let named = TransformerConfiguration.named[model] ?? (1, 1, 4)
     var sizes = TransformerConfiguration(

@@ -38,16 +38,33 @@ public struct DataOrder: Sendable {
   /// each: one of `viewCount`, drawn anew each epoch.
   public mutating func items(first: Int, count: Int, viewCount: Int) -> [(item: Int, view: Int)] {
     (first..<first + count).map { place in
-      let current = place / items.count
-      if current != epoch {
-        epoch = current
-        var random = CounterRandom(seed: seed, purpose: .order, index: UInt64(current))
-        order = random.permutation(items.count)
-      }
-      let item = items[order[place % items.count]]
-      var random = CounterRandom(seed: seed, purpose: .view, index: UInt64(current) << 32 | UInt64(item))
+      var (item, random) = drawn(at: place)
       return (item, viewCount > 1 ? random.integer(below: viewCount) : 0)
     }
+  }
+
+  /// The same items with two different views each, one after the other; the first is the one that `items` gives.
+  public mutating func pairs(first: Int, count: Int, viewCount: Int) -> [(item: Int, view: Int)] {
+    precondition(viewCount >= 2, "DataOrder.pairs: \(viewCount) views")
+    return (first..<first + count).flatMap { place in
+      var (item, random) = drawn(at: place)
+      let view = random.integer(below: viewCount)
+      let other = (view + 1 + random.integer(below: viewCount - 1)) % viewCount
+      return [(item, view), (item, other)]
+    }
+  }
+
+  /// The item at a place, and the stream that its views are drawn from.
+  private mutating func drawn(at place: Int) -> (item: Int, random: CounterRandom) {
+    let current = place / items.count
+    if current != epoch {
+      epoch = current
+      var random = CounterRandom(seed: seed, purpose: .order, index: UInt64(current))
+      order = random.permutation(items.count)
+    }
+    let item = items[order[place % items.count]]
+    let index = UInt64(current) << 32 | UInt64(item)
+    return (item, CounterRandom(seed: seed, purpose: .view, index: index))
   }
 }
 

@@ -1,8 +1,10 @@
 import Autograd
 import ImageModels
 import NeuralNet
+import StreamFormat
 
-/// Training an autoregressive transformer on tokens: LlamaGen's baseline, and IAR with the cluster loss.
+/// Training an autoregressive transformer on tokens: LlamaGen's baseline, IAR with the cluster loss, and either with
+/// self-guidance.
 public final class TransformerTask: TrainingTask {
   /// What is set by the user.
   public struct Options: Sendable, Equatable, Codable {
@@ -38,16 +40,22 @@ public final class TransformerTask: TrainingTask {
   private let data: TokenDataset
   private let split: HeldOutSplit
   private let options: Options
+  private let guidance: SelfGuidance?
   private var order: DataOrder
 
   /// A task over the training part of `split`, scored on its held-out part.
-  public init(_ model: Transformer, data: TokenDataset, split: HeldOutSplit, options: Options) {
+  /// - Parameter guidance: turns self-guided training on, for data of at least two views.
+  public init(
+    _ model: Transformer, data: TokenDataset, split: HeldOutSplit, options: Options,
+    guidance: SelfGuidance? = nil
+  ) {
     (self.model, self.data, self.split, self.options) = (model, data, split, options)
+    self.guidance = guidance
     order = DataOrder(items: split.training, seed: options.seed)
   }
 
-  /// The model's parameters.
-  public var store: ParameterStore { model.store }
+  /// The model's parameters; with self-guidance, what it trains besides comes after them.
+  public var store: ParameterStore { guidance?.store ?? model.store }
 
   /// One batch, in `accumulation` parts.
   public func accumulateGradients(step: Int) -> [String: Double] {
@@ -55,25 +63,51 @@ public final class TransformerTask: TrainingTask {
       labelSmoothing: options.labelSmoothing, clusterSize: options.clusterSize,
       clusterWeight: options.clusterWeight)
     let parts = options.accumulation
-    var (token, cluster, total) = (0.0, 0.0, 0.0)
+    let size = options.batchSize / parts
+    var values: [String: Double] = [:]
     for part in 0..<parts {
-      let size = options.batchSize / parts
-      let (labels, tokens) = data.batch(
-        order.items(
-          first: step * options.batchSize + part * size, count: size, viewCount: data.header.viewCount))
+      let first = step * options.batchSize + part * size
       let plan = DropoutPlan(
         rate: options.dropout, classRate: options.classDropout, seed: options.seed, step: step * parts + part)
       let tape = Tape(device: store.device)
-      let result = model.loss(tape, labels: labels, tokens: tokens, losses, dropout: plan)
+      let result =
+        guidance.map { guidedLoss(tape, $0, first: first, count: size, step: step, losses, plan) }
+        ?? plainLoss(tape, first: first, count: size, losses, plan)
       tape.backward(from: result.loss, scale: 1 / Float(parts))
-      token += result.tokenLoss / Double(parts)
-      cluster += result.clusterLoss / Double(parts)
-      total += Double(result.loss.value.scalar) / Double(parts)
+      for (name, value) in result.values { values[name, default: 0] += value / Double(parts) }
     }
-    var values = ["loss": total, "token_loss": token]
-    if options.clusterSize > 0 { values["cluster_loss"] = cluster }
     return values
   }
+
+  private func plainLoss(
+    _ tape: Tape, first: Int, count: Int, _ losses: CrossEntropyOptions, _ plan: DropoutPlan
+  ) -> (loss: Variable, values: [String: Double]) {
+    let (labels, tokens) = data.batch(
+      order.items(first: first, count: count, viewCount: data.header.viewCount))
+    let result = model.loss(tape, labels: labels, tokens: tokens, losses, dropout: plan)
+    var values = ["loss": Double(result.loss.value.scalar), "token_loss": result.tokenLoss]
+    if options.clusterSize > 0 { values["cluster_loss"] = result.clusterLoss }
+    return (result.loss, values)
+  }
+
+  private func guidedLoss(
+    _ tape: Tape, _ guidance: SelfGuidance, first: Int, count: Int, step: Int, _ losses: CrossEntropyOptions,
+    _ plan: DropoutPlan
+  ) -> (loss: Variable, values: [String: Double]) {
+    let (labels, tokens) = data.batch(
+      order.pairs(first: first, count: count, viewCount: data.header.viewCount))
+    let batch = SelfGuidance.Batch(labels: labels, tokens: tokens, firstPlace: first, step: step)
+    return guidance.loss(tape, batch, losses, dropout: plan)
+  }
+
+  /// Lets the teacher follow.
+  public func finishStep(_ step: Int, optimizer: AdamW) { guidance?.finishStep(optimizer: optimizer) }
+
+  /// The teacher, where there is one.
+  public var state: [StoredTensor] { guidance?.state ?? [] }
+
+  /// Takes the teacher back.
+  public func restore(_ record: Record) throws { try guidance?.restore(record) }
 
   /// Loss and accuracies on the held-out images, first view.
   public func evaluate() throws -> [String: Double] {

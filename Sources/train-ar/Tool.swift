@@ -7,7 +7,7 @@ import Training
 
 @main struct TrainAR: Tool {
   static let toolName = "train-ar"
-  static let summary = "Trains an autoregressive transformer on tokens: LlamaGen's baseline, or IAR."
+  static let summary = "Trains an autoregressive transformer on tokens: LlamaGen's baseline, IAR, or ST-AR."
   static let usageExample =
     "train-ar rearranged.tokens.zst --model CPU-small --cluster-size 32 --steps 2000 --output iar.tensors.zst"
   static var versionDetails: [String] { BuildInformation.lines }
@@ -24,6 +24,7 @@ import Training
   @Option(help: "Codes in a cluster of the rearranged codebook; turns IAR's cluster loss on.")
   var clusterSize = 0
   @Option(help: "lambda, the weight of the cluster loss.") var clusterWeight: Float = 1
+  @OptionGroup(title: "Self-guided training") var selfGuided: SelfGuidedOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -38,6 +39,8 @@ import Training
     if gradientAccumulation < 1 || training.batchSize % gradientAccumulation != 0 {
       throw ValidationError("--gradient-accumulation must divide --batch-size.")
     }
+    try selfGuided.validate(
+      batchSize: training.batchSize, accumulation: gradientAccumulation, layers: sizes.layerCount)
   }
 
   func execute(_ session: ToolSession) throws {
@@ -45,6 +48,7 @@ import Training
     let data = TokenDataset(try session.openTokens(tokens).readAll())
     let configuration = try sizes.configuration(for: data.header)
     try requireClusters(of: data.header)
+    let guiding = try selfGuided.options(for: configuration, data.header, file: tokens.path)
     let split = try HeldOutSplit(count: data.count, fraction: training.heldOut, seed: training.splitSeed)
     let model = Transformer(configuration, device: device, seed: session.seed)
     session.say(
@@ -54,24 +58,27 @@ import Training
       batchSize: training.batchSize, accumulation: gradientAccumulation, dropout: dropout,
       classDropout: classDropout, labelSmoothing: labelSmoothing, clusterSize: clusterSize,
       clusterWeight: clusterWeight, seed: session.seed)
-    let task = TransformerTask(model, data: data, split: split, options: options)
-    let settings = [
+    let guidance = guiding.map { SelfGuidance(model, options: $0, seed: session.seed) }
+    let task = TransformerTask(model, data: data, split: split, options: options, guidance: guidance)
+    var settings = [
       "config": try sortedJSON(configuration), "precision": device.precision.rawValue,
       "task": try sortedJSON(options), "data": data.sha256,
       "held_out": "\(training.heldOut), seed \(training.splitSeed)",
     ]
+    settings["self_guidance"] = try guiding.map { try sortedJSON($0) }
     let outcome = try session.train(task, training, settings: settings, output: output)
     let description = ModelDescription(
       codebookSHA256: data.header.codebookSHA256, classNames: data.header.classNames, clusterSize: clusterSize
     )
     try session.write(try model.record(values: outcome.values, description: description), to: output)
     try session.finishTraining(training, output: output)
+    let sequences = outcome.steps * training.batchSize * (guidance == nil ? 1 : SelfGuidance.viewCount)
     try session.report(
       outcome.scores.mapValues { .number($0) }.merging([
         "parameters": .integer(model.store.scalarCount), "unigram_entropy": .number(data.unigramEntropy),
         "steps": .integer(outcome.steps), "seconds": .number(outcome.seconds),
         "tokens_per_second": .number(
-          Double(outcome.steps * training.batchSize * configuration.tokenCount) / outcome.seconds),
+          Double(sequences * configuration.tokenCount) / outcome.seconds),
       ]) { $1 })
   }
 

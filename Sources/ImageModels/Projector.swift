@@ -1,0 +1,40 @@
+import Autograd
+import NeuralNet
+
+/// The projector of self-guided training (ST-AR 3.3.2): a perceptron on the student's features, whose outcome is
+/// compared with the teacher's features as they are. A final model does without it.
+///
+/// RMSNorm, then `layers` linear layers with biases and swish between them; from the model's width to itself.
+public struct Projector {
+  private let norm: Variable?
+  private let layers: [(weight: Variable, bias: Variable)]
+
+  /// Declares the parameters in `store`, under `projector.`.
+  /// - Parameters:
+  ///   - width: channels of the features, in and out.
+  ///   - hiddenWidth: channels between two layers.
+  ///   - layers: linear layers; none leave the features as they are.
+  public init(_ store: ParameterStore, width: Int, hiddenWidth: Int, layers: Int) {
+    precondition(
+      width > 0 && hiddenWidth > 0 && layers >= 0, "Projector: \(layers) layers, \(hiddenWidth) wide")
+    norm = layers > 0 ? store.declare("projector.norm.weight", [width], .ones) : nil
+    self.layers = (0..<layers).map { i in
+      let (inputs, outputs) = (i == 0 ? width : hiddenWidth, i == layers - 1 ? width : hiddenWidth)
+      let name = "projector.layers.\(i)."
+      return (
+        store.declare(name + "weight", [outputs, inputs], .fanIn(inputs)),
+        store.declare(name + "bias", [outputs], .fanIn(inputs))
+      )
+    }
+  }
+
+  /// Projected features [n, C] of x [n, C].
+  public func apply(_ tape: Tape, to x: Variable) -> Variable {
+    guard let norm else { return x }
+    var y = tape.rmsNorm(x, weight: norm, epsilon: 1e-5)
+    for (index, layer) in layers.enumerated() {
+      y = tape.linear(index == 0 ? y : tape.swish(y), weight: layer.weight, bias: layer.bias)
+    }
+    return y
+  }
+}

@@ -1,0 +1,144 @@
+import ArgumentParser
+import ImageModels
+import StreamFormat
+import ToolKit
+import Training
+
+/// Self-guided training (ST-AR). All but the first say nothing without it, and are refused.
+struct SelfGuidedOptions: ParsableArguments {
+  @Flag(help: "Train with self-guidance: two views of each image, masked attention, a teacher (ST-AR).")
+  var selfGuided = false
+  @Option(
+    help: ArgumentHelp(
+      "Losses beside the token loss: some of masked, step and view, or none. (default: masked,step,view)",
+      valueName: "names"))
+  var selfGuidedLosses: String?
+  @Option(help: "Share of the tokens that cannot be attended to. (default: 0.25)")
+  var maskRatio: Double?
+  @Flag(help: "Each block hides tokens of its own; without it one set a sequence serves all blocks.")
+  var maskEachBlock = false
+  @Option(help: "alpha, the weight of the masked loss. (default: 1)")
+  var maskedWeight: Float?
+  @Option(help: "beta, the weight of the two contrasts. (default: 0.5)")
+  var contrastWeight: Float?
+  @Option(help: "K, the positions that a step contrasts. (default: 4)")
+  var contrastPositions: Int?
+  @Option(
+    help: "Block whose output is contrasted, from 1. (default: half of the blocks; 18 of GPT-L's 24)")
+  var contrastLayer: Int?
+  @Option(help: "Temperature of the contrasts. (default: 0.2)")
+  var contrastTemperature: Float?
+  @Flag(help: "Contrast features as they are; without it they are scaled to length 1.")
+  var contrastUnnormalized = false
+  @Flag(help: "Add the contrasts up over views and positions; without it they are averaged.")
+  var contrastSum = false
+  @Option(help: "Share of the teacher kept at each step. (default: 0.9999)")
+  var teacherDecay: Float?
+  @Option(
+    help: ArgumentHelp(
+      "W: after n steps the share is at most (1 + n) / (W + n); 1 for no warm-up. (default: 10)",
+      valueName: "W"))
+  var teacherWarmup: Int?
+  @Option(help: "Linear layers of the projector; 0 for none. (default: 2)")
+  var projectorLayers: Int?
+  @Option(help: "Channels between the projector's layers. (default: the model's width)")
+  var projectorWidth: Int?
+
+  func validate() throws {
+    guard selfGuided else {
+      if let name = given.first { throw ValidationError("\(name) needs --self-guided.") }
+      return
+    }
+    func need(_ holds: Bool, _ words: String) throws { if !holds { throw ValidationError(words) } }
+    try need(losses != nil, "--self-guided-losses must be some of masked, step and view, or none.")
+    try need((0..<1).contains(maskRatio ?? 0), "--mask-ratio must be from 0 to below 1.")
+    try need(
+      [maskedWeight ?? 0, contrastWeight ?? 0].allSatisfy { $0 >= 0 && $0.isFinite },
+      "--masked-weight and --contrast-weight must not be negative nor infinite.")
+    let least = losses?.contains(.step) == true ? 2 : 1
+    try need(
+      (least...1 << 16).contains(contrastPositions ?? 4),
+      "--contrast-positions must be from \(least) to 65536.")
+    try need((1...511).contains(contrastLayer ?? 1), "--contrast-layer must be from 1 to the model's blocks.")
+    let temperature = contrastTemperature ?? 1
+    try need(temperature > 0 && temperature.isFinite, "--contrast-temperature must be above 0.")
+    try need((0..<1).contains(teacherDecay ?? 0), "--teacher-decay must be from 0 to below 1.")
+    try need((1...1 << 30).contains(teacherWarmup ?? 1), "--teacher-warmup must be from 1 to 2^30.")
+    try need((0...16).contains(projectorLayers ?? 0), "--projector-layers must be from 0 to 16.")
+    try need((1...1 << 16).contains(projectorWidth ?? 1), "--projector-width must be from 1 to 65536.")
+  }
+
+  /// Refuses what the other options make impossible.
+  func validate(batchSize: Int, accumulation: Int, layers: Int) throws {
+    guard selfGuided else { return }
+    let contrasts = losses?.contains { $0 != .masked } == true
+    if contrasts && batchSize / accumulation < 2 {
+      throw ValidationError(
+        "--self-guided contrasts images: --batch-size must be at least 2, in each part of "
+          + "--gradient-accumulation.")
+    }
+    if let contrastLayer, contrastLayer > layers {
+      throw ValidationError("--contrast-layer must be from 1 to the model's \(layers) blocks.")
+    }
+  }
+
+  /// The settings for a model and tokens, or nil without self-guidance.
+  /// - Throws: `ToolError` for tokens that cannot be trained on so.
+  func options(for model: TransformerConfiguration, _ header: TokenHeader, file: String) throws
+    -> SelfGuidance.Options?
+  {
+    guard selfGuided else { return nil }
+    guard header.viewCount >= 2 else {
+      throw ToolError(
+        .badData,
+        "\(file): --self-guided: expected at least 2 views of each image; found 1, \(header.viewNames[0]); try: "
+          + "tokenize IMAGES --tokenizer FILE --views ten-crop")
+    }
+    var options = SelfGuidance.Options(model)
+    options.losses = losses ?? []
+    options.maskRatio = maskRatio ?? options.maskRatio
+    options.masksEachBlock = maskEachBlock
+    options.maskedWeight = maskedWeight ?? options.maskedWeight
+    options.contrastWeight = contrastWeight ?? options.contrastWeight
+    options.contrastPositions = contrastPositions ?? options.contrastPositions
+    options.contrastLayer = contrastLayer ?? options.contrastLayer
+    options.contrastTemperature = contrastTemperature ?? options.contrastTemperature
+    options.normalizesFeatures = !contrastUnnormalized
+    options.sumsContrast = contrastSum
+    options.teacherDecay = teacherDecay ?? options.teacherDecay
+    options.teacherWarmup = teacherWarmup ?? options.teacherWarmup
+    options.projectorLayers = projectorLayers ?? options.projectorLayers
+    options.projectorWidth = projectorWidth ?? options.projectorWidth
+    guard options.contrastPositions <= model.tokenCount || !options.contrasts else {
+      throw ToolError(
+        .badData,
+        "\(file): --contrast-positions: expected at most the \(model.tokenCount) tokens of an image; found "
+          + "\(options.contrastPositions); try: a smaller number")
+    }
+    return options
+  }
+
+  private var losses: [SelfGuidedLoss]? {
+    guard let selfGuidedLosses else { return SelfGuidedLoss.allCases }
+    if selfGuidedLosses == "none" { return [] }
+    let named = selfGuidedLosses.split(separator: ",", omittingEmptySubsequences: false).map {
+      SelfGuidedLoss(rawValue: String($0))
+    }
+    // In their own order, so that the order on the command line does not matter to a checkpoint.
+    return named.contains(nil) ? nil : SelfGuidedLoss.allCases.filter(named.contains)
+  }
+
+  /// Names of the options that were given beside the switch.
+  private var given: [String] {
+    let options: [(String, Bool)] = [
+      ("--self-guided-losses", selfGuidedLosses != nil), ("--mask-ratio", maskRatio != nil),
+      ("--mask-each-block", maskEachBlock), ("--masked-weight", maskedWeight != nil),
+      ("--contrast-weight", contrastWeight != nil), ("--contrast-positions", contrastPositions != nil),
+      ("--contrast-layer", contrastLayer != nil), ("--contrast-temperature", contrastTemperature != nil),
+      ("--contrast-unnormalized", contrastUnnormalized), ("--contrast-sum", contrastSum),
+      ("--teacher-decay", teacherDecay != nil), ("--teacher-warmup", teacherWarmup != nil),
+      ("--projector-layers", projectorLayers != nil), ("--projector-width", projectorWidth != nil),
+    ]
+    return options.filter(\.1).map(\.0)
+  }
+}
