@@ -28,6 +28,8 @@ public struct RandomPurpose: Sendable, Equatable {
   public static let deadCodes = RandomPurpose(code: 9)
   /// The held-out split; index = item.
   public static let split = RandomPurpose(code: 10)
+  /// Drawing fine codes; index = image, and the filling of it in the upper half.
+  public static let fineSampling = RandomPurpose(code: 12)
   /// Keys that a self-guided student cannot see; index = place in the sequence of epochs, and view.
   public static let hiddenKeys = RandomPurpose(code: 14)
   /// Positions of a self-guided step's contrast; index = step.

@@ -3,8 +3,8 @@ import ImageModels
 import NeuralNet
 import StreamFormat
 
-/// Training an autoregressive transformer on tokens: LlamaGen's baseline, IAR with the cluster loss, and either with
-/// self-guidance.
+/// Training a transformer on tokens: LlamaGen's baseline, IAR with the cluster loss, both stages of CTF, and
+/// autoregressive models with self-guidance.
 public final class TransformerTask: TrainingTask {
   /// What is set by the user.
   public struct Options: Sendable, Equatable, Codable {
@@ -36,7 +36,7 @@ public final class TransformerTask: TrainingTask {
     }
   }
 
-  private let model: Transformer
+  private let model: any TokenModel
   private let data: TokenDataset
   private let split: HeldOutSplit
   private let options: Options
@@ -46,7 +46,7 @@ public final class TransformerTask: TrainingTask {
   /// A task over the training part of `split`, scored on its held-out part.
   /// - Parameter guidance: turns self-guided training on, for data of at least two views.
   public init(
-    _ model: Transformer, data: TokenDataset, split: HeldOutSplit, options: Options,
+    _ model: any TokenModel, data: TokenDataset, split: HeldOutSplit, options: Options,
     guidance: SelfGuidance? = nil
   ) {
     (self.model, self.data, self.split, self.options) = (model, data, split, options)
@@ -111,8 +111,8 @@ public final class TransformerTask: TrainingTask {
 
   /// Loss and accuracies on the held-out images, first view.
   public func evaluate() throws -> [String: Double] {
-    let scores = try model.score(
-      data, items: split.heldOut.map { ($0, 0) }, clusterSize: options.clusterSize)
+    let scores = try model.scores(
+      of: data, items: split.heldOut.map { ($0, 0) }, clusterSize: options.clusterSize)
     return Dictionary(uniqueKeysWithValues: scores.means.map { ("held_out_" + $0.key, $0.value) })
   }
 }
