@@ -23,7 +23,7 @@ func tests(of room: String, _ dependencies: [Target.Dependency] = []) -> Target 
 
 let tools = [
   "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "cluster-codebook", "relabel-tokens",
-  "train-ar",
+  "train-ar", "train-fine",
   "sample", "score-tokens", "show-file", "eval-metrics", "import-weights", "perturb-tokens",
 ]
 
