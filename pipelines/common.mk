@@ -1,4 +1,4 @@
-# The stages of an experiment: images -> tokens -> codebook -> model -> samples -> pictures -> report.
+# The stages of an experiment: images -> tokens -> codebook -> model -> samples -> pictures -> metrics -> report.
 #
 # A pipeline sets the variables below and includes this file; docs/experiments.md explains. Every product appears
 # whole or not at all, and training goes on from its checkpoint, so an interrupted make continues where it stopped.
@@ -55,7 +55,8 @@ endif
 tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) $(common))
 codebook_settings := $(strip --cluster-size $(CLUSTER_SIZE) $(CODEBOOK_OPTIONS) $(common))
 model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(training) $(common))
-sample_settings := $(strip --per-class $(PER_CLASS) $(SAMPLE_OPTIONS) $(common))
+sampling_settings := $(strip $(SAMPLE_OPTIONS) $(common))
+sampling := sample --model $(model)
 
 all: $(OUT)/report.json
 
@@ -71,7 +72,7 @@ endef
 $(eval $(call kept,$(SHARED)/settings/tokenizer,$(DATA) $(tokenizer_settings)))
 $(eval $(call kept,$(OUT)/settings/codebook,$(codebook_settings)))
 $(eval $(call kept,$(OUT)/settings/model,$(model_settings)))
-$(eval $(call kept,$(OUT)/settings/sample,$(sample_settings)))
+$(eval $(call kept,$(OUT)/settings/sample,--per-class $(PER_CLASS) $(sampling_settings)))
 
 # Images. A folder of one's own needs no script.
 data/%:
@@ -110,25 +111,28 @@ $(model): $(model_tokens) $(OUT)/settings/model
 # Samples.
 $(samples): $(model) $(OUT)/settings/sample
 	$(call stage,samples)
-	sample --model $< $(sample_settings) --log $(@D)/logs/samples.jsonl --output $@
+	$(sampling) --per-class $(PER_CLASS) $(sampling_settings) --log $(@D)/logs/samples.jsonl --output $@
 
 $(OUT)/samples.png: $(samples) $(model_tokenizer)
 	$(call stage,pictures: a row a class)
 	detokenize $< --tokenizer $(model_tokenizer) --row-per-class --enlarge 2 $(common) \
 	  --log $(@D)/logs/pictures.jsonl --grid $@
 
+# Metrics.
+include $(here)metrics.mk
+
 # Report.
 logs = $(patsubst %,$(SHARED)/logs/%.jsonl,tokenizer tokens reconstructions) \
   $(patsubst %,$(OUT)/logs/%.jsonl,$(if $(CLUSTER_SIZE),codebook relabelling) model samples pictures)
-pictures = $(SHARED)/reconstructions.png $(OUT)/samples.png $(OUT)/loss.png
+pictures = $(SHARED)/reconstructions.png $(OUT)/samples.png $(OUT)/nearest.png $(OUT)/loss.png
 
 $(OUT)/loss.png: $(model)
 	$(call stage,curves)
 	$(here)plot-losses.sh $(OUT)/logs/model.jsonl $@
 
-$(OUT)/report.json: $(pictures)
+$(OUT)/report.json: $(pictures) $(metrics)
 	$(call stage,report)
-	@$(PYTHON) $(here)report.py $@ --logs $(logs) --pictures $(pictures)
+	@$(PYTHON) $(here)report.py $@ --logs $(logs) --metrics $(metrics) --metric-logs $(metric_logs) --pictures $(pictures)
 
 clean:
 	rm -rf $(OUT)
