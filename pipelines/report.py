@@ -25,8 +25,8 @@ def gather(logs, metric_files, metric_logs, pictures):
     metrics = {name_of(path): read_metrics(path) for path in metric_files}
     return {
         "figures": {
-            "held_out_loss": model.get("held_out_loss"),
-            "training_seconds": training_seconds(logs, summary["model"]),
+            "held_out_loss": joint_loss(summary) if "fine" in summary else model.get("held_out_loss"),
+            "training_seconds": training_seconds(logs, summary),
             "images_per_second": summary.get("metrics-samples", summary["samples"])["images_per_second"],
             **flat_metrics(metrics),
         },
@@ -36,6 +36,7 @@ def gather(logs, metric_files, metric_logs, pictures):
         },
         "codebook": summary.get("codebook"),
         "model": describe_model(model),
+        **({"fine": describe_model(summary["fine"]), "joint_loss": joint_loss(summary)} if "fine" in summary else {}),
         "metrics": metrics,
         "stages": [describe(name, stage) for name, stage in stages.items()],
         "pictures": [path for path in pictures if os.path.exists(path)],
@@ -64,11 +65,23 @@ def flat_metrics(metrics):
 
 
 def training_seconds(logs, summary):
-    """Of the whole training; None where it was resumed, whose log times the last run only."""
-    path = next(path for path in logs if name_of(path) == "model")
-    with open(path, encoding="utf-8") as log:
-        steps = [json.loads(line).get("step", 0) for line in log]
-    return summary["seconds"] if summary["steps"] == max(steps) else None
+    """Of the whole training, of both models where there are two; None where one was resumed, whose log times its last
+    run only."""
+    seconds = 0
+    for path in logs:
+        name = name_of(path)
+        if name in ("model", "fine"):
+            with open(path, encoding="utf-8") as log:
+                steps = [json.loads(line).get("step", 0) for line in log]
+            if summary[name]["steps"] != max(steps):
+                return None
+            seconds += summary[name]["seconds"]
+    return seconds
+
+
+def joint_loss(summary):
+    """Of the held-out images under both models of CTF; None where none are held out."""
+    return summary["scores"]["joint_loss"] if "held_out_loss" in summary["model"] else None
 
 
 def describe_model(summary):
@@ -128,6 +141,8 @@ def show(report, path):
     if "held_out_cluster_top1" in model:
         print(f"  cluster accuracy    {model['held_out_cluster_top1'] * 100:6.1f} % of clusters, "
               f"{model['held_out_cluster_top5'] * 100:.1f} % among the first five")
+    if report.get("joint_loss") is not None:
+        print(f"  joint held-out loss {report['joint_loss']:6.3f} nats a token, of coarse labels and fine codes together")
     show_metrics(report)
     print()
     for place in report["pictures"] + [path]:
