@@ -34,6 +34,7 @@ quickstart llamagen-baseline iar: build
 quickstart-ctf: build
 	@$(MAKE) --no-print-directory -f pipelines/ctf.mk
 
+# ablation-NAME, for the names that `make -f pipelines/ablations.mk` lists.
 ablation-%: build
 	@$(MAKE) --no-print-directory -f pipelines/ablations.mk $*
 

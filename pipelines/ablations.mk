@@ -7,7 +7,8 @@ SETTINGS ?=
 PYTHON ?= python3
 here := $(dir $(lastword $(MAKEFILE_LIST)))
 
-sweep = $(PYTHON) $(here)sweep.py $(here)$(1).mk $(2) --seeds $(SEEDS) --output $(ABLATIONS)/$@ --settings $(3) $(SETTINGS)
+sweep = $(PYTHON) $(here)sweep.py $(here)$(1).mk $(2) --seeds $(SEEDS) --output $(ABLATIONS)/$@ \
+  --settings $(3) $(SETTINGS)
 compare = $(PYTHON) $(here)compare.py --output $(ABLATIONS)/$@
 
 .PHONY: help

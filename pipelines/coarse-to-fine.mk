@@ -2,11 +2,12 @@
 # likelihood of both. Included by common.mk where CLUSTERS is set.
 
 FINE_STEPS ?= $(MODEL_STEPS)
-FINE_OPTIONS ?= $(MODEL_OPTIONS) $(FINE_SIZE)
+FINE_OPTIONS ?= $(MODEL_OPTIONS)
+FINE_SIZE ?= $(MODEL_SIZE)
 FINE_SAMPLE_OPTIONS ?=
 
 coarse := $(OUT)/coarse.tensors.zst
-fine_settings := $(strip --steps $(FINE_STEPS) $(FINE_OPTIONS) $(training) $(common))
+fine_settings := $(strip --steps $(FINE_STEPS) $(FINE_OPTIONS) $(FINE_SIZE) $(training) $(common))
 $(eval $(call kept,$(OUT)/settings/fine,$(fine_settings)))
 
 $(coarse): $(tokenizer) $(OUT)/settings/codebook

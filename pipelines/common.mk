@@ -21,6 +21,7 @@ HELD_OUT ?= 0.05
 EVALUATE_EVERY ?= 100
 CHECKPOINT_EVERY ?= 250
 PER_CLASS ?= 8
+MODEL_SIZE ?=
 THREADS ?=
 
 SHELL := /bin/bash
@@ -60,10 +61,11 @@ else
   model_tokens := $(tokens)
 endif
 
-tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) --seed $(SHARED_SEED) \
-  $(threads))
-codebook_settings := $(strip $(if $(CLUSTERS),--clusters $(CLUSTERS),--cluster-size $(CLUSTER_SIZE)) $(CODEBOOK_OPTIONS) $(common))
-model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(training) $(common))
+tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) \
+  --seed $(SHARED_SEED) $(threads))
+codebook_settings := $(strip $(if $(CLUSTERS),--clusters $(CLUSTERS),--cluster-size $(CLUSTER_SIZE)) \
+  $(CODEBOOK_OPTIONS) $(common))
+model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(MODEL_SIZE) $(training) $(common))
 sampling_settings := $(strip $(SAMPLE_OPTIONS) $(if $(fine),$(FINE_SAMPLE_OPTIONS)) $(common))
 sampling := sample --model $(model)$(if $(fine), --fine $(fine))
 
@@ -139,7 +141,7 @@ include $(here)metrics.mk
 logs = $(patsubst %,$(SHARED)/logs/%.jsonl,tokenizer tokens reconstructions) \
   $(patsubst %,$(OUT)/logs/%.jsonl,$(if $(CLUSTERS)$(CLUSTER_SIZE),codebook relabelling) model \
   $(if $(fine),fine scores) samples pictures)
-pictures = $(SHARED)/reconstructions.png $(OUT)/samples.png $(OUT)/nearest.png $(OUT)/loss.png $(if $(fine),$(OUT)/fine-loss.png)
+pictures = $(SHARED)/reconstructions.png $(patsubst %,$(OUT)/%.png,samples nearest loss $(if $(fine),fine-loss))
 
 $(OUT)/loss.png: $(model)
 	$(call stage,curves)

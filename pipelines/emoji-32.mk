@@ -10,9 +10,8 @@ TOKENIZER_OPTIONS ?= --model CPU-4 --channels 16 --multipliers 1,2,4 --batch-siz
 
 # Model.
 MODEL_STEPS ?= 1500
-MODEL_SIZE ?=
 MODEL_OPTIONS ?= --model CPU-small --layers 4 --width 192 --batch-size 16 --learning-rate 3e-3 --schedule cosine \
-  --warmup-steps 30 --dropout 0 $(MODEL_SIZE)
+  --warmup-steps 30 --dropout 0
 
 # Samples.
 GUIDANCE ?= 2.5

@@ -121,6 +121,27 @@ def show_metrics(report):
               "METRIC_NETWORK=tokenizer needs none")
 
 
+def show_losses(model, fine, joint):
+    """Losses and accuracies of the one model, or of both stages of CTF."""
+    if "held_out_loss" not in model:
+        return
+    if fine is None:
+        print(f"  held-out loss       {model['held_out_loss']:6.3f} nats a token, "
+              f"{model['nats_under_unigram']:.3f} under the unigram entropy of {model['unigram_entropy']:.3f}")
+    else:
+        print(f"  held-out loss       {joint:6.3f} nats a token: {model['held_out_loss']:.3f} of the coarse label, "
+              f"{fine['held_out_loss']:.3f} of the code given the labels")
+    for name, scores, kind in [
+        ("held-out accuracy", model, "token" if fine is None else "coarse label"), ("fine accuracy", fine, "token"),
+    ]:
+        if scores:
+            print(f"  {name:<20}{scores['held_out_token_top1'] * 100:6.1f} % of {kind}s, "
+                  f"{scores['held_out_token_top5'] * 100:.1f} % among the first five")
+    if "held_out_cluster_top1" in model:
+        print(f"  cluster accuracy    {model['held_out_cluster_top1'] * 100:6.1f} % of clusters, "
+              f"{model['held_out_cluster_top5'] * 100:.1f} % among the first five")
+
+
 def show(report, path):
     tokenizer, model = report["tokenizer"], report["model"]
     print(f"  {'stage':<25}{'seconds':>8}{'peak MB':>9}   speed")
@@ -133,16 +154,7 @@ def show(report, path):
     if tokenizer["held_out_psnr"] is not None:
         print(f"  held-out PSNR       {tokenizer['held_out_psnr']:6.2f} dB")
     print(f"  codebook usage      {tokenizer['codebook_usage'] * 100:6.1f} % of the codes")
-    if "held_out_loss" in model:
-        print(f"  held-out loss       {model['held_out_loss']:6.3f} nats a token, "
-              f"{model['nats_under_unigram']:.3f} under the unigram entropy of {model['unigram_entropy']:.3f}")
-        print(f"  held-out accuracy   {model['held_out_token_top1'] * 100:6.1f} % of tokens, "
-              f"{model['held_out_token_top5'] * 100:.1f} % among the first five")
-    if "held_out_cluster_top1" in model:
-        print(f"  cluster accuracy    {model['held_out_cluster_top1'] * 100:6.1f} % of clusters, "
-              f"{model['held_out_cluster_top5'] * 100:.1f} % among the first five")
-    if report.get("joint_loss") is not None:
-        print(f"  joint held-out loss {report['joint_loss']:6.3f} nats a token, of coarse labels and fine codes together")
+    show_losses(model, report.get("fine"), report.get("joint_loss"))
     show_metrics(report)
     print()
     for place in report["pictures"] + [path]:

@@ -43,7 +43,7 @@ def main():
     parser.add_argument("values", nargs="+", help="the first is the one that the others are copied from")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--settings", nargs="*", default=[], metavar="NAME=VALUE", help="the same in all runs")
-    parser.add_argument("--output", required=True, metavar="FOLDER", help="of the runs; the table is FOLDER.tsv and .json")
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="of the runs; the table: FOLDER.tsv, .json")
     options = parser.parse_args()
     names = [folder_name(value) for value in options.values]
     if len(set(names)) < len(names):
