@@ -92,7 +92,7 @@ def main():
     try:
         compare(options.groups, options.figures, options.output)
     except (OSError, KeyError, json.JSONDecodeError) as error:
-        sys.exit(f"compare.py: expected reports of pipelines; found {error!r}")
+        sys.exit(f"compare.py: expected reports of pipelines; found {error!r}; try: make the report again")
 
 
 if __name__ == "__main__":
