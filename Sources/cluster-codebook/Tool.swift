@@ -7,7 +7,7 @@ import ToolKit
 
 @main struct ClusterCodebook: Tool {
   static let toolName = "cluster-codebook"
-  static let summary = "Clusters a codebook into coarse labels: a fine-to-coarse mapping (CTF 3.2)."
+  static let summary = "Clusters a codebook into coarse labels: a fine-to-coarse mapping (CTF 4.1)."
   static let usageExample =
     "cluster-codebook tokenizer.tensors.zst --clusters 32 --output coarse.tensors.zst"
   static var versionDetails: [String] { BuildInformation.lines }
