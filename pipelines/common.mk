@@ -13,6 +13,7 @@ PYTHON ?= python3
 
 # What every pipeline has a say in; the options of the tools themselves are in *_OPTIONS.
 SEED ?= 0
+SHARED_SEED ?= $(SEED)
 SIZE ?= 32
 TOKENIZER_STEPS ?= 2000
 MODEL_STEPS ?= 1500
@@ -20,6 +21,7 @@ HELD_OUT ?= 0.05
 EVALUATE_EVERY ?= 100
 CHECKPOINT_EVERY ?= 250
 PER_CLASS ?= 8
+MODEL_SIZE ?=
 THREADS ?=
 
 SHELL := /bin/bash
@@ -34,7 +36,8 @@ ifeq ($(wildcard $(TOOLS)/train-ar),)
   $(error no tools in $(TOOLS): run 'make build' in the repository, or give TOOLS=the folder that has them)
 endif
 
-common := $(strip --seed $(SEED) $(if $(THREADS),--threads $(THREADS)))
+threads := $(if $(THREADS),--threads $(THREADS))
+common := $(strip --seed $(SEED) $(threads))
 training := $(strip --held-out $(HELD_OUT) --evaluate-every $(EVALUATE_EVERY) --checkpoint-every $(CHECKPOINT_EVERY) --resume)
 
 tokenizer := $(SHARED)/tokenizer.tensors.zst
@@ -42,8 +45,14 @@ tokens := $(SHARED)/images.tokens.zst
 model := $(OUT)/model.tensors.zst
 samples := $(OUT)/samples.tokens.zst
 
-# With a cluster size the model is IAR's: it learns the rearranged tokens, with the cluster loss.
-ifdef CLUSTER_SIZE
+# With a cluster size the model is IAR's: it learns the rearranged tokens, with the cluster loss. With a number of
+# clusters it is the first of coarse-to-fine prediction's two: it learns coarse labels.
+ifdef CLUSTERS
+  $(if $(CLUSTER_SIZE),$(error give CLUSTERS, for CTF, or CLUSTER_SIZE, for IAR))
+  model_tokenizer := $(tokenizer)
+  model_tokens := $(OUT)/coarse.tokens.zst
+  fine := $(OUT)/fine.tensors.zst
+else ifdef CLUSTER_SIZE
   model_tokenizer := $(OUT)/rearranged.tensors.zst
   model_tokens := $(OUT)/rearranged.tokens.zst
   model_loss := --cluster-size $(CLUSTER_SIZE)
@@ -52,11 +61,13 @@ else
   model_tokens := $(tokens)
 endif
 
-tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) $(common))
-codebook_settings := $(strip --cluster-size $(CLUSTER_SIZE) $(CODEBOOK_OPTIONS) $(common))
-model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(training) $(common))
-sampling_settings := $(strip $(SAMPLE_OPTIONS) $(common))
-sampling := sample --model $(model)
+tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) \
+  --seed $(SHARED_SEED) $(threads))
+codebook_settings := $(strip $(if $(CLUSTERS),--clusters $(CLUSTERS),--cluster-size $(CLUSTER_SIZE)) \
+  $(CODEBOOK_OPTIONS) $(common))
+model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(MODEL_SIZE) $(training) $(common))
+sampling_settings := $(strip $(SAMPLE_OPTIONS) $(if $(fine),$(FINE_SAMPLE_OPTIONS)) $(common))
+sampling := sample --model $(model)$(if $(fine), --fine $(fine))
 
 all: $(OUT)/report.json
 
@@ -118,13 +129,19 @@ $(OUT)/samples.png: $(samples) $(model_tokenizer)
 	detokenize $< --tokenizer $(model_tokenizer) --row-per-class --enlarge 2 $(common) \
 	  --log $(@D)/logs/pictures.jsonl --grid $@
 
+# The stages that only coarse-to-fine prediction has.
+ifdef CLUSTERS
+  include $(here)coarse-to-fine.mk
+endif
+
 # Metrics.
 include $(here)metrics.mk
 
 # Report.
 logs = $(patsubst %,$(SHARED)/logs/%.jsonl,tokenizer tokens reconstructions) \
-  $(patsubst %,$(OUT)/logs/%.jsonl,$(if $(CLUSTER_SIZE),codebook relabelling) model samples pictures)
-pictures = $(SHARED)/reconstructions.png $(OUT)/samples.png $(OUT)/nearest.png $(OUT)/loss.png
+  $(patsubst %,$(OUT)/logs/%.jsonl,$(if $(CLUSTERS)$(CLUSTER_SIZE),codebook relabelling) model \
+  $(if $(fine),fine scores) samples pictures)
+pictures = $(SHARED)/reconstructions.png $(patsubst %,$(OUT)/%.png,samples nearest loss $(if $(fine),fine-loss))
 
 $(OUT)/loss.png: $(model)
 	$(call stage,curves)

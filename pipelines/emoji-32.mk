@@ -14,5 +14,7 @@ MODEL_OPTIONS ?= --model CPU-small --layers 4 --width 192 --batch-size 16 --lear
   --warmup-steps 30 --dropout 0
 
 # Samples.
-SAMPLE_OPTIONS ?= --guidance 2.5 --temperature 0.8
+GUIDANCE ?= 2.5
+TEMPERATURE ?= 0.8
+SAMPLE_OPTIONS ?= --guidance $(GUIDANCE) --temperature $(TEMPERATURE)
 PER_CLASS ?= 12

@@ -25,8 +25,8 @@ def gather(logs, metric_files, metric_logs, pictures):
     metrics = {name_of(path): read_metrics(path) for path in metric_files}
     return {
         "figures": {
-            "held_out_loss": model.get("held_out_loss"),
-            "training_seconds": training_seconds(logs, summary["model"]),
+            "held_out_loss": joint_loss(summary) if "fine" in summary else model.get("held_out_loss"),
+            "training_seconds": training_seconds(logs, summary),
             "images_per_second": summary.get("metrics-samples", summary["samples"])["images_per_second"],
             **flat_metrics(metrics),
         },
@@ -36,6 +36,7 @@ def gather(logs, metric_files, metric_logs, pictures):
         },
         "codebook": summary.get("codebook"),
         "model": describe_model(model),
+        **({"fine": describe_model(summary["fine"]), "joint_loss": joint_loss(summary)} if "fine" in summary else {}),
         "metrics": metrics,
         "stages": [describe(name, stage) for name, stage in stages.items()],
         "pictures": [path for path in pictures if os.path.exists(path)],
@@ -64,11 +65,23 @@ def flat_metrics(metrics):
 
 
 def training_seconds(logs, summary):
-    """Of the whole training; None where it was resumed, whose log times the last run only."""
-    path = next(path for path in logs if name_of(path) == "model")
-    with open(path, encoding="utf-8") as log:
-        steps = [json.loads(line).get("step", 0) for line in log]
-    return summary["seconds"] if summary["steps"] == max(steps) else None
+    """Of the whole training, of both models where there are two; None where one was resumed, whose log times its last
+    run only."""
+    seconds = 0
+    for path in logs:
+        name = name_of(path)
+        if name in ("model", "fine"):
+            with open(path, encoding="utf-8") as log:
+                steps = [json.loads(line).get("step", 0) for line in log]
+            if summary[name]["steps"] != max(steps):
+                return None
+            seconds += summary[name]["seconds"]
+    return seconds
+
+
+def joint_loss(summary):
+    """Of the held-out images under both models of CTF; None where none are held out."""
+    return summary["scores"]["joint_loss"] if "held_out_loss" in summary["model"] else None
 
 
 def describe_model(summary):
@@ -108,6 +121,27 @@ def show_metrics(report):
               "METRIC_NETWORK=tokenizer needs none")
 
 
+def show_losses(model, fine, joint):
+    """Losses and accuracies of the one model, or of both stages of CTF."""
+    if "held_out_loss" not in model:
+        return
+    if fine is None:
+        print(f"  held-out loss       {model['held_out_loss']:6.3f} nats a token, "
+              f"{model['nats_under_unigram']:.3f} under the unigram entropy of {model['unigram_entropy']:.3f}")
+    else:
+        print(f"  held-out loss       {joint:6.3f} nats a token: {model['held_out_loss']:.3f} of the coarse label, "
+              f"{fine['held_out_loss']:.3f} of the code given the labels")
+    for name, scores, kind in [
+        ("held-out accuracy", model, "token" if fine is None else "coarse label"), ("fine accuracy", fine, "token"),
+    ]:
+        if scores:
+            print(f"  {name:<20}{scores['held_out_token_top1'] * 100:6.1f} % of {kind}s, "
+                  f"{scores['held_out_token_top5'] * 100:.1f} % among the first five")
+    if "held_out_cluster_top1" in model:
+        print(f"  cluster accuracy    {model['held_out_cluster_top1'] * 100:6.1f} % of clusters, "
+              f"{model['held_out_cluster_top5'] * 100:.1f} % among the first five")
+
+
 def show(report, path):
     tokenizer, model = report["tokenizer"], report["model"]
     print(f"  {'stage':<25}{'seconds':>8}{'peak MB':>9}   speed")
@@ -120,14 +154,7 @@ def show(report, path):
     if tokenizer["held_out_psnr"] is not None:
         print(f"  held-out PSNR       {tokenizer['held_out_psnr']:6.2f} dB")
     print(f"  codebook usage      {tokenizer['codebook_usage'] * 100:6.1f} % of the codes")
-    if "held_out_loss" in model:
-        print(f"  held-out loss       {model['held_out_loss']:6.3f} nats a token, "
-              f"{model['nats_under_unigram']:.3f} under the unigram entropy of {model['unigram_entropy']:.3f}")
-        print(f"  held-out accuracy   {model['held_out_token_top1'] * 100:6.1f} % of tokens, "
-              f"{model['held_out_token_top5'] * 100:.1f} % among the first five")
-    if "held_out_cluster_top1" in model:
-        print(f"  cluster accuracy    {model['held_out_cluster_top1'] * 100:6.1f} % of clusters, "
-              f"{model['held_out_cluster_top5'] * 100:.1f} % among the first five")
+    show_losses(model, report.get("fine"), report.get("joint_loss"))
     show_metrics(report)
     print()
     for place in report["pictures"] + [path]:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the three pipelines in small: each to its end, one of them killed on the way and made again, each a second
+# Runs the pipelines in small: each to its end, one of them killed on the way and made again, each a second
 # time to see that nothing is left to do. Takes the tools from .build/release; writes below a temporary folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,13 +9,13 @@ trap 'rm -rf "$work"' EXIT
 settings=(
   DATA="$PWD/data/emoji" SHARED="$work/quickstart" THREADS=1 PER_CLASS=2 EVALUATE_EVERY=20 CHECKPOINT_EVERY=10
   TOKENIZER_STEPS=30 "TOKENIZER_OPTIONS=--model CPU-4 --channels 8 --multipliers 1,2,4 --batch-size 8"
-  MODEL_STEPS=60 "MODEL_OPTIONS=--model CPU-tiny --batch-size 4"
+  MODEL_STEPS=60 FINE_STEPS=30 METRIC_SAMPLES=40 METRIC_NETWORK=tokenizer "MODEL_OPTIONS=--model CPU-tiny --batch-size 4"
 )
 pipeline() { make --no-print-directory -f "pipelines/$1.mk" OUT="$work/$2" "${settings[@]}" "${@:3}"; }
 fail() { echo "check-pipelines: $*" >&2; exit 1; }
 
 [[ -d data/emoji ]] || pipelines/datasets/emoji.py data/emoji
-for name in quickstart llamagen-baseline iar; do
+for name in quickstart llamagen-baseline iar ctf; do
   pipeline "$name" "$name"
   pipeline "$name" "$name" --question || fail "$name: a second make has something to do"
   for product in samples.png loss.png report.json; do
@@ -37,4 +37,12 @@ cmp <(losses "$work/iar") <(losses "$work/killed") || fail "a resumed training i
 # A changed setting makes its stage again, and what depends on it, and nothing else.
 again=$(pipeline iar iar PER_CLASS=1 --dry-run | grep -oE '^(train-tokenizer|train-ar|sample|detokenize) ' | tr -d '\n')
 [[ $again == "sample detokenize " ]] || fail "PER_CLASS=1 runs '$again' again"
+# A sweep trains once where the variable is one of sampling, and gives a line a value.
+ablations() {
+  make --no-print-directory -f pipelines/ablations.mk ctf-fine-top-k ABLATIONS="$work/ablations" SEEDS=0 \
+    SETTINGS="$(printf '%q ' "${settings[@]}")"
+}
+trainings=$(ablations | grep -cE '^train-(ar|fine) ')
+[[ $trainings == 2 ]] || fail "a sweep over top-k trains $trainings models"
+[[ $(wc -l <"$work/ablations/ctf-fine-top-k.tsv") == 5 ]] || fail "the sweep's table has no line for each value"
 echo "check-pipelines: all is well"

@@ -36,6 +36,8 @@ public struct RandomPurpose: Sendable, Equatable {
   public static let contrastPositions = RandomPurpose(code: 15)
   /// Random crops; index = image and view.
   public static let randomCrop = RandomPurpose(code: 16)
+  /// Clusters drawn at random.
+  public static let clusterAssignment = RandomPurpose(code: 19)
   /// Subsets of samples that a metric is computed on; index = subset.
   public static let metricSubsets = RandomPurpose(code: 20)
   /// Replacement of tokens in robustness studies; index = image.
