@@ -24,7 +24,7 @@ func tests(of room: String, _ dependencies: [Target.Dependency] = []) -> Target 
 let tools = [
   "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "relabel-tokens", "train-ar",
   "sample", "score-tokens", "show-file", "eval-metrics", "import-weights", "perturb-tokens",
-  "linear-probe",
+  "linear-probe", "attention-maps",
 ]
 
 let package = Package(
