@@ -13,7 +13,7 @@ FLAGS = -c release -Xswiftc -enable-testing $(TRAITS)
 BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/*/*.swift))))
 
-.PHONY: help deps build quickstart llamagen-baseline iar test check check-long weights bench install uninstall lint format clean
+.PHONY: help deps build quickstart llamagen-baseline iar quickstart-ctf test check check-long weights bench install uninstall lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List these
@@ -28,8 +28,14 @@ build: deps ## Build the tools, into .build/release
 quickstart: ## From images to pictures that a model has drawn, into out/quickstart
 llamagen-baseline: ## The same without IAR, into out/llamagen-baseline
 iar: ## The same with IAR, into out/iar
+quickstart-ctf: ## The same by CTF: coarse labels, then all fine codes at once; into out/ctf
 quickstart llamagen-baseline iar: build
 	@$(MAKE) --no-print-directory -f pipelines/$@.mk
+quickstart-ctf: build
+	@$(MAKE) --no-print-directory -f pipelines/ctf.mk
+
+ablation-%: build
+	@$(MAKE) --no-print-directory -f pipelines/ablations.mk $*
 
 test: deps ## Run the tests
 	swift test $(FLAGS)

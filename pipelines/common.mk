@@ -1,4 +1,4 @@
-# The stages of an experiment: images -> tokens -> codebook -> model -> samples -> pictures -> report.
+# The stages of an experiment: images -> tokens -> codebook -> model -> samples -> pictures -> metrics -> report.
 #
 # A pipeline sets the variables below and includes this file; docs/experiments.md explains. Every product appears
 # whole or not at all, and training goes on from its checkpoint, so an interrupted make continues where it stopped.
@@ -13,6 +13,7 @@ PYTHON ?= python3
 
 # What every pipeline has a say in; the options of the tools themselves are in *_OPTIONS.
 SEED ?= 0
+SHARED_SEED ?= $(SEED)
 SIZE ?= 32
 TOKENIZER_STEPS ?= 2000
 MODEL_STEPS ?= 1500
@@ -34,7 +35,8 @@ ifeq ($(wildcard $(TOOLS)/train-ar),)
   $(error no tools in $(TOOLS): run 'make build' in the repository, or give TOOLS=the folder that has them)
 endif
 
-common := $(strip --seed $(SEED) $(if $(THREADS),--threads $(THREADS)))
+threads := $(if $(THREADS),--threads $(THREADS))
+common := $(strip --seed $(SEED) $(threads))
 training := $(strip --held-out $(HELD_OUT) --evaluate-every $(EVALUATE_EVERY) --checkpoint-every $(CHECKPOINT_EVERY) --resume)
 
 tokenizer := $(SHARED)/tokenizer.tensors.zst
@@ -42,8 +44,14 @@ tokens := $(SHARED)/images.tokens.zst
 model := $(OUT)/model.tensors.zst
 samples := $(OUT)/samples.tokens.zst
 
-# With a cluster size the model is IAR's: it learns the rearranged tokens, with the cluster loss.
-ifdef CLUSTER_SIZE
+# With a cluster size the model is IAR's: it learns the rearranged tokens, with the cluster loss. With a number of
+# clusters it is the first of coarse-to-fine prediction's two: it learns coarse labels.
+ifdef CLUSTERS
+  $(if $(CLUSTER_SIZE),$(error give CLUSTERS, for CTF, or CLUSTER_SIZE, for IAR))
+  model_tokenizer := $(tokenizer)
+  model_tokens := $(OUT)/coarse.tokens.zst
+  fine := $(OUT)/fine.tensors.zst
+else ifdef CLUSTER_SIZE
   model_tokenizer := $(OUT)/rearranged.tensors.zst
   model_tokens := $(OUT)/rearranged.tokens.zst
   model_loss := --cluster-size $(CLUSTER_SIZE)
@@ -52,10 +60,12 @@ else
   model_tokens := $(tokens)
 endif
 
-tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) $(common))
-codebook_settings := $(strip --cluster-size $(CLUSTER_SIZE) $(CODEBOOK_OPTIONS) $(common))
+tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) --seed $(SHARED_SEED) \
+  $(threads))
+codebook_settings := $(strip $(if $(CLUSTERS),--clusters $(CLUSTERS),--cluster-size $(CLUSTER_SIZE)) $(CODEBOOK_OPTIONS) $(common))
 model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(training) $(common))
-sample_settings := $(strip --per-class $(PER_CLASS) $(SAMPLE_OPTIONS) $(common))
+sampling_settings := $(strip $(SAMPLE_OPTIONS) $(if $(fine),$(FINE_SAMPLE_OPTIONS)) $(common))
+sampling := sample --model $(model)$(if $(fine), --fine $(fine))
 
 all: $(OUT)/report.json
 
@@ -71,7 +81,7 @@ endef
 $(eval $(call kept,$(SHARED)/settings/tokenizer,$(DATA) $(tokenizer_settings)))
 $(eval $(call kept,$(OUT)/settings/codebook,$(codebook_settings)))
 $(eval $(call kept,$(OUT)/settings/model,$(model_settings)))
-$(eval $(call kept,$(OUT)/settings/sample,$(sample_settings)))
+$(eval $(call kept,$(OUT)/settings/sample,--per-class $(PER_CLASS) $(sampling_settings)))
 
 # Images. A folder of one's own needs no script.
 data/%:
@@ -110,25 +120,34 @@ $(model): $(model_tokens) $(OUT)/settings/model
 # Samples.
 $(samples): $(model) $(OUT)/settings/sample
 	$(call stage,samples)
-	sample --model $< $(sample_settings) --log $(@D)/logs/samples.jsonl --output $@
+	$(sampling) --per-class $(PER_CLASS) $(sampling_settings) --log $(@D)/logs/samples.jsonl --output $@
 
 $(OUT)/samples.png: $(samples) $(model_tokenizer)
 	$(call stage,pictures: a row a class)
 	detokenize $< --tokenizer $(model_tokenizer) --row-per-class --enlarge 2 $(common) \
 	  --log $(@D)/logs/pictures.jsonl --grid $@
 
+# The stages that only coarse-to-fine prediction has.
+ifdef CLUSTERS
+  include $(here)coarse-to-fine.mk
+endif
+
+# Metrics.
+include $(here)metrics.mk
+
 # Report.
 logs = $(patsubst %,$(SHARED)/logs/%.jsonl,tokenizer tokens reconstructions) \
-  $(patsubst %,$(OUT)/logs/%.jsonl,$(if $(CLUSTER_SIZE),codebook relabelling) model samples pictures)
-pictures = $(SHARED)/reconstructions.png $(OUT)/samples.png $(OUT)/loss.png
+  $(patsubst %,$(OUT)/logs/%.jsonl,$(if $(CLUSTERS)$(CLUSTER_SIZE),codebook relabelling) model \
+  $(if $(fine),fine scores) samples pictures)
+pictures = $(SHARED)/reconstructions.png $(OUT)/samples.png $(OUT)/nearest.png $(OUT)/loss.png $(if $(fine),$(OUT)/fine-loss.png)
 
 $(OUT)/loss.png: $(model)
 	$(call stage,curves)
 	$(here)plot-losses.sh $(OUT)/logs/model.jsonl $@
 
-$(OUT)/report.json: $(pictures)
+$(OUT)/report.json: $(pictures) $(metrics)
 	$(call stage,report)
-	@$(PYTHON) $(here)report.py $@ --logs $(logs) --pictures $(pictures)
+	@$(PYTHON) $(here)report.py $@ --logs $(logs) --metrics $(metrics) --metric-logs $(metric_logs) --pictures $(pictures)
 
 clean:
 	rm -rf $(OUT)

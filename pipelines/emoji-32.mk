@@ -10,9 +10,12 @@ TOKENIZER_OPTIONS ?= --model CPU-4 --channels 16 --multipliers 1,2,4 --batch-siz
 
 # Model.
 MODEL_STEPS ?= 1500
+MODEL_SIZE ?=
 MODEL_OPTIONS ?= --model CPU-small --layers 4 --width 192 --batch-size 16 --learning-rate 3e-3 --schedule cosine \
-  --warmup-steps 30 --dropout 0
+  --warmup-steps 30 --dropout 0 $(MODEL_SIZE)
 
 # Samples.
-SAMPLE_OPTIONS ?= --guidance 2.5 --temperature 0.8
+GUIDANCE ?= 2.5
+TEMPERATURE ?= 0.8
+SAMPLE_OPTIONS ?= --guidance $(GUIDANCE) --temperature $(TEMPERATURE)
 PER_CLASS ?= 12

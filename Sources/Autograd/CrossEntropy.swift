@@ -123,7 +123,8 @@ extension Tape {
   /// Logits held at a time: 32 MB, about what a level-3 cache keeps.
   private static let logitFloats = 8 << 20
 
-  private func result(
+  /// The variable and the means of an op that has computed its gradients forward; `backward` gets their factor.
+  func result(
     _ sums: (token: Double, cluster: Double), count: Int, _ options: CrossEntropyOptions,
     from inputs: [Variable], backward: @escaping (Float) -> Void
   ) -> CrossEntropyResult {

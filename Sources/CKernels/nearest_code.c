@@ -2,6 +2,7 @@
 #include "dispatch.h"
 
 typedef float lanes __attribute__((ext_vector_type(TSR_CODE_PANEL)));
+typedef double wide_lanes __attribute__((ext_vector_type(TSR_CODE_PANEL)));
 typedef int32_t lane_codes __attribute__((ext_vector_type(TSR_CODE_PANEL)));
 
 // Four rows share each load of a panel and give the processor four independent chains of sums.
@@ -63,4 +64,24 @@ TSR_DISPATCH void tsr_nearest_code(uint32_t *index, float *value, const float *x
                     first_code);
   for (; r < rows; r++)
     nearest_of_rows(index + r, value + r, x + r * d, panels, offset, 1, d, panel_count, first_code);
+}
+
+TSR_DISPATCH double tsr_closer_to_row(float *closer, const float *closest, const float *x,
+                                      const float *panels, size_t d, size_t panel_count) {
+  wide_lanes sums = (wide_lanes)(0);
+  for (size_t p = 0; p < panel_count; p++) {
+    lanes sum = (lanes)(0.0f), code, before;
+    for (size_t k = 0; k < d; k++) {
+      memcpy(&code, panels + (p * d + k) * TSR_CODE_PANEL, sizeof code);
+      lanes difference = code - x[k];
+      sum += difference * difference;
+    }
+    memcpy(&before, closest + p * TSR_CODE_PANEL, sizeof before);
+    sum = sum < before ? sum : before;
+    memcpy(closer + p * TSR_CODE_PANEL, &sum, sizeof sum);
+    sums += __builtin_convertvector(sum, wide_lanes);
+  }
+  double total = 0;
+  for (size_t j = 0; j < TSR_CODE_PANEL; j++) total += sums[j];
+  return total;
 }

@@ -6,6 +6,8 @@ public struct BalancedClusters: Sendable, Equatable {
   public var clusterCount: Int { clusterOf.count / clusterSize }
   /// Cluster of each code.
   public let clusterOf: [UInt32]
+  /// The same clusters without the promise of one size.
+  public var partition: CodeClusters { CodeClusters(valid: clusterOf, clusterCount: clusterCount) }
 
   /// Throws `CodebookError` unless every cluster has exactly `clusterSize` codes.
   public init(clusterOf: [UInt32], clusterSize: Int) throws(CodebookError) {
@@ -44,13 +46,5 @@ public struct BalancedClusters: Sendable, Equatable {
 
   /// Codes of all clusters, cluster after cluster, ascending inside each: cluster c's are at
   /// `c * clusterSize ..< (c + 1) * clusterSize`.
-  public func members() -> [Int] {
-    var next = (0..<clusterCount).map { $0 * clusterSize }
-    var members = [Int](repeating: 0, count: clusterOf.count)
-    for (code, cluster) in clusterOf.enumerated() {
-      members[next[Int(cluster)]] = code
-      next[Int(cluster)] += 1
-    }
-    return members
-  }
+  public func members() -> [Int] { partition.members().flatMap(\.self) }
 }

@@ -37,6 +37,9 @@ public enum ClusterStart: Sendable, Equatable {
   /// k-means++: each next vector with probability proportional to its squared distance to the nearest
   /// chosen one. From 1,024 centroids on, sixteen are drawn at a time.
   case kMeansPlusPlus
+  /// Greedy k-means++: each next vector is the best of 2 + ln(count) that k-means++ draws, the one that leaves
+  /// the smallest sum of squared distances to the nearest chosen ones.
+  case greedyKMeansPlusPlus
   /// The vectors of the given rows.
   case rows([Int])
 
@@ -51,6 +54,9 @@ public enum ClusterStart: Sendable, Equatable {
     case .random: return Array(random.permutation(vectors.count).prefix(count))
     case .kMeansPlusPlus:
       return chooseByDistance(count, of: vectors, random: &random, on: device)
+    case .greedyKMeansPlusPlus:
+      var start = GreedyStart(vectors, count: count)
+      return start.choose(random: &random, on: device)
     case .rows(let rows):
       guard rows.count == count, Set(rows).count == count, rows.allSatisfy(vectors.indices.contains) else {
         throw .badStart(rows: rows.count, centroids: count, codes: vectors.count)
@@ -99,7 +105,7 @@ private func chooseByDistance(
 
 extension Array {
   /// The first index whose element fulfils a predicate that holds from some index on.
-  fileprivate func partitionPoint(_ predicate: (Element) -> Bool) -> Int {
+  func partitionPoint(_ predicate: (Element) -> Bool) -> Int {
     var (low, high) = (0, count)
     while low < high {
       let middle = (low + high) / 2

@@ -4,8 +4,12 @@ import TensorCore
 public struct ClusterStatistics: Codable, Sendable, Equatable {
   /// Number of clusters.
   public let clusterCount: Int
-  /// Codes in each.
-  public let clusterSize: Int
+  /// Codes in each, where all are equal.
+  public let clusterSize: Int?
+  /// Codes in the smallest cluster.
+  public let smallestSize: Int
+  /// Codes in the largest cluster.
+  public let largestSize: Int
   /// Mean over codes **and components** of the squared difference to the cluster's mean (Table 4). A code
   /// of d components is on average `innerMSE * d` away from its mean, squared.
   public let innerMSE: Double
@@ -16,38 +20,43 @@ public struct ClusterStatistics: Codable, Sendable, Equatable {
   /// The largest such distance in a cluster, averaged over the clusters (Table A10).
   public let largestDistance: Double
 
-  /// Measures `clusters` of `codes`. Clusters of one code have no pairs: their distances are 0.
-  ///
-  /// For a codebook before it is rearranged, pass `BalancedClusters.blocks`.
+  /// Measures equal `clusters` of `codes`. For a codebook before it is rearranged, pass
+  /// `BalancedClusters.blocks`.
   public init(_ codes: CodeVectors, _ clusters: BalancedClusters, on device: Device) {
+    self.init(codes, clusters.partition, on: device)
+  }
+
+  /// Measures `clusters` of `codes`. Clusters of one code have no pairs, and do not count in the averages
+  /// of smallest and largest distances; where all are such, the distances are 0.
+  public init(_ codes: CodeVectors, _ clusters: CodeClusters, on device: Device) {
     precondition(codes.count == clusters.clusterOf.count, "ClusterStatistics: \(codes.count) codes")
-    let size = clusters.clusterSize
     let members = clusters.members()
-    var measured = [PairDistances](repeating: PairDistances(), count: clusters.clusterCount)
+    var measured = [PairDistances](repeating: PairDistances(), count: members.count)
     measured.withUnsafeMutableBufferPointer { buffer in
       let measured = buffer
-      device.forRanges(clusters.clusterCount) { range in
-        for cluster in range {
-          let rows = Array(members[cluster * size..<(cluster + 1) * size])
-          measured[cluster] = PairDistances(codes.rows(rows))
-        }
+      device.forRanges(members.count) { range in
+        for cluster in range { measured[cluster] = PairDistances(codes.rows(members[cluster])) }
       }
     }
-    func mean(_ value: (PairDistances) -> Double) -> Double {
-      measured.reduce(0) { $0 + value($1) } / Double(measured.count)
-    }
+    let sizes = members.map(\.count)
+    let pairs = measured.reduce(0) { $0 + $1.pairs }
+    let paired = measured.count { $0.pairs > 0 }
+    func total(_ value: (PairDistances) -> Double) -> Double { measured.reduce(0) { $0 + value($1) } }
     clusterCount = clusters.clusterCount
-    clusterSize = size
+    smallestSize = sizes.min() ?? 0
+    largestSize = sizes.max() ?? 0
+    clusterSize = smallestSize == largestSize ? smallestSize : nil
     innerMSE = clusters.withinClusterSum(codes) / Double(codes.elements.count)
-    meanDistance = mean(\.mean)
-    closestDistance = mean(\.closest)
-    largestDistance = mean(\.largest)
+    meanDistance = total(\.sum) / Double(max(1, pairs))
+    closestDistance = total(\.closest) / Double(max(1, paired))
+    largestDistance = total(\.largest) / Double(max(1, paired))
   }
 }
 
 /// Distances between the distinct members of one cluster.
 private struct PairDistances {
-  var mean = 0.0
+  var pairs = 0
+  var sum = 0.0
   var closest = 0.0
   var largest = 0.0
 
@@ -55,37 +64,21 @@ private struct PairDistances {
 
   init(_ vectors: CodeVectors) {
     guard vectors.count > 1 else { return }
-    var (sum, smallest) = (0.0, Double.infinity)
+    pairs = vectors.count * (vectors.count - 1) / 2
+    closest = .infinity
     for row in 1..<vectors.count {
       for other in 0..<row {
         let distance = vectors.squaredDistance(row, to: vectors, other).squareRoot()
         sum += distance
-        smallest = min(smallest, distance)
+        closest = min(closest, distance)
         largest = max(largest, distance)
       }
     }
-    mean = sum / Double(vectors.count * (vectors.count - 1) / 2)
-    closest = smallest
   }
 }
 
 extension BalancedClusters {
   /// Sum over all codes of the squared distance to their cluster's mean, in float64: what balanced
   /// clustering and its refinement make small.
-  public func withinClusterSum(_ codes: CodeVectors) -> Double {
-    let d = codes.dimension
-    var sums = [Double](repeating: 0, count: clusterCount * d)
-    for (code, cluster) in clusterOf.enumerated() {
-      for k in 0..<d { sums[Int(cluster) * d + k] += Double(codes.elements[code * d + k]) }
-    }
-    var total = 0.0
-    for (code, cluster) in clusterOf.enumerated() {
-      for k in 0..<d {
-        let mean = sums[Int(cluster) * d + k] / Double(clusterSize)
-        let difference = Double(codes.elements[code * d + k]) - mean
-        total += difference * difference
-      }
-    }
-    return total
-  }
+  public func withinClusterSum(_ codes: CodeVectors) -> Double { partition.withinClusterSum(codes) }
 }

@@ -12,6 +12,8 @@ public enum CodebookError: Error, Equatable, Sendable {
   case unbalanced(cluster: Int, members: Int, clusterSize: Int)
   /// A code is said to be in a cluster that does not exist.
   case outOfRange(code: Int, cluster: Int, clusterCount: Int)
+  /// A cluster has no code.
+  case emptyCluster(cluster: Int)
   /// A list does not hold every number of 0..<count exactly once.
   case notABijection(position: Int, value: Int, count: Int)
 }
@@ -35,6 +37,8 @@ extension CodebookError: CustomStringConvertible {
       return "cluster \(cluster) must have exactly \(size) codes, found \(members)"
     case .outOfRange(let code, let cluster, let count):
       return "code \(code) must be in one of the clusters 0..<\(count), found cluster \(cluster)"
+    case .emptyCluster(let cluster):
+      return "cluster \(cluster) must have at least one code, found none"
     case .notABijection(let position, let value, let count):
       return
         "a permutation must hold each of 0..<\(count) once, but position \(position) holds \(value) again or out of range"

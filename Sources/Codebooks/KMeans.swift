@@ -1,29 +1,46 @@
 import TensorCore
 
-/// Plain k-means (Lloyd): clusters of any size. It gives a tokenizer its first codes from the first
-/// latents.
+/// k-means (Lloyd): clusters of any size. It gives a tokenizer its first codes from the first latents, and
+/// CTF its coarse labels.
 public struct KMeans: Sendable {
+  /// What becomes of a centroid that is nearest to no vector.
+  public enum EmptyClusters: Sendable {
+    /// It stays where it is.
+    case keepMean
+    /// It takes the vector that is farthest from its own centroid, of those that are not alone: no cluster
+    /// is empty, and the error falls.
+    case takeFarthest
+  }
+
   /// Number of centroids.
   public var count: Int
   /// How the first centroids are chosen.
   public var start: ClusterStart
   /// The most rounds of assignment; fewer when no vector changes its centroid.
   public var maximumIterations: Int
+  /// Independent runs, of which the one with the smallest error is kept.
+  public var restarts: Int
+  /// What becomes of empty clusters.
+  public var emptyClusters: EmptyClusters
   /// The run's seed.
   public var seed: UInt64
 
   /// - Parameters:
   ///   - count: number of centroids.
   ///   - start: how the first centroids are chosen.
-  ///   - maximumIterations: the most rounds of assignment.
+  ///   - maximumIterations: the most rounds of assignment of each run.
+  ///   - restarts: independent runs; given rows allow only one.
+  ///   - emptyClusters: what becomes of empty clusters.
   ///   - seed: the run's seed.
   public init(
-    count: Int, start: ClusterStart = .kMeansPlusPlus, maximumIterations: Int = 20, seed: UInt64 = 0
+    count: Int, start: ClusterStart = .kMeansPlusPlus, maximumIterations: Int = 20, restarts: Int = 1,
+    emptyClusters: EmptyClusters = .keepMean, seed: UInt64 = 0
   ) {
     precondition(
-      count > 0 && maximumIterations > 0, "KMeans: \(count) centroids, \(maximumIterations) iterations")
-    (self.count, self.start) = (count, start)
-    (self.maximumIterations, self.seed) = (maximumIterations, seed)
+      count > 0 && maximumIterations > 0 && restarts > 0,
+      "KMeans: \(count) centroids, \(maximumIterations) iterations, \(restarts) restarts")
+    (self.count, self.start, self.emptyClusters) = (count, start, emptyClusters)
+    (self.maximumIterations, self.restarts, self.seed) = (maximumIterations, restarts, seed)
   }
 
   /// What a run found.
@@ -36,6 +53,10 @@ public struct KMeans: Sendable {
     public let meanSquaredError: Double
     /// Rounds of assignment.
     public let iterations: Int
+    /// Whether the last round changed nothing.
+    public let converged: Bool
+    /// Which of the restarts it is.
+    public let restart: Int
   }
 
   /// Clusters `vectors`. The result does not depend on the number of threads.
@@ -43,20 +64,50 @@ public struct KMeans: Sendable {
   /// Throws `CodebookError` when a vector is not finite or there are fewer vectors than centroids.
   public func run(_ vectors: CodeVectors, on device: Device) throws(CodebookError) -> Result {
     try vectors.requireFinite()
-    var random = CounterRandom(seed: seed, purpose: .clustering)
-    var centroids = vectors.rows(try start.choose(count, of: vectors, random: &random, on: device))
-    var clusterOf: [UInt32] = []
-    var iterations = 0
-    while iterations < maximumIterations {
+    var best: Result?
+    for restart in 0..<restarts {
+      var random = CounterRandom(seed: seed, purpose: .clustering, index: UInt64(restart))
+      let rows = try start.choose(count, of: vectors, random: &random, on: device)
+      let result = iterate(vectors, from: vectors.rows(rows), restart: restart, on: device)
+      if best.map({ result.meanSquaredError < $0.meanSquaredError }) ?? true { best = result }
+      if case .rows = start { break }
+    }
+    guard let best else { preconditionFailure("KMeans: no restart ran") }
+    return best
+  }
+
+  private func iterate(_ vectors: CodeVectors, from start: CodeVectors, restart: Int, on device: Device)
+    -> Result
+  {
+    var (centroids, clusterOf) = (start, [UInt32]())
+    var (iterations, converged) = (0, false)
+    while iterations < maximumIterations && !converged {
       iterations += 1
-      let next = NearestCode(centroids, on: device).find(vectors).codes
-      if next == clusterOf { break }
+      var (next, distances) = NearestCode(centroids, on: device).find(vectors)
+      if emptyClusters == .takeFarthest { fillEmptyClusters(of: &next, distances) }
+      converged = next == clusterOf
       clusterOf = next
-      centroids = vectors.means(clusterOf: clusterOf, previous: centroids)
+      if !converged { centroids = vectors.means(clusterOf: clusterOf, previous: centroids) }
     }
     let error = vectors.squaredError(clusterOf: clusterOf, centroids: centroids)
     return Result(
       centroids: centroids, clusterOf: clusterOf, meanSquaredError: error / Double(vectors.elements.count),
-      iterations: iterations)
+      iterations: iterations, converged: converged, restart: restart)
+  }
+
+  /// Moves vectors that are far from their centroid, the farthest first, into the empty clusters.
+  private func fillEmptyClusters(of clusterOf: inout [UInt32], _ distances: [Float]) {
+    var sizes = [Int](repeating: 0, count: count)
+    for cluster in clusterOf { sizes[Int(cluster)] += 1 }
+    var empty = sizes.indices.filter { sizes[$0] == 0 }[...]
+    if empty.isEmpty { return }
+    let farthestFirst = distances.indices.sorted {
+      distances[$0] == distances[$1] ? $0 < $1 : distances[$0] > distances[$1]
+    }
+    for row in farthestFirst where sizes[Int(clusterOf[row])] > 1 {
+      guard let cluster = empty.popFirst() else { return }
+      sizes[Int(clusterOf[row])] -= 1
+      clusterOf[row] = UInt32(cluster)
+    }
   }
 }

@@ -112,6 +112,8 @@ extension Transformer {
     try record.require(kind: .arModel)
     let configuration = try record.jsonMetadata("config", as: TransformerConfiguration.self)
     try checkConfiguration(configuration.problem, record)
+    try checkConfiguration(
+      configuration.inputVocabularySize.map { "input_vocab_size \($0), which only a fine model has" }, record)
     let description = try ModelDescription(record)
     try checkDescription(description, configuration, record)
     try checkSize(configuration.scalarCount, record)
@@ -121,7 +123,7 @@ extension Transformer {
   }
 }
 
-private func checkConfiguration(_ problem: String?, _ record: Record) throws {
+func checkConfiguration(_ problem: String?, _ record: Record) throws {
   guard let problem else { return }
   throw FormatError(
     .badMetadata, at: record.origin, expected: "a configuration with sizes that fit together", found: problem,
@@ -130,7 +132,7 @@ private func checkConfiguration(_ problem: String?, _ record: Record) throws {
 
 /// A configuration may claim any size: little more is allocated than the record holds. A tensor too many or
 /// too few is found, and named, when the parameters are filled.
-private func checkSize(_ scalars: Int, _ record: Record) throws {
+func checkSize(_ scalars: Int, _ record: Record) throws {
   let found = record.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
   guard scalars <= 2 * found + (1 << 20) else {
     throw FormatError(
@@ -142,17 +144,21 @@ private func checkSize(_ scalars: Int, _ record: Record) throws {
 private func checkDescription(
   _ description: ModelDescription, _ configuration: TransformerConfiguration, _ record: Record
 ) throws {
-  let (names, size) = (description.classNames.count, description.clusterSize)
-  guard names == 0 || names == configuration.classCount else {
-    throw FormatError(
-      .badMetadata, at: record.origin, expected: "\(configuration.classCount) class names or none",
-      found: "\(names)", hint: "make the file again")
-  }
+  let size = description.clusterSize
+  try checkClassNames(description.classNames, configuration, record)
   guard size == 0 || configuration.vocabularySize % size == 0 else {
     throw FormatError(
       .badMetadata, at: record.origin,
       expected: "a cluster_size that divides \(configuration.vocabularySize) codes", found: "\(size)",
       hint: "make the file again")
+  }
+}
+
+func checkClassNames(_ names: [String], _ configuration: TransformerConfiguration, _ record: Record) throws {
+  guard names.isEmpty || names.count == configuration.classCount else {
+    throw FormatError(
+      .badMetadata, at: record.origin, expected: "\(configuration.classCount) class names or none",
+      found: "\(names.count)", hint: "make the file again")
   }
 }
 

@@ -61,7 +61,7 @@ public final class Transformer {
       store.declare(name + ".weight", [rows, columns], .normal(deviation: 0.02))
     }
     classTable = matrix("cls_embedding.embedding_table", configuration.classCount + 1, c)
-    tokenTable = matrix("tok_embeddings", configuration.vocabularySize, c)
+    tokenTable = matrix("tok_embeddings", configuration.inputCodes, c)
     blocks = (0..<configuration.layers).map { i in
       let name = "layers.\(i)."
       return Block(

@@ -8,6 +8,9 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
   public var width: Int
   /// Codes that a token can be.
   public var vocabularySize: Int
+  /// Codes that an input token can be, where they are others than those predicted: the coarse labels of a fine
+  /// model. Nil elsewhere, and then left out of files.
+  public var inputVocabularySize: Int?
   /// Rows of the token grid.
   public var gridRows: Int
   /// Columns of the token grid.
@@ -26,6 +29,7 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
     case heads = "n_head"
     case width = "dim"
     case vocabularySize = "vocab_size"
+    case inputVocabularySize = "input_vocab_size"
     case gridRows = "grid_rows"
     case gridColumns = "grid_columns"
     case classCount = "num_classes"
@@ -43,6 +47,8 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
     (self.gridRows, self.gridColumns) = (gridRows, gridColumns)
   }
 
+  /// Rows of the token embedding.
+  public var inputCodes: Int { inputVocabularySize ?? vocabularySize }
   /// Tokens of an image.
   public var tokenCount: Int { gridRows * gridColumns }
   /// Channels of a head.
@@ -59,6 +65,7 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
   public var problem: String? {
     let sizes = [
       layers, heads, width, vocabularySize, gridRows, gridColumns, classCount, feedForwardMultiple,
+      inputCodes,
     ]
     if sizes.contains(where: { $0 < 1 || $0 > 1 << 24 }) { return "every size must be from 1 to 2^24" }
     // Dropout numbers its places in 10 bits, two a layer; and no product of sizes may overflow.
@@ -81,6 +88,6 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
   /// Trained scalars, without building the model.
   public var scalarCount: Int {
     let block = 4 * width * width + 3 * width * feedForwardWidth + 2 * width
-    return layers * block + width + (2 * vocabularySize + classCount + 1) * width
+    return layers * block + width + (inputCodes + vocabularySize + classCount + 1) * width
   }
 }

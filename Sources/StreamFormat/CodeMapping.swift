@@ -48,6 +48,20 @@ public struct CodeMapping: Equatable, Sendable {
     self.statistics = statistics
   }
 
+  /// Coarse labels of the codes; the target's hash is made of the source's and of the labels, so that two
+  /// clusterings of one codebook, and models of their tokens, are told apart.
+  /// - Precondition: Every label is from 0 to below `coarseCount`.
+  public init(
+    fineToCoarse: [Int], coarseCount: Int, sourceCodebookSHA256: String, clusterSize: Int? = nil,
+    statistics: String? = nil
+  ) {
+    let labels = fineToCoarse.flatMap { withUnsafeBytes(of: UInt32($0).littleEndian, Array.init) }
+    self.init(
+      fineToCoarse: fineToCoarse, coarseCount: coarseCount, sourceCodebookSHA256: sourceCodebookSHA256,
+      targetCodebookSHA256: SHA256Hasher.hex(of: Array(sourceCodebookSHA256.utf8) + labels),
+      clusterSize: clusterSize, statistics: statistics)
+  }
+
   /// The code or label that each old code becomes.
   public var table: [Int] {
     switch relation {

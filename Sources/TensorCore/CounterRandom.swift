@@ -28,6 +28,10 @@ public struct RandomPurpose: Sendable, Equatable {
   public static let deadCodes = RandomPurpose(code: 9)
   /// The held-out split; index = item.
   public static let split = RandomPurpose(code: 10)
+  /// Drawing fine codes; index = image, and the filling of it in the upper half.
+  public static let fineSampling = RandomPurpose(code: 12)
+  /// Clusters drawn at random.
+  public static let clusterAssignment = RandomPurpose(code: 19)
   /// Subsets of samples that a metric is computed on; index = subset.
   public static let metricSubsets = RandomPurpose(code: 20)
   /// Replacement of tokens in robustness studies; index = image.

@@ -2,7 +2,7 @@ import Autograd
 import ImageModels
 import NeuralNet
 
-/// Training an autoregressive transformer on tokens: LlamaGen's baseline, and IAR with the cluster loss.
+/// Training a transformer on tokens: LlamaGen's baseline, IAR with the cluster loss, and both stages of CTF.
 public final class TransformerTask: TrainingTask {
   /// What is set by the user.
   public struct Options: Sendable, Equatable, Codable {
@@ -34,14 +34,14 @@ public final class TransformerTask: TrainingTask {
     }
   }
 
-  private let model: Transformer
+  private let model: any TokenModel
   private let data: TokenDataset
   private let split: HeldOutSplit
   private let options: Options
   private var order: DataOrder
 
   /// A task over the training part of `split`, scored on its held-out part.
-  public init(_ model: Transformer, data: TokenDataset, split: HeldOutSplit, options: Options) {
+  public init(_ model: any TokenModel, data: TokenDataset, split: HeldOutSplit, options: Options) {
     (self.model, self.data, self.split, self.options) = (model, data, split, options)
     order = DataOrder(items: split.training, seed: options.seed)
   }
@@ -77,8 +77,8 @@ public final class TransformerTask: TrainingTask {
 
   /// Loss and accuracies on the held-out images, first view.
   public func evaluate() throws -> [String: Double] {
-    let scores = try model.score(
-      data, items: split.heldOut.map { ($0, 0) }, clusterSize: options.clusterSize)
+    let scores = try model.scores(
+      of: data, items: split.heldOut.map { ($0, 0) }, clusterSize: options.clusterSize)
     return Dictionary(uniqueKeysWithValues: scores.means.map { ("held_out_" + $0.key, $0.value) })
   }
 }

@@ -21,8 +21,9 @@ struct EvaluationRun {
   func write(_ input: LoadedInput) throws {
     let sink = try outputs.writeFeatures.map { try session.create($0) }
     let writer = sink.map { RecordWriter($0) }
-    let set = try features(of: input) { batch, identity in
-      try writer?.write(Record(batch, identity, provenance: session.provenanceMetadata))
+    let set = try features(of: input) { batch, hashes, identity in
+      try writer?.write(
+        Record(batch, pixelHashes: hashes, identity, provenance: session.provenanceMetadata))
     }
     if outputs.writeFeatures != nil, case .features = input {
       throw ToolError(
@@ -39,7 +40,7 @@ struct EvaluationRun {
   }
 
   private func features(
-    of input: LoadedInput, visit: (FeatureBatch, NetworkIdentity) throws -> Void = { _, _ in }
+    of input: LoadedInput, visit: (FeatureBatch, [String], NetworkIdentity) throws -> Void = { _, _, _ in }
   ) throws -> FeatureSet {
     switch input {
     case .features(let set):
@@ -59,14 +60,15 @@ struct EvaluationRun {
       }
       let extraction = FeatureExtraction(
         session: session, network: network, batchSize: metrics.batchSize, device: device)
-      return try extraction.run(images, kind: kind) { try visit($0, NetworkIdentity(network)) }
+      return try extraction.run(images, kind: kind) { try visit($0, $1, NetworkIdentity(network)) }
     }
   }
 
   // MARK: Two sides
 
   /// Computes everything that was asked for and reports it.
-  func compare(_ reference: LoadedInput, _ samples: LoadedInput) throws {
+  /// - Parameter shown: the reference's images for the sheet, where `reference` is their features.
+  func compare(_ reference: LoadedInput, _ samples: LoadedInput, shown: LoadedInput?) throws {
     var report = Report(pairs: metrics.pairs)
     if metrics.pairs {
       let (a, b) = try bothImages(reference, samples, for: "--pairs")
@@ -76,7 +78,7 @@ struct EvaluationRun {
     }
     // Pictures that a sheet needs must be there before the work, not after it.
     let pictures = try outputs.nearestSheet.map { _ in
-      try bothImages(reference, samples, for: "--nearest-sheet")
+      try bothImages(shown ?? reference, samples, for: "--nearest-sheet")
     }
     if network != nil || !metrics.pairs {
       let sets = (reference: try features(of: reference), samples: try features(of: samples))
@@ -122,19 +124,8 @@ struct EvaluationRun {
     _ output: OutputPath, _ images: (reference: ImageSet, samples: ImageSet),
     _ sets: (reference: FeatureSet, samples: FeatureSet)
   ) throws {
-    guard let references = sets.reference.features, let samples = sets.samples.features else { return }
-    let shown = min(outputs.nearestSamples, images.samples.count)
-    let nearest = try NearestNeighbours(
-      min(outputs.nearestCount, references.count), of: samples.rows(0..<shown), in: references, on: device)
-    guard let a = images.reference.size, let b = images.samples.size, a == b else {
-      throw ToolError(
-        .badData,
-        "--nearest-sheet: expected both sides of one size; found other sizes; try: --size, to crop both alike"
-      )
-    }
-    let rows = try zip(0..<shown, images.samples.images(0..<shown)).map { index, sample in
-      [sample] + (try images.reference.images(nearest[index].map(\.index)))
-    }
+    let sheet = NearestSheet(count: outputs.nearestCount, samples: outputs.nearestSamples, device: device)
+    let rows = try sheet.rows(images: images, features: sets)
     let sink = try session.create(output)
     try PNGEncoder.encode(ContactSheet(enlargement: outputs.enlarge).compose(rows: rows)).withUnsafeBytes {
       try sink.write($0)

@@ -12,29 +12,26 @@ struct FeatureExtraction {
   let batchSize: Int
   let device: Device
 
-  /// The features of a set of images; `visit` sees each batch as it comes.
-  func run(_ images: ImageSet, kind: String, visit: (FeatureBatch) throws -> Void = { _ in }) throws
-    -> FeatureSet
-  {
+  /// The features of a set of images; `visit` sees each batch, and the hashes of its images' pixels, as it comes.
+  func run(
+    _ images: ImageSet, kind: String, visit: (FeatureBatch, [String]) throws -> Void = { _, _ in }
+  ) throws -> FeatureSet {
     var gatherer = FeatureGatherer(
       path: images.name, kind: kind, network: NetworkIdentity(network), on: device)
-    var hashes: [String] = []
     let progress = session.progress("images", total: images.count)
     for first in stride(from: 0, to: images.count, by: batchSize) {
       try session.interruption.check()
       let pictures = try images.images(first..<min(images.count, first + batchSize))
       let batch = try network.extract(pictures)
+      let hashes = pictures.map { SHA256Hasher.hex(of: $0.pixels) }
       try gatherer.add(
         features: FeatureMatrix(batch.features), spatial: batch.spatial.map { FeatureMatrix($0) },
-        logits: batch.logits.map { FeatureMatrix($0) })
-      try visit(batch)
-      hashes += pictures.map { SHA256Hasher.hex(of: $0.pixels) }
+        logits: batch.logits.map { FeatureMatrix($0) }, pixelHashes: hashes)
+      try visit(batch, hashes)
       progress.advance(by: pictures.count)
     }
     progress.finish()
-    var set = try gatherer.finish()
-    set.pixelHashes = hashes
-    return set
+    return try gatherer.finish()
   }
 }
 

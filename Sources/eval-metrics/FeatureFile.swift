@@ -7,8 +7,10 @@ import ToolKit
 // The two forms of a file of kind `features`; docs/metrics.md describes them.
 
 extension Record {
-  /// A batch of features as a record.
-  init(_ batch: FeatureBatch, _ network: NetworkIdentity, provenance: [String: String]) {
+  /// A batch of features, and the hashes of its images' pixels, as a record.
+  init(
+    _ batch: FeatureBatch, pixelHashes: [String], _ network: NetworkIdentity, provenance: [String: String]
+  ) {
     func stored(_ name: String, _ tensor: Tensor?) -> StoredTensor? {
       tensor.map {
         StoredTensor(
@@ -19,6 +21,8 @@ extension Record {
       kind: .features, metadata: network.metadata.merging(provenance) { own, _ in own },
       tensors: [
         stored("features", batch.features), stored("spatial", batch.spatial), stored("logits", batch.logits),
+        StoredTensor(
+          name: "pixels_sha256", shape: [pixelHashes.count, 32], uint8s: pixelHashes.flatMap(hashBytes)),
       ].compactMap { $0 })
   }
 
@@ -49,6 +53,18 @@ extension Record {
         hint: "extract the features again")
     }
     return FeatureMatrix(count: stored.shape[0], dimension: stored.shape[1], elements: try stored.doubles())
+  }
+
+  /// SHA-256 of each image's pixels, in hexadecimal, or nil if the record does not say.
+  func pixelHashes(rows: Int?) throws -> [String]? {
+    guard self["pixels_sha256"] != nil else { return nil }
+    let stored = try tensor("pixels_sha256", shape: [rows, 32])
+    guard stored.elementType == .uint8 else {
+      throw FormatError(
+        .wrongType, at: origin, expected: "tensor 'pixels_sha256' of U8", found: "\(stored.elementType)",
+        hint: "extract the features again")
+    }
+    return stride(from: 0, to: stored.bytes.count, by: 32).map { hexadecimal(stored.bytes[$0..<$0 + 32]) }
   }
 
   /// Statistics of the record.
@@ -90,7 +106,7 @@ struct FeatureFileReader {
       guard let matrix = try current.matrix("features", rows: rows) else { break }
       try gatherer.add(
         features: matrix, spatial: current.matrix("spatial", rows: rows),
-        logits: current.matrix("logits", rows: rows))
+        logits: current.matrix("logits", rows: rows), pixelHashes: current.pixelHashes(rows: rows))
       record = try next()
     }
     return try gatherer.finish()
@@ -105,4 +121,16 @@ struct FeatureFileReader {
     }
     return set
   }
+}
+
+/// The bytes of hexadecimal digits.
+private func hashBytes(_ digits: String) -> [UInt8] {
+  let values = digits.utf8.map { UInt8(Character(UnicodeScalar($0)).hexDigitValue ?? 0) }
+  return stride(from: 0, to: values.count, by: 2).map { values[$0] << 4 | values[$0 + 1] }
+}
+
+/// Lower-case hexadecimal digits of bytes.
+private func hexadecimal(_ bytes: ArraySlice<UInt8>) -> String {
+  let digits = Array("0123456789abcdef".utf8)
+  return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
 }

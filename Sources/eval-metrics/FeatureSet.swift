@@ -80,11 +80,16 @@ struct FeatureGatherer {
   }
 
   /// Adds a batch; every batch must bring the same kinds of features.
-  mutating func add(features: FeatureMatrix, spatial batch: FeatureMatrix?, logits: FeatureMatrix?) throws {
+  mutating func add(
+    features: FeatureMatrix, spatial batch: FeatureMatrix?, logits: FeatureMatrix?, pixelHashes: [String]?
+  ) throws {
     try require(features.dimension == set.features?.dimension ?? features.dimension, "features of one length")
     let isFirst = set.features == nil
     try require(isFirst || (batch != nil) == (spatial != nil), "spatial features in all records or in none")
     try require(isFirst || (logits != nil) == (set.logits != nil), "logits in all records or in none")
+    try require(
+      isFirst || (pixelHashes != nil) == (set.pixelHashes != nil),
+      "hashes of pixels in all records or in none")
     for matrix in [features, batch, logits] {
       guard let matrix else { continue }
       try requireFinite(matrix)
@@ -96,6 +101,7 @@ struct FeatureGatherer {
       sums.add(batch, on: device)
       spatial = sums
     }
+    if let pixelHashes { set.pixelHashes = (set.pixelHashes ?? []) + pixelHashes }
     set.count = set.features?.count
   }
 

@@ -110,6 +110,12 @@ struct InputLoader {
     }
     try session.inherit(first)
     if try first.require(kind: .tokens, .features) == .features {
+      if role == .reference, options.referencePart != .all, options.referenceImages == nil {
+        throw ToolError(
+          .usage,
+          "\(input.path): expected images, for --reference-part; found features, which are of one part already; try: "
+            + "the option where the features are written")
+      }
       return .features(try FeatureFileReader(path: input.path, device: device).read(first, then: reader.next))
     }
     guard let tokenizer else {

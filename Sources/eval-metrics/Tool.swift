@@ -23,7 +23,8 @@ import ToolKit
     try common.requireFreeStandardOutput(
       besides: outputs.writeFeatures, outputs.writeStatistics, outputs.nearestSheet)
     try InputPath.requireDistinct(
-      inputs.reference, inputs.samples, inputs.tokenizer, metrics.weights, metrics.lpipsWeights)
+      inputs.reference, inputs.samples, inputs.referenceImages, inputs.tokenizer, metrics.weights,
+      metrics.lpipsWeights)
     let hasBoth = inputs.reference != nil && inputs.samples != nil
     if outputs.writesOneSide {
       if hasBoth || metrics.pairs || outputs.nearestSheet != nil {
@@ -33,6 +34,9 @@ import ToolKit
       }
     } else if !hasBoth {
       throw ValidationError("give both --reference and --samples.")
+    }
+    if inputs.referenceImages != nil && outputs.nearestSheet == nil {
+      throw ValidationError("--reference-images is for --nearest-sheet.")
     }
     if outputs.nearestSheet?.isStandardOutput == true {
       throw ValidationError("the scores take standard output; name a file for --nearest-sheet.")
@@ -64,7 +68,8 @@ import ToolKit
       try run.write(loader.load(input, as: role))
     } else {
       let reference = try loader.load(inputs.reference!, as: .reference)
-      try run.compare(reference, loader.load(inputs.samples!, as: .samples))
+      let shown = try inputs.referenceImages.map { try loader.load($0, as: .reference) }
+      try run.compare(reference, loader.load(inputs.samples!, as: .samples), shown: shown)
     }
   }
 }

@@ -91,13 +91,3 @@ import ToolKit
     session.say("inner MSE \(before.innerMSE) -> \(after.innerMSE)")
   }
 }
-
-extension ClusterStatistics {
-  /// The figures of the papers' tables (IAR 4, A8, A10).
-  fileprivate var json: JSONValue {
-    [
-      "inner_mse": .number(innerMSE), "mean_distance": .number(meanDistance),
-      "closest_distance": .number(closestDistance), "largest_distance": .number(largestDistance),
-    ]
-  }
-}

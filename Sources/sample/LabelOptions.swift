@@ -26,6 +26,11 @@ struct LabelOptions: ParsableArguments {
     if classes != nil && chosen == nil { throw ValidationError("--classes must be numbers such as 0,3,5.") }
   }
 
+  /// Whether any of the options was used.
+  var isGiven: Bool {
+    count != nil || perClass != nil || classes != nil || labels != nil || randomClasses
+  }
+
   private var chosen: [Int]? {
     let parts = (classes ?? "").split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
     return parts.contains(nil) ? nil : parts.compactMap { $0 }

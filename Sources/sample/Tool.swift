@@ -13,7 +13,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     "sample --model iar.tensors.zst --count 64 --guidance 2 | detokenize --tokenizer rearranged.tensors.zst - --grid out.png"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Option(help: "Model file.") var model: InputPath
+  @Option(help: "Model file; the coarse one if there are two stages.") var model: InputPath?
   @Option(name: .shortAndLong, help: "Token file to write.") var output = OutputPath.standardOutput
   @OptionGroup(title: "Classes") var labels: LabelOptions
   @Option(help: "Guidance scale; 1 for none.") var guidance = 1.0
@@ -25,10 +25,12 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   @Option(help: "Keep the k most probable tokens; 0 keeps all.") var topK = 0
   @Option(help: "Keep the most probable tokens up to this probability; 1 keeps all.") var topP: Float = 1
   @Option(help: "Images drawn at a time; does not change what is drawn.") var batchSize = 64
+  @OptionGroup(title: "Second stage") var second: FineOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
+    try requireStages()
     if batchSize < 1 || topK < 0 {
       throw ValidationError("--batch-size must be at least 1, --top-k at least 0.")
     }
@@ -44,62 +46,78 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     }
   }
 
+  private func requireStages() throws {
+    guard (model == nil) == (second.coarseTokens != nil) else {
+      throw ValidationError("give --model, or --fine and --coarse-tokens.")
+    }
+    if second.coarseTokens != nil && labels.isGiven {
+      throw ValidationError("--coarse-tokens has a class for each image; leave the options of classes out.")
+    }
+    if second.coarseOutput?.isStandardOutput == true {
+      throw ValidationError("the tokens take standard output; name a file for --coarse-output.")
+    }
+    try InputPath.requireDistinct(model, second.fine, second.coarseTokens, labels.labels)
+  }
+
   func execute(_ session: ToolSession) throws {
     let device = Device(threadCount: session.threads)
-    let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
-    let configuration = transformer.configuration
-    let (classCount, names) = (configuration.classCount, description.classNames)
-    let classes = try labels.labels(classCount: classCount, seed: session.seed)
-    // Images of no class have the label after the last class, and a token file must count it.
-    let unconditional = classes.contains(classCount)
-    let header = TokenHeader(
-      vocabSize: configuration.vocabularySize, rows: configuration.gridRows,
-      columns: configuration.gridColumns,
-      codebookSHA256: description.codebookSHA256, classCount: unconditional ? classCount + 1 : classCount,
-      classNames: unconditional && !names.isEmpty ? names + ["no-class"] : names, viewNames: ["sample"])
-    let sink = try session.create(output)
-    let writer = TokenWriter(
-      RecordWriter(sink), header: header,
-      metadata: session.provenanceMetadata.merging(["sampling": try sortedJSON(settings)]) { $1 })
-    let generator = TokenGenerator(transformer)
-    let progress = session.progress("images", total: classes.count)
+    let fine = try second.read(session, device)
+    let first = try firstStage(session, device)
+    try fine?.requireFit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
+    let settings = try sortedJSON(settings)
+    let coarseFile = try second.coarseOutput.map {
+      try SampleFile($0, first.header, settings: settings, session)
+    }
+    let file = try SampleFile(
+      output, fine?.header(for: first.header) ?? first.header, settings: settings, session)
+    let count = first.labels.count
+    let progress = session.progress("images", total: count)
     let start = ContinuousClock.now
-    for first in stride(from: 0, to: classes.count, by: batchSize) {
-      let images = first..<min(first + batchSize, classes.count)
-      guard
-        let tokens = generator.generate(
-          labels: Array(classes[images]), imageIndices: Array(images), guidance: settings.guidance,
-          draw: settings.draw, seed: session.seed, interrupted: { session.interruption.isRaised })
-      else { return try session.interruption.check() }
-      try writer.write(
-        TokenBatch(
-          header: header, tokens: tokens.flatMap { $0.map(UInt32.init) },
-          labels: classes[images].map(UInt32.init)))
+    for begin in stride(from: 0, to: count, by: batchSize) {
+      let images = begin..<min(begin + batchSize, count)
+      let labels = Array(first.labels[images])
+      guard var tokens = try first.tokens(of: images) else { return try session.interruption.check() }
+      try coarseFile?.write(tokens, labels: labels)
+      if let fine {
+        tokens = fine.fill(tokens, labels: labels, streams: images.map(first.stream), seed: session.seed)
+        try session.interruption.check()
+      }
+      try file.write(tokens, labels: labels)
       progress.advance(by: images.count)
     }
     progress.finish()
-    try writer.finish()
-    try sink.commit()
+    try coarseFile?.finish()
+    try file.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     try session.report([
-      "images": .integer(classes.count), "seconds": .number(seconds),
+      "images": .integer(count), "seconds": .number(seconds),
       "seed": Int(exactly: session.seed).map { .integer($0) } ?? .string("\(session.seed)"),
-      "images_per_second": .number(Double(classes.count) / seconds),
-      "tokens_per_second": .number(Double(classes.count * configuration.tokenCount) / seconds),
+      "images_per_second": .number(Double(count) / seconds),
+      "tokens_per_second": .number(Double(count * first.header.tokensPerView) / seconds),
     ])
   }
 
-  /// What is recorded with the samples, since a result means nothing without it.
-  private struct Settings: Encodable {
-    var guidance: Guidance
-    var draw: DrawOptions
+  private func firstStage(_ session: ToolSession, _ device: Device) throws -> any FirstStage {
+    if let path = second.coarseTokens {
+      return FileStage(try session.openTokens(path).readAll(), fillings: second.fillings)
+    }
+    guard let model else { preconditionFailure("sample: validated without a model") }
+    let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
+    let labels = try labels.labels(classCount: transformer.configuration.classCount, seed: session.seed)
+    return ModelStage(transformer, description, labels: labels, stageGuidance, draw, session)
   }
 
-  private var settings: Settings {
-    Settings(
-      guidance: Guidance(
-        scale: guidance, schedule: guidanceSchedule, interval: guidanceFrom...guidanceTo, power: guidancePower
-      ),
-      draw: DrawOptions(temperature: temperature, topK: topK, topP: topP))
+  private var stageGuidance: Guidance {
+    Guidance(
+      scale: guidance, schedule: guidanceSchedule, interval: guidanceFrom...guidanceTo, power: guidancePower)
+  }
+
+  private var draw: DrawOptions { DrawOptions(temperature: temperature, topK: topK, topP: topP) }
+
+  private var settings: SamplingSettings {
+    SamplingSettings(
+      guidance: model == nil ? nil : stageGuidance, draw: model == nil ? nil : draw,
+      fineGuidance: second.fine == nil ? nil : second.fineGuidance,
+      fineDraw: second.fine == nil ? nil : second.draw)
   }
 }

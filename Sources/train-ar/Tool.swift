@@ -17,10 +17,7 @@ import Training
   @Option(name: .shortAndLong, help: "Model file to write.") var output: OutputPath
   @OptionGroup(title: "Architecture") var sizes: TransformerSizeOptions
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
-  @Option(help: "Parts a batch is cut into to save memory.") var gradientAccumulation = 1
-  @Option(help: "Dropout on tokens, attention and feed-forward outputs.") var dropout: Float = 0.1
-  @Option(help: "Rate at which class labels are dropped, for guidance.") var classDropout: Float = 0.1
-  @Option(help: "Label smoothing.") var labelSmoothing: Float = 0
+  @OptionGroup(title: "Training on tokens") var tokenTraining: TokenTrainingOptions
   @Option(help: "Codes in a cluster of the rearranged codebook; turns IAR's cluster loss on.")
   var clusterSize = 0
   @Option(help: "lambda, the weight of the cluster loss.") var clusterWeight: Float = 1
@@ -28,16 +25,10 @@ import Training
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
-    let rates = [dropout, classDropout, labelSmoothing]
-    if rates.contains(where: { !(0..<1).contains($0) }) {
-      throw ValidationError("--dropout, --class-dropout and --label-smoothing must be from 0 to below 1.")
-    }
     if clusterSize < 0 || !(clusterWeight >= 0 && clusterWeight.isFinite) {
       throw ValidationError("--cluster-size and --cluster-weight must not be negative nor infinite.")
     }
-    if gradientAccumulation < 1 || training.batchSize % gradientAccumulation != 0 {
-      throw ValidationError("--gradient-accumulation must divide --batch-size.")
-    }
+    try tokenTraining.requireParts(of: training.batchSize)
   }
 
   func execute(_ session: ToolSession) throws {
@@ -51,9 +42,10 @@ import Training
       "\(model.store.scalarCount) parameters, \(split.training.count) images of \(configuration.tokenCount) tokens, "
         + "\(split.heldOut.count) held out")
     let options = TransformerTask.Options(
-      batchSize: training.batchSize, accumulation: gradientAccumulation, dropout: dropout,
-      classDropout: classDropout, labelSmoothing: labelSmoothing, clusterSize: clusterSize,
-      clusterWeight: clusterWeight, seed: session.seed)
+      batchSize: training.batchSize, accumulation: tokenTraining.gradientAccumulation,
+      dropout: tokenTraining.dropout, classDropout: tokenTraining.classDropout,
+      labelSmoothing: tokenTraining.labelSmoothing, clusterSize: clusterSize, clusterWeight: clusterWeight,
+      seed: session.seed)
     let task = TransformerTask(model, data: data, split: split, options: options)
     let settings = [
       "config": try sortedJSON(configuration), "precision": device.precision.rawValue,
@@ -66,13 +58,7 @@ import Training
     )
     try session.write(try model.record(values: outcome.values, description: description), to: output)
     try session.finishTraining(training, output: output)
-    try session.report(
-      outcome.scores.mapValues { .number($0) }.merging([
-        "parameters": .integer(model.store.scalarCount), "unigram_entropy": .number(data.unigramEntropy),
-        "steps": .integer(outcome.steps), "seconds": .number(outcome.seconds),
-        "tokens_per_second": .number(
-          Double(outcome.steps * training.batchSize * configuration.tokenCount) / outcome.seconds),
-      ]) { $1 })
+    try session.reportTraining(outcome, model.store, batchSize: training.batchSize, data: data)
   }
 
   private func requireClusters(of header: TokenHeader) throws {

@@ -42,6 +42,18 @@ struct Measurement {
     #expect(time / Double(plain.iterations) < 60)
   }
 
+  @Test(arguments: [0, 300]) func cluster16384Codes(clumps: Int) throws {
+    let codes = randomVectors(16384, dimension: 8, clumps: clumps, seed: 1).normalized(on: device)
+    let clustering = KMeans(
+      count: 512, start: .greedyKMeansPlusPlus, maximumIterations: 300, emptyClusters: .takeFarthest)
+    let (found, time) = try milliseconds { try clustering.run(codes, on: device) }
+    print(
+      "clumps \(clumps): k-means \(time) ms, \(found.iterations) iterations, MSE \(found.meanSquaredError)")
+    let (_, linkage) = try milliseconds { try AverageLinkage(clusterCount: 512).run(codes) }
+    print("  average linkage \(linkage) ms")
+    #expect(time < 480)
+  }
+
   @Test(arguments: [1024, 16384]) func firstCodes(count: Int) throws {
     let latents = randomVectors(65536, dimension: 8, clumps: 500, seed: 7)
     var random = CounterRandom(seed: 1, purpose: .test)

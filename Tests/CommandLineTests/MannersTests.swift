@@ -5,7 +5,8 @@ import Testing
 /// What every tool does alike: help, version, usage errors, quiet, JSON and logs.
 @Suite struct MannersTests {
   private static let tools = [
-    "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "relabel-tokens", "train-ar", "sample",
+    "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "cluster-codebook", "relabel-tokens",
+    "train-ar", "sample",
     "score-tokens", "show-file",
   ]
 
@@ -125,6 +126,7 @@ import Testing
       ("train-tokenizer", [files.images, "-o", folder.path("t")] + SharedFiles.tokenizerSizes + steps),
       ("tokenize", ["--tokenizer", files.tokenizer, files.images, "-o", folder.path("k")]),
       ("rearrange-codebook", [files.tokenizer, "--cluster-size", "4", "-o", folder.path("r")]),
+      ("cluster-codebook", [files.tokenizer, "--clusters", "4", "-o", folder.path("c")]),
       ("relabel-tokens", ["--mapping", files.mapping, files.tokens, "-o", folder.path("l")]),
       ("train-ar", [files.relabelled, "-o", folder.path("m")] + SharedFiles.modelSizes + steps),
       ("sample", ["--model", files.model, "--count", "2", "-o", folder.path("s")]),

@@ -15,3 +15,7 @@ void tsr_pack_codes(float *panels, const float *codes, size_t n, size_t d);
 void tsr_nearest_code(uint32_t *index, float *value, const float *x, const float *panels,
                       const float *offset, size_t rows, size_t d, size_t panel_count,
                       uint32_t first_code);
+/// closer[j] = min(closest[j], |x - code j|^2) for every code of the panels, x [d]; returns their sum in float64.
+/// closest and closer hold 16 panel_count numbers and may be the same.
+double tsr_closer_to_row(float *closer, const float *closest, const float *x, const float *panels,
+                         size_t d, size_t panel_count);

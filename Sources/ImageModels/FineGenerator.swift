@@ -1,0 +1,81 @@
+import Autograd
+import TensorCore
+
+/// CTF's second stage: draws the fine codes of all positions of an image in one pass of a ``FineModel``. Each image
+/// is computed by one thread and by itself, so its codes depend on its class, its coarse labels, the seed and its
+/// number, and on nothing else: not on the batch, nor on the number of threads.
+public final class FineGenerator {
+  private let model: FineModel
+  private let device: Device
+  /// A device of one thread for each of the device's threads.
+  private let workers: [Device]
+
+  /// A generator on the model's device.
+  public init(_ model: FineModel) {
+    self.model = model
+    let device = model.store.device
+    self.device = device
+    workers = (0..<device.threads.count).map { _ in Device(threadCount: 1, precision: device.precision) }
+  }
+
+  /// Draws the fine codes of each image.
+  /// - Parameters:
+  ///   - coarse: coarse labels [B, N], raster order.
+  ///   - labels: the class of each image, `noClass` allowed.
+  ///   - streams: the number of each image in the whole run; keys its random stream.
+  ///   - guidance: scale of classifier-free guidance, the same everywhere; 1 for none.
+  /// - Returns: fine codes [B, N].
+  public func fill(
+    coarse: [[Int]], labels: [Int], streams: [UInt64], guidance: Float = 1, draw: DrawOptions, seed: UInt64
+  ) -> [[Int]] {
+    precondition(
+      coarse.count == labels.count && labels.count == streams.count,
+      "fill: \(coarse.count) images, \(labels.count) labels, \(streams.count) streams")
+    var result = [[Int]](repeating: [], count: coarse.count)
+    result.withUnsafeMutableBufferPointer { result in
+      let base = result.baseAddress
+      device.threads.forRanges(coarse.count) { images, thread in
+        for image in images {
+          let random = CounterRandom(seed: seed, purpose: .fineSampling, index: streams[image])
+          base?[image] = fill(coarse[image], labels[image], guidance, draw, random, on: workers[thread])
+        }
+      }
+    }
+    return result
+  }
+
+  private func fill(
+    _ coarse: [Int], _ label: Int, _ guidance: Float, _ draw: DrawOptions, _ random: CounterRandom,
+    on device: Device
+  ) -> [Int] {
+    var random = random
+    let uniforms = coarse.map { _ in random.uniform() }
+    let hidden = guidedHidden(coarse, label, guidance, device)
+    var drawn = [Int](repeating: 0, count: coarse.count)
+    model.forEachCluster(hidden, coarse: coarse, on: device) { positions, codes, logits in
+      for (row, position) in positions.enumerated() {
+        let row = UnsafeMutableBufferPointer(start: logits.pointer + row * codes.count, count: codes.count)
+        drawn[position] = codes[codes.startIndex + drawToken(row, draw, uniform: uniforms[position])]
+      }
+    }
+    return drawn
+  }
+
+  /// Hidden states [N, C]. Logits are linear in them, so guiding these guides the logits, at a fraction of the cost.
+  private func guidedHidden(_ coarse: [Int], _ label: Int, _ guidance: Float, _ device: Device) -> Tensor {
+    let conditional = hidden(coarse, label, device)
+    guard guidance != 1 else { return conditional }
+    let free = hidden(coarse, model.configuration.noClass, device)
+    for i in 0..<conditional.count {
+      let (c, u) = (conditional.pointer[i], free.pointer[i])
+      conditional.pointer[i] = u + guidance * (c - u)
+    }
+    return conditional
+  }
+
+  private func hidden(_ coarse: [Int], _ label: Int, _ device: Device) -> Tensor {
+    let tape = Tape(device: device, isRecording: false)
+    let hidden = model.hidden(tape, labels: [label], coarse: coarse).value
+    return hidden.reshaped([coarse.count, model.configuration.width])
+  }
+}

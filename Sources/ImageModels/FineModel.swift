@@ -1,0 +1,130 @@
+import Autograd
+import NeuralNet
+import TensorCore
+
+/// CTF's second stage: a transformer of full attention that reads the class and the coarse labels of all positions,
+/// and gives each position, at once, a distribution over the fine codes. The position that carries a coarse label
+/// predicts the fine code behind it; the class position predicts nothing.
+public final class FineModel {
+  /// Coarse labels in (`tok_embeddings`), fine codes out (`output`).
+  public let transformer: Transformer
+  /// The coarse label of each fine code.
+  public let fineToCoarse: [Int]
+  /// Whether a position's distribution is over the codes of its coarse label only, or over all.
+  public let isMasked: Bool
+  /// The sets of codes that distributions are over: the clusters, or one set of all codes.
+  let clusters: Grouping
+  /// The number of each code within its set.
+  public let ranks: [Int]
+
+  /// - Precondition: the mapping has the transformer's numbers of codes.
+  public init(_ transformer: Transformer, fineToCoarse: [Int], isMasked: Bool) {
+    let sizes = transformer.configuration
+    precondition(
+      fineToCoarse.count == sizes.vocabularySize && fineToCoarse.allSatisfy { $0 < sizes.inputCodes },
+      "FineModel: \(fineToCoarse.count) codes for \(sizes.inputCodes) labels and \(sizes.vocabularySize) codes"
+    )
+    (self.transformer, self.fineToCoarse, self.isMasked) = (transformer, fineToCoarse, isMasked)
+    clusters =
+      isMasked
+      ? Grouping(fineToCoarse, count: sizes.inputCodes)
+      : Grouping([Int](repeating: 0, count: fineToCoarse.count), count: 1)
+    ranks = clusters.ranks
+  }
+
+  /// The sizes.
+  public var configuration: TransformerConfiguration { transformer.configuration }
+  /// All parameters, in file order.
+  public var store: ParameterStore { transformer.store }
+
+  /// Hidden states [B, N, C] after the final norm; position i predicts fine code i.
+  /// - Parameters:
+  ///   - labels: a class each, `noClass` allowed.
+  ///   - coarse: B * N coarse labels, raster order, image after image.
+  public func hidden(_ tape: Tape, labels: [Int], coarse: [Int], dropout: DropoutPlan? = nil) -> Variable {
+    precondition(
+      coarse.count == labels.count * configuration.tokenCount,
+      "FineModel: \(labels.count) classes, \(coarse.count) coarse labels of \(configuration.tokenCount)")
+    let x = transformer.embed(tape, labels: labels, inputs: coarse, dropout: dropout)
+    let y = transformer.run(tape, x, masks: { _ in .full }, dropout: dropout)
+    return tape.removeFirst(transformer.normalized(tape, y))
+  }
+
+  /// Mean cross-entropy of B * N fine codes given their coarse labels, -log p(T_i | C) (CTF 4.2.2).
+  public func loss(
+    _ tape: Tape, labels: [Int], tokens: [Int], _ options: CrossEntropyOptions, dropout: DropoutPlan? = nil
+  ) -> CrossEntropyResult {
+    precondition(options.clusterSize == 0, "FineModel: the cluster of a fine code is given, and has no loss")
+    let coarse = tokens.map { fineToCoarse[$0] }
+    return tape.clusterCrossEntropy(
+      hidden(tape, labels: labels, coarse: coarse, dropout: dropout), weight: transformer.output,
+      targets: tokens, clusters: clusters, labelSmoothing: options.labelSmoothing)
+  }
+
+  /// Logits of positions, set of codes by set of codes; no other logit is computed.
+  /// - Parameters:
+  ///   - hidden: [R, C].
+  ///   - coarse: the R positions' coarse labels.
+  ///   - body: receives positions that share a set, the set's codes, and logits [positions, codes] to overwrite.
+  public func forEachCluster(
+    _ hidden: Tensor, coarse: [Int], on device: Device,
+    _ body: (_ positions: ArraySlice<Int>, _ codes: ArraySlice<Int>, _ logits: Tensor) throws -> Void
+  ) rethrows {
+    let groups = Grouping(isMasked ? coarse : coarse.map { _ in 0 }, count: clusters.count)
+    for cluster in 0..<groups.count where !groups[cluster].isEmpty {
+      let codes = clusters[cluster]
+      // A coarse label that no code has can be drawn where a mapping has empty clusters; there is no code for it then,
+      // and all codes stand in.
+      let choice = codes.isEmpty ? ArraySlice(fineToCoarse.indices) : codes
+      let weight = Rows(choice, of: transformer.output.value, device)
+      for positions in groups[cluster].blocks(of: max(1, Self.logitFloats / choice.count)) {
+        let logits = device.empty([positions.count, choice.count])
+        Rows(positions, of: hidden, device).multiply(weight, into: logits, on: device)
+        try body(positions, choice, logits)
+      }
+    }
+  }
+
+  /// Logits held at a time.
+  private static let logitFloats = 4 << 20
+}
+
+/// Some rows of a matrix one after the other: in place where they are neighbours, else copied.
+private struct Rows {
+  let count: Int
+  let width: Int
+  let memory: Tensor
+  let first: Int
+
+  /// - Parameter indices: ascending.
+  init(_ indices: ArraySlice<Int>, of x: Tensor, _ device: Device) {
+    (count, width) = (indices.count, x.lastDimension)
+    if let low = indices.first, let high = indices.last, high - low == indices.count - 1 {
+      (memory, first) = (x, low)
+      return
+    }
+    (memory, first) = (device.empty([count, width]), 0)
+    for (place, index) in indices.enumerated() {
+      (memory.pointer + place * width).update(from: x.pointer + index * width, count: width)
+    }
+  }
+
+  var operand: MatrixOperand { MatrixOperand(memory.pointer + first * width, stride: width) }
+
+  /// y = self other^T.
+  func multiply(_ other: Rows, into y: Tensor, on device: Device) {
+    // The product may take memory itself, which must not be what an operand has just given back.
+    withExtendedLifetime((self, other, y)) {
+      device.multiply(
+        m: count, n: other.count, k: width, operand, other.operand.asTransposed, into: y.pointer,
+        stride: other.count)
+    }
+  }
+}
+
+extension ArraySlice {
+  /// Successive parts of `size` elements, the last with what is left.
+  fileprivate func blocks(of size: Int) -> [ArraySlice] {
+    stride(from: startIndex, to: endIndex, by: size).map { self[$0..<Swift.min($0 + size, endIndex)] }
+  }
+}

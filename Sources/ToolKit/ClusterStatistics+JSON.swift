@@ -1,0 +1,11 @@
+import Codebooks
+
+extension ClusterStatistics {
+  /// The figures of the papers' tables (IAR 4, A8, A10), for a summary.
+  public var json: JSONValue {
+    [
+      "inner_mse": .number(innerMSE), "mean_distance": .number(meanDistance),
+      "closest_distance": .number(closestDistance), "largest_distance": .number(largestDistance),
+    ]
+  }
+}

@@ -1,0 +1,54 @@
+import Autograd
+import ImageModels
+import NeuralNet
+
+/// A model that is trained on tokens and their classes by ``TransformerTask``.
+public protocol TokenModel: AnyObject {
+  /// All parameters.
+  var store: ParameterStore { get }
+  /// The mean loss of whole images: a class each, and their tokens, image after image.
+  func loss(
+    _ tape: Tape, labels: [Int], tokens: [Int], _ options: CrossEntropyOptions, dropout: DropoutPlan?
+  ) -> CrossEntropyResult
+  /// Loss and accuracies of some images of a data set.
+  func scores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws -> TokenScores
+}
+
+extension Transformer: TokenModel {
+  /// Next-token scores.
+  public func scores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
+    -> TokenScores
+  {
+    try score(data, items: items, clusterSize: clusterSize)
+  }
+}
+
+extension FineModel: TokenModel {
+  /// Scores of the fine codes given their coarse labels; the loss and the ranks are among the codes of the label.
+  public func scores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
+    -> TokenScores
+  {
+    try score(data, items: items)
+  }
+
+  /// The same, a batch at a time.
+  /// - Parameter eachBatch: called after every batch.
+  public func score(
+    _ data: TokenDataset, items: [(item: Int, view: Int)], batchSize: Int = 16,
+    eachBatch: () throws -> Void = {}
+  ) rethrows -> TokenScores {
+    var scores = TokenScores(clusterSize: 0)
+    let device = store.device
+    for first in stride(from: 0, to: items.count, by: batchSize) {
+      let (labels, tokens) = data.batch(Array(items[first..<min(first + batchSize, items.count)]))
+      let coarse = tokens.map { fineToCoarse[$0] }
+      let hidden = hidden(Tape(device: device, isRecording: false), labels: labels, coarse: coarse).value
+      forEachCluster(hidden, coarse: coarse, on: device) { positions, _, logits in
+        // Every target is among the codes, since the label is its own.
+        scores.add(logits, targets: positions.map { ranks[tokens[$0]] }[...], on: device)
+      }
+      try eachBatch()
+    }
+    return scores
+  }
+}

@@ -1,0 +1,96 @@
+import ArgumentParser
+import ImageModels
+import StreamFormat
+import TensorCore
+import ToolKit
+
+/// The second stage of coarse-to-fine prediction: its model, how it draws, and the coarse tokens between the stages.
+struct FineOptions: ParsableArguments {
+  @Option(help: "Fine model file; turns the second stage on.") var fine: InputPath?
+  @Option(help: "Guidance scale of the second stage; 1 for none.") var fineGuidance: Float = 1
+  @Option(help: "Temperature of the second stage; 0 takes the most probable code.") var fineTemperature:
+    Float =
+      1
+  @Option(help: "Keep the k most probable codes in the second stage; 0 keeps all.") var fineTopK = 0
+  @Option(help: "Keep the most probable codes up to this probability in the second stage; 1 keeps all.")
+  var fineTopP: Float = 1
+  @Option(help: "Keep the coarse tokens in this file.") var coarseOutput: OutputPath?
+  @Option(help: "Run the second stage alone, on the coarse tokens and labels of this file.")
+  var coarseTokens: InputPath?
+  @Option(help: "Images drawn for each image of --coarse-tokens.") var fillings = 1
+
+  func validate() throws {
+    let isChanged =
+      coarseOutput != nil || coarseTokens != nil || fineGuidance != 1 || fineTemperature != 1 || fineTopK != 0
+      || fineTopP != 1
+    if fine == nil && isChanged { throw ValidationError("options of the second stage go with --fine.") }
+    if coarseOutput != nil && coarseTokens != nil {
+      throw ValidationError("--coarse-output keeps what --coarse-tokens is given: leave one of them out.")
+    }
+    if fillings != 1 && coarseTokens == nil { throw ValidationError("--fillings goes with --coarse-tokens.") }
+    if !(1...1 << 20).contains(fillings) || fineTopK < 0 {
+      throw ValidationError("--fillings must be from 1 to 1048576, --fine-top-k not negative.")
+    }
+    if !(fineTemperature >= 0 && fineTemperature.isFinite) || !(fineTopP > 0 && fineTopP <= 1)
+      || !fineGuidance.isFinite
+    {
+      throw ValidationError(
+        "--fine-temperature must not be negative, --fine-top-p above 0 and at most 1, --fine-guidance a finite "
+          + "number.")
+    }
+  }
+
+  var draw: DrawOptions { DrawOptions(temperature: fineTemperature, topK: fineTopK, topP: fineTopP) }
+
+  /// Reads the second stage, if there is one.
+  /// - Throws: `FormatError`, `StreamError`.
+  func read(_ session: ToolSession, _ device: Device) throws -> FineStage? {
+    guard let fine else { return nil }
+    let (model, description) = try FineModel.read(session.readRecord(fine), device: device)
+    return FineStage(
+      path: fine.path, sizes: model.configuration, description: description,
+      generator: FineGenerator(model), guidance: fineGuidance, draw: draw)
+  }
+}
+
+/// The second stage with all that it needs to know: coarse batches in, fine batches out.
+struct FineStage {
+  let path: String
+  let sizes: TransformerConfiguration
+  let description: FineModelDescription
+  let generator: FineGenerator
+  let guidance: Float
+  let draw: DrawOptions
+
+  /// Checks that coarse tokens are this stage's own.
+  /// - Throws: `ToolError` (bad data).
+  func requireFit(_ coarse: TokenHeader, of file: String, _ session: ToolSession) throws {
+    try session.requireCoarse(
+      coarse.codebookSHA256, of: file, fine: description.codebookSHA256,
+      coarse: description.coarseCodebookSHA256, of: path)
+    // The label after the last class means no class.
+    guard coarse.vocabSize == sizes.inputCodes, coarse.rows == sizes.gridRows,
+      coarse.columns == sizes.gridColumns, coarse.classCount <= sizes.classCount + 1
+    else {
+      throw ToolError(
+        .badData,
+        "\(file): expected \(sizes.inputCodes) coarse labels on a grid of \(sizes.gridRows)x\(sizes.gridColumns), "
+          + "\(sizes.classCount) classes, as \(path) has; found \(coarse.vocabSize) on "
+          + "\(coarse.rows)x\(coarse.columns), \(coarse.classCount) classes")
+    }
+  }
+
+  /// The header of the fine tokens.
+  func header(for coarse: TokenHeader) -> TokenHeader {
+    var header = coarse
+    (header.vocabSize, header.codebookSHA256) = (sizes.vocabularySize, description.codebookSHA256)
+    header.viewNames = ["sample"]
+    return header
+  }
+
+  /// Fine codes of images.
+  func fill(_ coarse: [[Int]], labels: [Int], streams: [UInt64], seed: UInt64) -> [[Int]] {
+    generator.fill(
+      coarse: coarse, labels: labels, streams: streams, guidance: guidance, draw: draw, seed: seed)
+  }
+}

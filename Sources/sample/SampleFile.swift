@@ -1,0 +1,30 @@
+import StreamFormat
+import ToolKit
+
+/// A token file that is written as images are drawn.
+struct SampleFile {
+  private let sink: AtomicOutput
+  private let writer: TokenWriter
+
+  /// - Throws: As `ToolSession.create`.
+  init(_ output: OutputPath, _ header: TokenHeader, settings: String, _ session: ToolSession) throws {
+    sink = try session.create(output)
+    writer = TokenWriter(
+      RecordWriter(sink), header: header,
+      metadata: session.provenanceMetadata.merging(["sampling": settings]) { $1 })
+  }
+
+  /// Adds images: tokens [B, N] and a label each.
+  func write(_ tokens: [[Int]], labels: [Int]) throws {
+    try writer.write(
+      TokenBatch(
+        header: writer.header, tokens: tokens.flatMap { $0.map(UInt32.init) }, labels: labels.map(UInt32.init)
+      ))
+  }
+
+  /// Puts the file in its place.
+  func finish() throws {
+    try writer.finish()
+    try sink.commit()
+  }
+}

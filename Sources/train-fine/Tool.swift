@@ -1,0 +1,82 @@
+import ArgumentParser
+import ImageModels
+import StreamFormat
+import TensorCore
+import ToolKit
+import Training
+
+@main struct TrainFine: Tool {
+  static let toolName = "train-fine"
+  static let summary =
+    "Trains the second stage of coarse-to-fine prediction: all fine codes at once, from coarse labels."
+  static let usageExample =
+    "train-fine emoji.tokens.zst --mapping coarse.tensors.zst --model CPU-small --steps 2000 --output fine.tensors.zst"
+  static let savesWhenInterrupted = true
+
+  @Argument(help: "File of fine tokens, or '-'.") var tokens: InputPath
+  @Option(help: "Mapping file: the coarse label of each code.") var mapping: InputPath
+  @Option(name: .shortAndLong, help: "Model file to write.") var output: OutputPath
+  @OptionGroup(title: "Architecture") var sizes: TransformerSizeOptions
+  @OptionGroup(title: "Training") var training: TrainingCommandOptions
+  @OptionGroup(title: "Training on tokens") var tokenTraining: TokenTrainingOptions
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Predict among the codes of the coarse label only; off, among all codes.") var clusterMask = true
+  @OptionGroup(title: "Common") var common: CommonOptions
+
+  func validate() throws {
+    try common.requireFreeStandardOutput(besides: output)
+    try InputPath.requireDistinct(tokens, mapping)
+    try tokenTraining.requireParts(of: training.batchSize)
+  }
+
+  func execute(_ session: ToolSession) throws {
+    let device = session.device(training.precision)
+    let mapping = try CodeMapping(session.readRecord(mapping))
+    let data = TokenDataset(try session.openTokens(tokens).readAll())
+    try requireFit(data.header, mapping, session)
+    var configuration = try sizes.configuration(for: data.header)
+    configuration.inputVocabularySize = mapping.targetCount
+    let split = try HeldOutSplit(count: data.count, fraction: training.heldOut, seed: training.splitSeed)
+    let model = FineModel(
+      Transformer(configuration, device: device, seed: session.seed), fineToCoarse: mapping.table,
+      isMasked: clusterMask)
+    session.say(
+      "\(model.store.scalarCount) parameters, \(split.training.count) images of \(configuration.tokenCount) tokens, "
+        + "\(split.heldOut.count) held out, \(mapping.targetCount) coarse labels")
+    let options = TransformerTask.Options(
+      batchSize: training.batchSize, accumulation: tokenTraining.gradientAccumulation,
+      dropout: tokenTraining.dropout, classDropout: tokenTraining.classDropout,
+      labelSmoothing: tokenTraining.labelSmoothing, seed: session.seed)
+    let task = TransformerTask(model, data: data, split: split, options: options)
+    let settings = [
+      "config": try sortedJSON(configuration), "precision": device.precision.rawValue,
+      "task": try sortedJSON(options), "data": data.sha256, "mapping": mapping.targetCodebookSHA256,
+      "cluster_mask": "\(clusterMask)", "held_out": "\(training.heldOut), seed \(training.splitSeed)",
+    ]
+    let outcome = try session.train(task, training, settings: settings, output: output)
+    let description = FineModelDescription(
+      codebookSHA256: mapping.sourceCodebookSHA256, coarseCodebookSHA256: mapping.targetCodebookSHA256,
+      classNames: data.header.classNames)
+    try session.write(try model.record(values: outcome.values, description: description), to: output)
+    try session.finishTraining(training, output: output)
+    try session.reportTraining(outcome, model.store, batchSize: training.batchSize, data: data)
+  }
+
+  private func requireFit(_ header: TokenHeader, _ mapping: CodeMapping, _ session: ToolSession) throws {
+    guard mapping.oldToNew == nil else {
+      throw ToolError(
+        .badData,
+        "\(self.mapping.path): expected a fine-to-coarse mapping; found a permutation; try: cluster-codebook")
+    }
+    try session.requireFine(
+      header.codebookSHA256, of: tokens.path, fine: mapping.sourceCodebookSHA256,
+      coarse: mapping.targetCodebookSHA256, of: self.mapping.path)
+    guard header.vocabSize == mapping.sourceCount else {
+      throw ToolError(
+        .badData,
+        "\(tokens.path): expected \(mapping.sourceCount) codes, as \(self.mapping.path) has; found "
+          + "\(header.vocabSize)")
+    }
+  }
+}

@@ -1,0 +1,34 @@
+# The stages of coarse-to-fine prediction that a single model does without: coarse labels, the second model, the joint
+# likelihood of both. Included by common.mk where CLUSTERS is set.
+
+FINE_STEPS ?= $(MODEL_STEPS)
+FINE_OPTIONS ?= $(MODEL_OPTIONS) $(FINE_SIZE)
+FINE_SAMPLE_OPTIONS ?=
+
+coarse := $(OUT)/coarse.tensors.zst
+fine_settings := $(strip --steps $(FINE_STEPS) $(FINE_OPTIONS) $(training) $(common))
+$(eval $(call kept,$(OUT)/settings/fine,$(fine_settings)))
+
+$(coarse): $(tokenizer) $(OUT)/settings/codebook
+	$(call stage,codebook: similar codes get one coarse label)
+	cluster-codebook $< $(codebook_settings) --log $(@D)/logs/codebook.jsonl --output $@
+
+$(model_tokens): $(coarse) $(tokens)
+	$(call stage,tokens as coarse labels)
+	relabel-tokens $(tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
+
+$(fine): $(tokens) $(coarse) $(OUT)/settings/fine
+	$(call stage,fine model: a transformer with full attention learns all tokens at once from the coarse labels)
+	train-fine $< --mapping $(coarse) $(fine_settings) --log $(@D)/logs/fine.jsonl --output $@
+
+$(OUT)/scores.json: $(tokens) $(model) $(fine)
+	$(call stage,joint likelihood of held-out images)
+	score-tokens $< --model $(model) --fine $(fine) --held-out $(HELD_OUT) $(common) --log $(@D)/logs/scores.jsonl \
+	  >$@.partial && mv $@.partial $@
+
+$(OUT)/fine-loss.png: $(fine)
+	$(call stage,curves of the fine model)
+	$(here)plot-losses.sh $(OUT)/logs/fine.jsonl $@
+
+$(samples) $(OUT)/metrics/samples.tokens.zst: $(fine)
+$(OUT)/report.json: $(OUT)/scores.json

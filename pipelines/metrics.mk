@@ -1,0 +1,72 @@
+# The closing figures of an experiment: samples against training images, against held-out images, and against what the
+# tokenizer gives back of the training images, of which a sample can be an exact copy. Included by common.mk.
+
+# Network that looks at the images, and its weights; `pixels` and `tokenizer` need none.
+METRIC_NETWORK ?= squeezenet-1.1
+WEIGHTS ?= data/weights
+METRIC_WEIGHTS ?= $(if $(filter-out pixels tokenizer,$(METRIC_NETWORK)),$(WEIGHTS)/$(METRIC_NETWORK).tensors.zst)
+
+# Number of samples, exactly. Their classes have the shares that they have among the images.
+METRIC_SAMPLES ?= 900
+
+# The reference is looked at once for all pipelines that share it.
+features := $(SHARED)/features/$(METRIC_NETWORK)
+judged := $(OUT)/metrics/samples
+metrics := $(patsubst %,$(OUT)/metrics/%.json,training held-out reconstructions) $(features)/tokenizer.json
+metric_logs := $(patsubst %,$(SHARED)/logs/%.jsonl,$(patsubst %,features-%,training held-out reconstructions) \
+  metrics-tokenizer) $(patsubst %,$(OUT)/logs/metrics-%.jsonl,samples images training held-out reconstructions)
+
+network := --network $(METRIC_NETWORK) $(if $(METRIC_WEIGHTS),--weights $(METRIC_WEIGHTS)) --tokenizer $(tokenizer)
+network_files := $(METRIC_WEIGHTS) $(if $(filter tokenizer,$(METRIC_NETWORK)),$(tokenizer))
+training_part := --reference-part training --held-out $(HELD_OUT)
+held_out_part := --reference-part held-out --held-out $(HELD_OUT)
+$(eval $(call kept,$(OUT)/settings/metrics,--count $(METRIC_SAMPLES) $(sampling_settings)))
+$(eval $(call kept,$(features)/settings,$(DATA) --size $(SIZE) --held-out $(HELD_OUT) $(network)))
+
+# Without weights nothing is computed and the report says so; once they are there, make goes on.
+guard = $(if $(METRIC_WEIGHTS),[[ ! -e $(METRIC_WEIGHTS) ]] || )
+extract = $(guard)eval-metrics --reference $(1) $(network) $(common) --log $(SHARED)/logs/features-$(2).jsonl \
+  --write-features $@
+compare = $(guard){ eval-metrics --reference $(1) $(network) --metrics fid,kid,precision-recall $(common) --json \
+  --log $(2).jsonl $(3) >$(4).partial && mv $(4).partial $(4); }
+
+$(WEIGHTS)/%.tensors.zst:
+	$(call stage,weights of the network that looks at the images)
+	@PIP_RETRIES=$${PIP_RETRIES-1} $(here)weights/make-weights.sh $(@D) $* || \
+	  echo "no weights of $*: what needs them is left out; 'make weights' fetches them" >&2
+
+# The reference, and how far the tokenizer alone is from it.
+$(features)/training.tensors.zst: $(features)/settings $(network_files) | $(DATA) $(tokenizer)
+	$(call stage,features of the training images)
+	$(call extract,$(DATA) --size $(SIZE) $(training_part),training)
+
+$(features)/held-out.tensors.zst: $(features)/settings $(network_files) | $(DATA) $(tokenizer)
+	$(call stage,features of the held-out images)
+	$(call extract,$(DATA) --size $(SIZE) $(held_out_part),held-out)
+
+$(features)/reconstructions.tensors.zst: $(tokenizer) $(tokens) $(features)/settings $(network_files)
+	$(call stage,features of what the tokenizer gives back of the training images)
+	$(call extract,$(tokens) $(training_part),reconstructions)
+
+$(features)/tokenizer.json: $(features)/training.tensors.zst $(features)/reconstructions.tensors.zst
+	$(call stage,metrics: what the tokenizer gives back against training images)
+	$(call compare,$< --samples $(word 2,$^),$(SHARED)/logs/metrics-tokenizer,,$@)
+
+# The samples.
+$(judged).tokens.zst: $(model) $(tokens) $(OUT)/settings/metrics
+	$(call stage,samples for the metrics)
+	show-file --tensor labels $(tokens) | awk -v count=$(METRIC_SAMPLES) -f $(here)draw-labels.awk | \
+	  $(sampling) --labels - $(sampling_settings) --log $(OUT)/logs/metrics-samples.jsonl --output $@
+
+$(judged).npz: $(judged).tokens.zst $(model_tokenizer)
+	$(call stage,samples for the metrics as images)
+	detokenize $< --tokenizer $(model_tokenizer) $(common) --log $(OUT)/logs/metrics-images.jsonl --npz $@
+
+$(OUT)/metrics/training.json $(OUT)/nearest.png &: $(judged).npz $(features)/training.tensors.zst | $(DATA)
+	$(call stage,metrics: samples against training images)
+	$(call compare,$(features)/training.tensors.zst --samples $<,$(OUT)/logs/metrics-training,--nearest-sheet \
+	  $(OUT)/nearest.png --reference-images $(DATA) --size $(SIZE) $(training_part) --nearest-samples 12 --enlarge 2,$(OUT)/metrics/training.json)
+
+$(OUT)/metrics/%.json: $(judged).npz $(features)/%.tensors.zst
+	$(call stage,metrics: samples against $*)
+	$(call compare,$(word 2,$^) --samples $<,$(OUT)/logs/metrics-$*,,$@)
