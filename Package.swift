@@ -25,7 +25,7 @@ let tools = [
   "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "cluster-codebook", "relabel-tokens",
   "train-ar", "train-fine",
   "sample", "score-tokens", "show-file", "eval-metrics", "import-weights", "perturb-tokens",
-  "linear-probe",
+  "linear-probe", "attention-maps",
 ]
 
 let package = Package(

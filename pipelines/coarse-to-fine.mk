@@ -14,9 +14,9 @@ $(coarse): $(tokenizer) $(OUT)/settings/codebook
 	$(call stage,codebook: similar codes get one coarse label)
 	cluster-codebook $< $(codebook_settings) --log $(@D)/logs/codebook.jsonl --output $@
 
-$(model_tokens): $(coarse) $(tokens)
+$(model_tokens): $(coarse) $(view_tokens)
 	$(call stage,tokens as coarse labels)
-	relabel-tokens $(tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
+	relabel-tokens $(view_tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
 
 $(fine): $(tokens) $(coarse) $(OUT)/settings/fine
 	$(call stage,fine model: a transformer with full attention learns all tokens at once from the coarse labels)

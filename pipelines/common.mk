@@ -23,6 +23,10 @@ CHECKPOINT_EVERY ?= 250
 PER_CLASS ?= 8
 MODEL_SIZE ?=
 THREADS ?=
+METHOD_OPTIONS ?=
+
+# Views that the model is trained on, such as ten-crop; with none, the centre of each image, as for all else.
+VIEWS ?=
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
@@ -44,6 +48,7 @@ tokenizer := $(SHARED)/tokenizer.tensors.zst
 tokens := $(SHARED)/images.tokens.zst
 model := $(OUT)/model.tensors.zst
 samples := $(OUT)/samples.tokens.zst
+view_tokens := $(if $(VIEWS),$(SHARED)/$(VIEWS).tokens.zst,$(tokens))
 
 # With a cluster size the model is IAR's: it learns the rearranged tokens, with the cluster loss. With a number of
 # clusters it is the first of coarse-to-fine prediction's two: it learns coarse labels.
@@ -58,14 +63,15 @@ else ifdef CLUSTER_SIZE
   model_loss := --cluster-size $(CLUSTER_SIZE)
 else
   model_tokenizer := $(tokenizer)
-  model_tokens := $(tokens)
+  model_tokens := $(view_tokens)
 endif
 
 tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) \
   --seed $(SHARED_SEED) $(threads))
 codebook_settings := $(strip $(if $(CLUSTERS),--clusters $(CLUSTERS),--cluster-size $(CLUSTER_SIZE)) \
   $(CODEBOOK_OPTIONS) $(common))
-model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(MODEL_SIZE) $(training) $(common))
+model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(MODEL_SIZE) $(METHOD_OPTIONS) \
+  $(training) $(common))
 sampling_settings := $(strip $(SAMPLE_OPTIONS) $(if $(fine),$(FINE_SAMPLE_OPTIONS)) $(common))
 sampling := sample --model $(model)$(if $(fine), --fine $(fine))
 
@@ -90,6 +96,10 @@ data/%:
 	$(call stage,images)
 	$(PYTHON) $(here)datasets/$*.py $@
 
+data/%/train data/%/test:
+	@printf '\n== images\n'
+	$(PYTHON) $(here)datasets/$*.py data/$*
+
 # Tokenizer and tokens.
 $(tokenizer): $(SHARED)/settings/tokenizer | $(DATA)
 	$(call stage,tokenizer: a VQ autoencoder learns to turn images into tokens and back)
@@ -98,6 +108,12 @@ $(tokenizer): $(SHARED)/settings/tokenizer | $(DATA)
 $(tokens): $(tokenizer) | $(DATA)
 	$(call stage,tokens)
 	tokenize $(DATA) --tokenizer $< $(common) --log $(@D)/logs/tokens.jsonl --output $@
+
+ifdef VIEWS
+$(view_tokens): $(tokenizer) | $(DATA)
+	$(call stage,tokens of several views)
+	tokenize $(DATA) --tokenizer $< --views $(VIEWS) --seed $(SHARED_SEED) $(threads) --log $(@D)/logs/$(VIEWS).jsonl --output $@
+endif
 
 $(SHARED)/reconstructions.png: $(tokenizer) $(tokens) | $(DATA)
 	$(call stage,reconstructions: held-out originals above what their tokens give back)
@@ -110,9 +126,9 @@ $(OUT)/rearranged.tensors.zst $(OUT)/mapping.tensors.zst &: $(tokenizer) $(OUT)/
 	rearrange-codebook $< $(codebook_settings) --log $(@D)/logs/codebook.jsonl \
 	  --output $(@D)/rearranged.tensors.zst --mapping $(@D)/mapping.tensors.zst
 
-$(OUT)/rearranged.tokens.zst: $(OUT)/mapping.tensors.zst $(tokens)
+$(OUT)/rearranged.tokens.zst: $(OUT)/mapping.tensors.zst $(view_tokens)
 	$(call stage,tokens in the new order)
-	relabel-tokens $(tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
+	relabel-tokens $(view_tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
 
 # Model.
 $(model): $(model_tokens) $(OUT)/settings/model
@@ -149,7 +165,8 @@ $(OUT)/loss.png: $(model)
 
 $(OUT)/report.json: $(pictures) $(metrics)
 	$(call stage,report)
-	@$(PYTHON) $(here)report.py $@ --logs $(logs) --metrics $(metrics) --metric-logs $(metric_logs) --pictures $(pictures)
+	@$(PYTHON) $(here)report.py $@ --logs $(logs) --metrics $(metrics) --metric-logs $(metric_logs) \
+	  --pictures $(pictures) $(report_options)
 
 clean:
 	rm -rf $(OUT)

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 
+import understanding
+
 
 def read_stage(path):
     """The last line of a log, which holds the summary."""
@@ -17,7 +19,7 @@ def name_of(path):
     return os.path.basename(path).rsplit(".", 1)[0]
 
 
-def gather(logs, metric_files, metric_logs, pictures):
+def gather(logs, metric_files, metric_logs, pictures, understood):
     stages = {name_of(path): read_stage(path) for path in logs}
     stages |= {name_of(path): read_stage(path) for path in metric_logs if os.path.exists(path)}
     summary = {name: stage["summary"] for name, stage in stages.items()}
@@ -28,7 +30,7 @@ def gather(logs, metric_files, metric_logs, pictures):
             "held_out_loss": joint_loss(summary) if "fine" in summary else model.get("held_out_loss"),
             "training_seconds": training_seconds(logs, summary),
             "images_per_second": summary.get("metrics-samples", summary["samples"])["images_per_second"],
-            **flat_metrics(metrics),
+            **flat_metrics(metrics), **understanding.figures(understood),
         },
         "tokenizer": {
             "held_out_psnr": tokenizer.get("held_out_psnr"), "codebook_usage": tokens["code_usage"],
@@ -156,6 +158,8 @@ def show(report, path):
     print(f"  codebook usage      {tokenizer['codebook_usage'] * 100:6.1f} % of the codes")
     show_losses(model, report.get("fine"), report.get("joint_loss"))
     show_metrics(report)
+    for line in understanding.lines(report["figures"]):
+        print(f"  {line}")
     print()
     for place in report["pictures"] + [path]:
         print(f"  {place}")
@@ -168,9 +172,11 @@ def main():
     parser.add_argument("--metrics", nargs="*", default=[], metavar="FILE", help="reports of eval-metrics; may be missing")
     parser.add_argument("--metric-logs", nargs="*", default=[], metavar="LOG", help="may be missing")
     parser.add_argument("--pictures", nargs="*", default=[], metavar="FILE")
+    parser.add_argument("--understanding", nargs="*", default=[], metavar="FILE", help="probe.json and its like")
     options = parser.parse_args()
     try:
-        report = gather(options.logs, options.metrics, options.metric_logs, options.pictures)
+        report = gather(
+            options.logs, options.metrics, options.metric_logs, options.pictures, options.understanding)
     except (OSError, KeyError, IndexError, json.JSONDecodeError) as error:
         sys.exit(f"report.py: {' '.join(options.logs)}: expected logs that end in a summary; found {error!r}; "
                  "try: remove the product of that stage, and run make again")

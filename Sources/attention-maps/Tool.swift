@@ -1,0 +1,158 @@
+import ArgumentParser
+import ImageModels
+import Images
+import StreamFormat
+import TensorCore
+import ToolKit
+import Training
+
+@main struct AttentionMaps: Tool {
+  static let toolName = "attention-maps"
+  static let summary = "Draws what a model attends to over images, and measures how far it looks."
+  static let usageExample =
+    "attention-maps images.tokens.zst --model model.tensors.zst --tokenizer tokenizer.tensors.zst --output maps.png"
+
+  @Argument(help: "Token file, or '-'.") var tokens: InputPath
+  @Option(help: "Model file.") var model: InputPath
+  @Option(help: "Tokenizer file, to draw over the images.") var tokenizer: InputPath?
+  @Option(name: .shortAndLong, help: "PNG sheet to write.") var output: OutputPath?
+  @Option(help: "Layers, from 1, such as 1,6,12. (default: all)") var layers: NumberList?
+  @Option(help: "Heads to draw: mean, all, or numbers from 0 such as 0,3.") var heads = HeadChoice.mean
+  @Option(
+    parsing: .upToNextOption, help: "Tokens whose attention is drawn, row,column from 0. (default: four rows)"
+  )
+  var positions: [GridPosition] = []
+  @Flag(help: "Tell the model no class instead of the images' own.") var noClass = false
+  @Option(help: "Enlarge the images by a whole factor.") var enlarge = 4
+  @Option(help: "View to read, by number.") var view = 0
+  @Option(help: "Images that the model reads at a time.") var batchSize = 4
+  @OptionGroup(title: "Selection") var choice: ImageChoice
+  @OptionGroup(title: "Common") var common: CommonOptions
+
+  func validate() throws {
+    try common.requireFreeStandardOutput(besides: output)
+    try InputPath.requireDistinct(tokens, model, tokenizer)
+    if output == nil && !common.json && common.log == nil {
+      throw ValidationError("give at least one of --output, --json and --log.")
+    }
+    if (output == nil) != (tokenizer == nil) {
+      throw ValidationError("--output and --tokenizer go together: the maps are drawn over decoded images.")
+    }
+    if layers?.values.contains(0) == true { throw ValidationError("--layers count from 1.") }
+    if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
+    if batchSize < 1 || view < 0 {
+      throw ValidationError("--batch-size must be at least 1, --view at least 0.")
+    }
+  }
+
+  func execute(_ session: ToolSession) throws {
+    let device = Device(threadCount: session.threads)
+    let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
+    let sizes = transformer.configuration
+    let data = TokenDataset(try session.openTokens(tokens).readAll())
+    try session.requireFit(
+      data.header, of: tokens.path, view: view, classes: !noClass, to: sizes, description, of: model.path)
+    let items = try choice.items(of: data.count, in: tokens.path)
+    let layers = layers?.values.sorted() ?? Array(1...sizes.layers)
+    let positions = positions.isEmpty ? defaultPositions(sizes) : positions
+    try require(layers, positions, in: sizes)
+    // Read before the work, so that a mistake shows at once.
+    let decoder = try readTokenizer(for: data.header, device, session)
+    var sheet = Sheet(
+      rows: sizes.gridRows, columns: sizes.gridColumns, positions: positions,
+      heads: heads.groups(of: sizes.heads),
+      drawn: decoder == nil ? 0 : min(choice.draw, items.count))
+    let summaries = try measure(transformer, data, items, layers, &sheet, session)
+    if let decoder, let output {
+      let images = decoded(Array(items.prefix(choice.draw)), of: data, decoder)
+      let sink = try session.create(output)
+      try PNGEncoder.encode(sheet.picture(over: images, enlargement: enlarge)).withUnsafeBytes {
+        try sink.write($0)
+      }
+      try sink.commit()
+    }
+    try report(summaries, images: items.count, session)
+  }
+
+  private func measure(
+    _ transformer: Transformer, _ data: TokenDataset, _ items: [Int], _ layers: [Int], _ sheet: inout Sheet,
+    _ session: ToolSession
+  ) throws -> [(layer: Int, summary: AttentionSummary)] {
+    let sizes = transformer.configuration
+    var summaries = Dictionary(
+      uniqueKeysWithValues: layers.map {
+        ($0, AttentionSummary(rows: sizes.gridRows, columns: sizes.gridColumns))
+      })
+    let progress = session.progress("images", total: items.count)
+    for first in stride(from: 0, to: items.count, by: batchSize) {
+      let part = items[first..<min(first + batchSize, items.count)]
+      let (labels, tokens) = data.batch(part.map { ($0, view) })
+      transformer.attention(
+        labels: noClass ? labels.map { _ in sizes.noClass } : labels, tokens: tokens,
+        layers: Set(layers.map { $0 - 1 })
+      ) { layer, attention in
+        summaries[layer + 1]?.add(attention)
+        sheet.add(attention, first: first)
+      }
+      progress.advance(by: part.count)
+    }
+    progress.finish()
+    return layers.compactMap { layer in summaries[layer].map { (layer, $0) } }
+  }
+
+  private func defaultPositions(_ sizes: TransformerConfiguration) -> [GridPosition] {
+    let rows = Set((0..<4).map { (2 * $0 + 1) * sizes.gridRows / 8 })
+    return rows.sorted().map { GridPosition(row: $0, column: sizes.gridColumns / 2) }
+  }
+
+  private func require(_ layers: [Int], _ positions: [GridPosition], in sizes: TransformerConfiguration)
+    throws
+  {
+    if let layer = layers.first(where: { $0 > sizes.layers }) {
+      throw ToolError(.badData, "\(model.path): expected a layer \(layer); found layers 1 to \(sizes.layers)")
+    }
+    if case .some(let heads) = heads, let head = heads.first(where: { $0 >= sizes.heads }) {
+      throw ToolError(.badData, "\(model.path): expected a head \(head); found heads 0 to \(sizes.heads - 1)")
+    }
+    if let outside = positions.first(where: { $0.row >= sizes.gridRows || $0.column >= sizes.gridColumns }) {
+      throw ToolError(
+        .badData,
+        "\(model.path): expected a token at \(outside.row),\(outside.column); found a grid of \(sizes.gridRows)x"
+          + "\(sizes.gridColumns), counted from 0,0")
+    }
+  }
+
+  private func readTokenizer(for header: TokenHeader, _ device: Device, _ session: ToolSession) throws
+    -> Tokenizer?
+  {
+    guard let tokenizer else { return nil }
+    let decoder = try Tokenizer(session.readRecord(tokenizer), device: device)
+    try session.requireSameCodebook(
+      header.codebookSHA256, of: tokens.path, as: decoder.codebookSHA256, of: tokenizer.path)
+    return decoder
+  }
+
+  private func decoded(_ items: [Int], of data: TokenDataset, _ decoder: Tokenizer) -> [RGBImage] {
+    let tokens = data.batch(items.map { ($0, view) }).tokens
+    return decoder.store.device.images(
+      decoder.images(of: tokens, rows: data.header.rows, columns: data.header.columns))
+  }
+
+  private func report(
+    _ summaries: [(layer: Int, summary: AttentionSummary)], images: Int, _ session: ToolSession
+  ) throws {
+    let values = summaries.map { layer, summary -> JSONValue in
+      session.say(
+        "layer \(layer): mean distance \(summary.meanDistance) tokens, weight on the class \(summary.classWeight)"
+      )
+      return [
+        "layer": .integer(layer), "mean_distance": .number(summary.meanDistance),
+        "class_weight": .number(summary.classWeight),
+      ]
+    }
+    try session.report([
+      "images": .integer(images), "layers": .array(values),
+      "uniform_distance": summaries.first.map { .number($0.summary.uniformDistance) } ?? .null,
+    ])
+  }
+}

@@ -1,0 +1,14 @@
+# ST-AR on emoji: self-guided training on two views of each image. The tokenizer is the quick start's.
+PIPELINE := st-ar
+SHARED ?= out/quickstart
+
+# The method.
+VIEWS ?= ten-crop
+METHOD_OPTIONS ?= --self-guided
+
+# Samples are judged without guidance, as in the paper.
+SAMPLE_OPTIONS ?= --guidance 1
+
+include $(dir $(lastword $(MAKEFILE_LIST)))emoji-32.mk
+include $(dir $(firstword $(MAKEFILE_LIST)))common.mk
+include $(here)understanding.mk
