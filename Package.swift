@@ -70,7 +70,7 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "ImageModels", "Codebooks", "NeuralNet", "Autograd", "TensorCore", "StreamFormat", "Images",
+        "ImageModels", "Codebooks", "Metrics", "NeuralNet", "Autograd", "TensorCore", "StreamFormat", "Images",
       ]),
     .target(
       name: "ToolKit",

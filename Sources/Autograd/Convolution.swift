@@ -5,11 +5,11 @@ extension Tape {
   public func convolution(
     _ x: Variable, weight: Variable, bias: Variable, _ geometry: ConvolutionGeometry
   ) -> Variable {
-    let y = device.convolve(
-      x.value, weight: weight.value, bias: bias.value, geometry, training: isRecording)
+    let input = device.convolutionInput(x.value)
+    let y = device.convolve(input, weight: weight.value, bias: bias.value, geometry, training: isRecording)
     return record(y, from: [x, weight, bias]) { [unowned self] dy in
       let dx = device.convolveBackward(
-        dy, input: x.value, weight: weight.value, geometry, weightGradient: additionTarget(for: weight),
+        dy, input: input, weight: weight.value, geometry, weightGradient: additionTarget(for: weight),
         biasGradient: additionTarget(for: bias), needsInputGradient: x.requiresGradient)
       if let dx { accumulate(dx, into: x) }
     }

@@ -96,18 +96,19 @@ extension Tape {
     let dWeight = needsGradient ? device.empty(weight.shape) : nil
     let blockRows = min(rows, max(64, Self.logitFloats / v))
     let logits = device.empty([blockRows, v])
+    let output = device.prepared(MatrixOperand(weight.value.pointer, stride: c), rows: v, columns: c)
     var sums = (token: 0.0, cluster: 0.0)
     for first in stride(from: 0, to: rows, by: blockRows) {
       let count = min(blockRows, rows - first)
-      let input = MatrixOperand(hidden.value.pointer + first * c, stride: c)
-      let output = MatrixOperand(weight.value.pointer, stride: c)
+      let input = device.prepared(
+        MatrixOperand(hidden.value.pointer + first * c, stride: c), rows: count, columns: c)
       device.multiply(m: count, n: v, k: c, input, output.asTransposed, into: logits.pointer, stride: v)
       let part = crossEntropyRows(
         device, logits: logits.pointer, gradient: needsGradient ? logits.pointer : nil, vocabulary: v,
         targets: targets[first..<first + count], scale: 1 / Float(rows), options)
       sums = (sums.token + part.token, sums.cluster + part.cluster)
       guard let dHidden, let dWeight else { continue }
-      let d = MatrixOperand(logits.pointer, stride: v)
+      let d = device.prepared(MatrixOperand(logits.pointer, stride: v), rows: count, columns: v)
       device.multiply(m: count, n: c, k: v, d, output, into: dHidden.pointer + first * c, stride: c)
       device.multiply(
         m: v, n: c, k: count, d.asTransposed, input, beta: first == 0 ? 0 : 1, into: dWeight.pointer,

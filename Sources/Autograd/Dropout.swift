@@ -3,27 +3,43 @@ import TensorCore
 
 extension Tape {
   /// residual + dropout(x): each element of x is kept with probability 1 - rate and scaled by 1 / (1 - rate).
-  /// With no residual, dropout alone. The mask is drawn again in the backward pass, not kept.
+  /// With no residual, dropout alone.
   public func dropout(
     _ x: Variable, rate: Float, random: CounterRandom, addedTo residual: Variable? = nil
   ) -> Variable {
     precondition(rate >= 0 && rate < 1, "dropout: rate \(rate)")
     if rate == 0 { return residual.map { add($0, x) } ?? x }
     let y = device.empty(x.shape)
-    device.applyDropout(x.value, rate, random, residual: residual?.value, into: y)
+    let mask = isRecording && x.requiresGradient ? DropoutMask(device.empty([(x.value.count + 3) / 4])) : nil
+    device.applyDropout(x.value, rate, random, residual: residual?.value, into: y, mask)
     return record(y, from: [x] + (residual.map { [$0] } ?? [])) { [unowned self] dy in
       if let residual { accumulate(dy, into: residual) }
-      guard x.requiresGradient else { return }
+      guard let mask else { return }
       let dx = device.empty(x.shape)
-      device.applyDropout(dy, rate, random, residual: nil, into: dx)
+      device.forRanges(dx.count, grain: 4096) {
+        let i = $0.lowerBound
+        tsr_dropout_backward(dx.pointer + i, dy.pointer + i, mask.bytes + i, 1 / (1 - rate), $0.count)
+      }
       accumulate(dx, into: x)
     }
   }
 }
 
+/// Which elements were kept, a byte each: cheaper to keep than random words are to draw again.
+private struct DropoutMask {
+  private let memory: Tensor
+
+  init(_ memory: Tensor) { self.memory = memory }
+
+  var bytes: UnsafeMutablePointer<UInt8> {
+    UnsafeMutableRawPointer(memory.pointer).assumingMemoryBound(to: UInt8.self)
+  }
+}
+
 extension Device {
   fileprivate func applyDropout(
-    _ x: Tensor, _ rate: Float, _ random: CounterRandom, residual: Tensor?, into y: Tensor
+    _ x: Tensor, _ rate: Float, _ random: CounterRandom, residual: Tensor?, into y: Tensor,
+    _ mask: DropoutMask?
   ) {
     let grain = 4096
     // A rate below 2^-32 would round to 2^32, one more than a word can be compared with.
@@ -35,8 +51,9 @@ extension Device {
           // Four words a block: element i always meets word i of the stream.
           random.fill(words.baseAddress!, blocks: (count + 3) / 4, first: UInt32(start / 4))
           tsr_dropout_add(
-            y.pointer + start, residual.map { UnsafePointer($0.pointer + start) }, x.pointer + start,
-            words.baseAddress, keepLimit, 1 / (1 - rate), count)
+            y.pointer + start, mask.map { $0.bytes + start },
+            residual.map { UnsafePointer($0.pointer + start) },
+            x.pointer + start, words.baseAddress, keepLimit, 1 / (1 - rate), count)
         }
       }
     }

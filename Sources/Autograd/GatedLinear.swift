@@ -13,10 +13,16 @@ extension Tape {
     // Both products side by side in one buffer: a row holds the gate, then the up projection.
     let both = device.empty([rows, 2 * h])
     let y = device.empty(x.shape.dropLast() + [h])
-    for (weight, offset) in [(gate, 0), (up, h)] {
+    let input = device.prepared(MatrixOperand(x.value.pointer, stride: c), rows: rows, columns: c)
+    let halves = [(gate, 0), (up, h)].map { weight, offset in
+      (
+        weight: weight, offset: offset,
+        matrix: device.prepared(MatrixOperand(weight.value.pointer, stride: c), rows: h, columns: c)
+      )
+    }
+    for half in halves {
       device.multiply(
-        m: rows, n: h, k: c, MatrixOperand(x.value.pointer, stride: c),
-        MatrixOperand(weight.value.pointer, stride: c, transposed: true), into: both.pointer + offset,
+        m: rows, n: h, k: c, input, half.matrix.asTransposed, into: both.pointer + half.offset,
         stride: 2 * h)
     }
     device.forRanges(rows) {
@@ -31,13 +37,13 @@ extension Tape {
           both.pointer + $0.lowerBound * 2 * h, $0.count, h)
       }
       let dx = device.empty(x.shape)
-      for (weight, offset) in [(gate, 0), (up, h)] {
-        let part = MatrixOperand(dBoth.pointer + offset, stride: 2 * h)
-        if weight.requiresGradient { addWeightGradient(part, x.value, to: weight, rows: rows) }
+      for (weight, offset, matrix) in halves {
+        let part = device.prepared(
+          MatrixOperand(dBoth.pointer + offset, stride: 2 * h), rows: rows, columns: h)
+        if weight.requiresGradient { addWeightGradient(part, input, to: weight, rows: rows) }
         if x.requiresGradient {
           device.multiply(
-            m: rows, n: c, k: h, part, MatrixOperand(weight.value.pointer, stride: c),
-            beta: offset == 0 ? 0 : 1, into: dx.pointer, stride: c)
+            m: rows, n: c, k: h, part, matrix, beta: offset == 0 ? 0 : 1, into: dx.pointer, stride: c)
         }
       }
       if x.requiresGradient { accumulate(dx, into: x) }

@@ -8,17 +8,17 @@ extension Tape {
     precondition(x.value.lastDimension == k, "linear: x \(x.shape), weight \(weight.shape)")
     let rows = x.value.rowCount
     let y = device.empty(x.shape.dropLast() + [n])
-    device.multiply(
-      m: rows, n: n, k: k, MatrixOperand(x.value.pointer, stride: k),
-      MatrixOperand(weight.value.pointer, stride: k, transposed: true), into: y.pointer, stride: n)
+    let input = device.prepared(MatrixOperand(x.value.pointer, stride: k), rows: rows, columns: k)
+    let matrix = device.prepared(MatrixOperand(weight.value.pointer, stride: k), rows: n, columns: k)
+    device.multiply(m: rows, n: n, k: k, input, matrix.asTransposed, into: y.pointer, stride: n)
     if let bias {
       device.forRanges(rows) {
         tsr_add_bias(y.pointer + $0.lowerBound * n, bias.value.pointer, $0.count, n)
       }
     }
     return record(y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [unowned self] dy in
-      let dyOperand = MatrixOperand(dy.pointer, stride: n)
-      if weight.requiresGradient { addWeightGradient(dyOperand, x.value, to: weight, rows: rows) }
+      let d = device.prepared(MatrixOperand(dy.pointer, stride: n), rows: rows, columns: n)
+      if weight.requiresGradient { addWeightGradient(d, input, to: weight, rows: rows) }
       if let bias, bias.requiresGradient {
         let target = additionTarget(for: bias)
         let partial = device.zeros([device.threads.count, n])
@@ -29,20 +29,16 @@ extension Tape {
       }
       if x.requiresGradient {
         let dx = device.empty(x.shape)
-        device.multiply(
-          m: rows, n: k, k: n, dyOperand, MatrixOperand(weight.value.pointer, stride: k), into: dx.pointer,
-          stride: k)
+        device.multiply(m: rows, n: k, k: n, d, matrix, into: dx.pointer, stride: k)
         accumulate(dx, into: x)
       }
     }
   }
 
-  /// d weight [N, K] += dy^T x, with dy [rows, N] behind any stride.
-  func addWeightGradient(_ dy: MatrixOperand, _ x: Tensor, to weight: Variable, rows: Int) {
+  /// d weight [N, K] += dy^T x, with dy [rows, N] and x [rows, K].
+  func addWeightGradient(_ dy: MatrixOperand, _ x: MatrixOperand, to weight: Variable, rows: Int) {
     let (n, k) = (weight.shape[0], weight.shape[1])
     let (target, beta) = productTarget(for: weight)
-    device.multiply(
-      m: n, n: k, k: rows, dy.asTransposed, MatrixOperand(x.pointer, stride: k), beta: beta,
-      into: target.pointer, stride: k)
+    device.multiply(m: n, n: k, k: rows, dy.asTransposed, x, beta: beta, into: target.pointer, stride: k)
   }
 }

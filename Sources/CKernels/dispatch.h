@@ -44,4 +44,12 @@ TSR_INLINE float tsr_exp1(float x) {
   return p * scale;
 }
 
+// To the nearest bfloat16, ties to even. Rounding could carry a NaN's last bits into an infinity or a zero.
+TSR_INLINE uint16_t tsr_bfloat16_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded);
+}
+
 TSR_INLINE float tsr_sigmoid1(float x) { return 1.0f / (1.0f + tsr_exp1(-x)); }

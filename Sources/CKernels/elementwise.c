@@ -75,24 +75,8 @@ TSR_DISPATCH void tsr_moving_average(float *ema, const float *x, float decay, si
   for (size_t i = 0; i < n; i++) ema[i] = decay * ema[i] + (1.0f - decay) * x[i];
 }
 
-TSR_DISPATCH bool tsr_all_finite(const float *x, size_t n) {
-  uint32_t bad = 0;
-  for (size_t i = 0; i < n; i++) {
-    uint32_t bits;
-    memcpy(&bits, &x[i], 4);
-    bad |= (bits & 0x7f800000u) == 0x7f800000u;
-  }
-  return bad == 0;
-}
-
 TSR_DISPATCH void tsr_to_bfloat16(uint16_t *y, const float *x, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    uint32_t bits;
-    memcpy(&bits, &x[i], 4);
-    uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    // Rounding could carry a NaN's last bits into an infinity or a zero.
-    y[i] = (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded);
-  }
+  for (size_t i = 0; i < n; i++) y[i] = tsr_bfloat16_of(x[i]);
 }
 
 TSR_DISPATCH void tsr_exp(float *y, const float *x, size_t n) {

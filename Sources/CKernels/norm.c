@@ -72,6 +72,21 @@ TSR_DISPATCH void tsr_scale_shift(float *y, const float *x, const float *scale, 
   }
 }
 
+TSR_DISPATCH void tsr_scale_shift_bfloat16(uint16_t *y, const float *x, const float *scale,
+                                           const float *shift, bool swish, size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++) {
+    const float *restrict row = x + r * n;
+    uint16_t *restrict out = y + r * n;
+    if (swish)
+      for (size_t i = 0; i < n; i++) {
+        float u = row[i] * scale[i] + shift[i];
+        out[i] = tsr_bfloat16_of(u * tsr_sigmoid1(u));
+      }
+    else
+      for (size_t i = 0; i < n; i++) out[i] = tsr_bfloat16_of(row[i] * scale[i] + shift[i]);
+  }
+}
+
 TSR_DISPATCH void tsr_scale_shift_backward(float *du, double *sum_du, double *sum_dux,
                                            const float *dy, const float *x, const float *scale,
                                            const float *shift, bool swish, size_t rows, size_t n) {

@@ -23,7 +23,7 @@ TSR_DISPATCH void tsr_philox(uint32_t *out, uint32_t key0, uint32_t key1, uint32
   }
 }
 
-TSR_DISPATCH void tsr_dropout_add(float *y, const float *residual, const float *x,
+TSR_DISPATCH void tsr_dropout_add(float *y, uint8_t *mask, const float *residual, const float *x,
                                   const uint32_t *words, uint32_t keep_limit, float scale,
                                   size_t n) {
   if (residual)
@@ -31,4 +31,11 @@ TSR_DISPATCH void tsr_dropout_add(float *y, const float *residual, const float *
       y[i] = residual[i] + (words[i] < keep_limit ? x[i] * scale : 0.0f);
   else
     for (size_t i = 0; i < n; i++) y[i] = words[i] < keep_limit ? x[i] * scale : 0.0f;
+  if (mask)
+    for (size_t i = 0; i < n; i++) mask[i] = words[i] < keep_limit;
+}
+
+TSR_DISPATCH void tsr_dropout_backward(float *dx, const float *dy, const uint8_t *mask, float scale,
+                                       size_t n) {
+  for (size_t i = 0; i < n; i++) dx[i] = mask[i] ? dy[i] * scale : 0.0f;
 }

@@ -33,35 +33,42 @@ static dimensions dimensions_of(const tsr_convolution_shape *s) {
 }
 
 // Activations stay in NHWC from layer to layer; only the weights take the layout oneDNN likes best.
-static int describe(tsr_convolution *c, const dimensions *d, bool training) {
-  layout source = make_layout(4, d->source, dnnl_nhwc), any = make_layout(4, d->weights, dnnl_format_tag_any);
-  layout destination = make_layout(4, d->destination, dnnl_nhwc), bias = make_layout(1, d->bias, dnnl_x);
+static int describe(tsr_convolution *c, const dimensions *d, bool bfloat16, bool training) {
+  // What a pass reads has the short format, what it writes is float32.
+  const dnnl_data_type_t read = bfloat16 ? dnnl_bf16 : dnnl_f32;
+  layout source = make_layout(4, d->source, read, dnnl_nhwc);
+  layout weights = make_layout(4, d->weights, read, dnnl_format_tag_any);
+  layout destination = make_layout(4, d->destination, dnnl_f32, dnnl_nhwc);
+  layout bias = make_layout(1, d->bias, dnnl_f32, dnnl_x);
+  layout d_source = make_layout(4, d->source, dnnl_f32, dnnl_nhwc);
+  layout d_weights = make_layout(4, d->weights, dnnl_f32, dnnl_format_tag_any);
+  layout d_destination = make_layout(4, d->destination, read, dnnl_nhwc);
   dnnl_engine_t engine = tsr_dnnl_engine();
   int status;
 #if DNNL_VERSION_MAJOR >= 3
   status = dnnl_convolution_forward_primitive_desc_create(
       &c->forward_description, engine, training ? dnnl_forward_training : dnnl_forward_inference,
-      dnnl_convolution_direct, source, any, bias, destination, d->strides, d->dilates, d->before,
+      dnnl_convolution_direct, source, weights, bias, destination, d->strides, d->dilates, d->before,
       d->after, c->attributes);
   if (!status && training)
     status = dnnl_convolution_backward_data_primitive_desc_create(
-        &c->data_description, engine, dnnl_convolution_direct, source, any, destination,
+        &c->data_description, engine, dnnl_convolution_direct, d_source, weights, d_destination,
         d->strides, d->dilates, d->before, d->after, c->forward_description, c->attributes);
   if (!status && training)
     status = dnnl_convolution_backward_weights_primitive_desc_create(
-        &c->weights_description, engine, dnnl_convolution_direct, source, any, bias, destination,
+        &c->weights_description, engine, dnnl_convolution_direct, source, d_weights, bias, d_destination,
         d->strides, d->dilates, d->before, d->after, c->forward_description, c->attributes);
 #else
   dnnl_convolution_desc_t description;
   status = dnnl_dilated_convolution_forward_desc_init(
       &description, training ? dnnl_forward_training : dnnl_forward_inference,
-      dnnl_convolution_direct, source, any, bias, destination, d->strides, d->dilates, d->before,
+      dnnl_convolution_direct, source, weights, bias, destination, d->strides, d->dilates, d->before,
       d->after);
   if (!status)
     status = dnnl_primitive_desc_create(&c->forward_description, &description, c->attributes, engine, NULL);
   if (!status && training) {
     status = dnnl_dilated_convolution_backward_data_desc_init(
-        &description, dnnl_convolution_direct, source, any, destination, d->strides, d->dilates,
+        &description, dnnl_convolution_direct, d_source, weights, d_destination, d->strides, d->dilates,
         d->before, d->after);
     if (!status)
       status = dnnl_primitive_desc_create(&c->data_description, &description, c->attributes, engine,
@@ -69,17 +76,15 @@ static int describe(tsr_convolution *c, const dimensions *d, bool training) {
   }
   if (!status && training) {
     status = dnnl_dilated_convolution_backward_weights_desc_init(
-        &description, dnnl_convolution_direct, source, any, bias, destination, d->strides,
+        &description, dnnl_convolution_direct, source, d_weights, bias, d_destination, d->strides,
         d->dilates, d->before, d->after);
     if (!status)
       status = dnnl_primitive_desc_create(&c->weights_description, &description, c->attributes, engine,
                                           c->forward_description);
   }
 #endif
-  FREE_LAYOUT(source);
-  FREE_LAYOUT(any);
-  FREE_LAYOUT(destination);
-  FREE_LAYOUT(bias);
+  layout all[] = {source, weights, destination, bias, d_source, d_weights, d_destination};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) FREE_LAYOUT(all[i]);
   return status;
 }
 
@@ -134,8 +139,10 @@ tsr_convolution *tsr_convolution_create(const tsr_convolution_shape *shape, bool
   // Scratch memory comes with each call: oneDNN's own belongs to the thread that made the primitive.
   dnnl_primitive_attr_create(&c->attributes);
   dnnl_primitive_attr_set_scratchpad_mode(c->attributes, dnnl_scratchpad_mode_user);
-  c->plain_weights = make_layout(4, d.weights, dnnl_oihw);
-  if (!set_activation(c, shape->upper) && !describe(c, &d, training) && !make_primitives(c, training)) return c;
+  c->plain_weights = make_layout(4, d.weights, dnnl_f32, dnnl_oihw);
+  if (!set_activation(c, shape->upper) && !describe(c, &d, shape->bfloat16, training) &&
+      !make_primitives(c, training))
+    return c;
   tsr_convolution_destroy(c);
   return NULL;
 }
@@ -154,20 +161,28 @@ void tsr_convolution_destroy(tsr_convolution *c) {
   free(c);
 }
 
+static size_t floats_in(layout l) {
+  return (dnnl_memory_desc_get_size(l) + sizeof(float) - 1) / sizeof(float);
+}
+
 size_t tsr_convolution_packed_count(const tsr_convolution *c, bool backward) {
   dnnl_primitive_desc_t pd = backward ? c->data_description : c->forward_description;
-  return dnnl_memory_desc_get_size(QUERY_LAYOUT(pd, dnnl_query_weights_md)) / sizeof(float);
+  return floats_in(QUERY_LAYOUT(pd, dnnl_query_weights_md));
+}
+
+size_t tsr_convolution_gradient_count(const tsr_convolution *c) {
+  return floats_in(QUERY_LAYOUT(c->weights_description, dnnl_query_diff_weights_md));
 }
 
 int tsr_convolution_pack(const tsr_convolution *c, bool backward, const float *weights,
-                         float *packed) {
+                         void *packed) {
   dnnl_primitive_desc_t pd = backward ? c->data_description : c->forward_description;
   binding b[] = {{DNNL_ARG_FROM, c->plain_weights, weights},
                  {DNNL_ARG_TO, QUERY_LAYOUT(pd, dnnl_query_weights_md), packed}};
   return tsr_dnnl_execute(backward ? c->pack_data : c->pack_forward, NULL, b, 2);
 }
 
-int tsr_convolution_forward(const tsr_convolution *c, const float *source, const float *packed,
+int tsr_convolution_forward(const tsr_convolution *c, const void *source, const void *packed,
                             const float *bias, float *destination) {
   dnnl_primitive_desc_t pd = c->forward_description;
   binding b[] = {{DNNL_ARG_SRC, QUERY_LAYOUT(pd, dnnl_query_src_md), source},
@@ -177,8 +192,8 @@ int tsr_convolution_forward(const tsr_convolution *c, const float *source, const
   return tsr_dnnl_execute(c->forward, pd, b, 4);
 }
 
-int tsr_convolution_backward_data(const tsr_convolution *c, const float *d_destination,
-                                  const float *packed, float *d_source) {
+int tsr_convolution_backward_data(const tsr_convolution *c, const void *d_destination,
+                                  const void *packed, float *d_source) {
   dnnl_primitive_desc_t pd = c->data_description;
   binding b[] = {{DNNL_ARG_DIFF_DST, QUERY_LAYOUT(pd, dnnl_query_diff_dst_md), d_destination},
                  {DNNL_ARG_WEIGHTS, QUERY_LAYOUT(pd, dnnl_query_weights_md), packed},
@@ -186,12 +201,11 @@ int tsr_convolution_backward_data(const tsr_convolution *c, const float *d_desti
   return tsr_dnnl_execute(c->data, pd, b, 3);
 }
 
-int tsr_convolution_backward_weights(const tsr_convolution *c, const float *source,
-                                     const float *d_destination, float *d_weights, float *d_bias) {
+int tsr_convolution_backward_weights(const tsr_convolution *c, const void *source,
+                                     const void *d_destination, float *packed, float *d_weights,
+                                     float *d_bias) {
   dnnl_primitive_desc_t pd = c->weights_description;
   layout own = QUERY_LAYOUT(pd, dnnl_query_diff_weights_md);
-  float *packed = NULL;
-  if (posix_memalign((void **)&packed, 64, dnnl_memory_desc_get_size(own))) return -1;
   binding b[] = {{DNNL_ARG_SRC, QUERY_LAYOUT(pd, dnnl_query_src_md), source},
                  {DNNL_ARG_DIFF_DST, QUERY_LAYOUT(pd, dnnl_query_diff_dst_md), d_destination},
                  {DNNL_ARG_DIFF_WEIGHTS, own, packed},
@@ -199,8 +213,6 @@ int tsr_convolution_backward_weights(const tsr_convolution *c, const float *sour
                   d_bias}};
   int status = tsr_dnnl_execute(c->weights, pd, b, 4);
   binding unpack[] = {{DNNL_ARG_FROM, own, packed}, {DNNL_ARG_TO, c->plain_weights, d_weights}};
-  if (!status) status = tsr_dnnl_execute(c->unpack_weights, NULL, unpack, 2);
-  free(packed);
-  return status;
+  return status ? status : tsr_dnnl_execute(c->unpack_weights, NULL, unpack, 2);
 }
 #endif

@@ -14,9 +14,10 @@ void tsr_dnnl_single_thread(void);
 #if DNNL_VERSION_MAJOR >= 3
 typedef dnnl_memory_desc_t layout;
 #define QUERY_LAYOUT(pd, what) ((layout)dnnl_primitive_desc_query_md(pd, what, 0))
-static inline layout make_layout(int n, const dnnl_dims_t dims, dnnl_format_tag_t tag) {
+static inline layout make_layout(int n, const dnnl_dims_t dims, dnnl_data_type_t type,
+                                 dnnl_format_tag_t tag) {
   layout made = NULL;
-  dnnl_memory_desc_create_with_tag(&made, n, dims, dnnl_f32, tag);
+  dnnl_memory_desc_create_with_tag(&made, n, dims, type, tag);
   return made;
 }
 static inline layout make_strided_layout(int n, const dnnl_dims_t dims, dnnl_data_type_t type,
@@ -29,9 +30,10 @@ static inline layout make_strided_layout(int n, const dnnl_dims_t dims, dnnl_dat
 #else
 typedef const dnnl_memory_desc_t *layout;
 #define QUERY_LAYOUT(pd, what) dnnl_primitive_desc_query_md(pd, what, 0)
-static inline layout make_layout(int n, const dnnl_dims_t dims, dnnl_format_tag_t tag) {
+static inline layout make_layout(int n, const dnnl_dims_t dims, dnnl_data_type_t type,
+                                 dnnl_format_tag_t tag) {
   dnnl_memory_desc_t *made = malloc(sizeof *made);
-  dnnl_memory_desc_init_by_tag(made, n, dims, dnnl_f32, tag);
+  dnnl_memory_desc_init_by_tag(made, n, dims, type, tag);
   return made;
 }
 static inline layout make_strided_layout(int n, const dnnl_dims_t dims, dnnl_data_type_t type,

@@ -6,6 +6,7 @@ import TensorCore
 struct LayerBuilder {
   let store: ParameterStore
   let configuration: TokenizerConfiguration
+  let freezing: Freezing
 
   func convolution(
     _ name: String, _ inputs: Int, _ outputs: Int, kernel: Int = 3, stride: Int = 1, padBefore: Int? = nil,
@@ -17,14 +18,15 @@ struct LayerBuilder {
       bias: store.declare(name + ".bias", [outputs], fanIn),
       geometry: ConvolutionGeometry(
         inChannels: inputs, outChannels: outputs, kernel: kernel, stride: stride, padBefore: padBefore,
-        padAfter: padAfter))
+        padAfter: padAfter), freezing: freezing)
   }
 
   func norm(_ name: String, _ channels: Int) -> GroupNormLayer {
     GroupNormLayer(
-      weight: store.declare(name + ".weight", [channels], .ones),
-      bias: store.declare(name + ".bias", [channels], .zeros), groups: configuration.groups,
-      epsilon: configuration.normEpsilon)
+      parameters: GroupNormParameters(
+        weight: store.declare(name + ".weight", [channels], .ones),
+        bias: store.declare(name + ".bias", [channels], .zeros), groups: configuration.groups,
+        epsilon: configuration.normEpsilon))
   }
 
   func residual(_ name: String, _ inputs: Int, _ outputs: Int) -> ResidualBlock {
@@ -49,9 +51,27 @@ protocol ImageLayer {
   func apply(_ x: Variable, _ tape: Tape) -> Variable
 }
 
+/// Whether the parameters of a network may still change. One object for all of its layers.
+final class Freezing {
+  var isFrozen = false
+}
+
 struct ConvolutionLayer: ImageLayer {
-  let weight, bias: Variable
-  let geometry: ConvolutionGeometry
+  private let weight, bias: Variable
+  private let geometry: ConvolutionGeometry
+  private let freezing: Freezing
+  /// Packed on first use, which freezing allows.
+  private let packed: ConvolutionWeights
+
+  init(weight: Variable, bias: Variable, geometry: ConvolutionGeometry, freezing: Freezing) {
+    (self.weight, self.bias, self.geometry, self.freezing) = (weight, bias, geometry, freezing)
+    packed = ConvolutionWeights(geometry, weight: weight.value, bias: bias.value)
+  }
+
+  var filter: ConvolutionFilter {
+    ConvolutionFilter(
+      weight: weight, bias: bias, geometry: geometry, packed: freezing.isFrozen ? packed : nil)
+  }
 
   func apply(_ x: Variable, _ tape: Tape) -> Variable {
     // A 1x1 convolution of channels-last images is a matrix product over pixels.
@@ -59,17 +79,23 @@ struct ConvolutionLayer: ImageLayer {
       let matrix = tape.reshape(weight, [geometry.outChannels, geometry.inChannels])
       return tape.linear(x, weight: matrix, bias: bias)
     }
-    return tape.convolution(x, weight: weight, bias: bias, geometry)
+    return tape.convolution(x, filter)
+  }
+
+  /// The convolution of swish(norm(x)).
+  func apply(_ x: Variable, after norm: GroupNormLayer, _ tape: Tape) -> Variable {
+    tape.normalizedConvolution(x, norm: norm.parameters, filter)
   }
 }
 
 struct GroupNormLayer {
-  let weight, bias: Variable
-  let groups: Int
-  let epsilon: Double
+  let parameters: GroupNormParameters
 
-  func apply(_ x: Variable, _ tape: Tape, swish: Bool) -> Variable {
-    tape.groupNorm(x, weight: weight, bias: bias, groups: groups, epsilon: epsilon, swish: swish)
+  /// The norm alone, without swish.
+  func apply(_ x: Variable, _ tape: Tape) -> Variable {
+    tape.groupNorm(
+      x, weight: parameters.weight, bias: parameters.bias, groups: parameters.groups,
+      epsilon: parameters.epsilon, swish: false)
   }
 }
 
@@ -82,8 +108,8 @@ struct ResidualBlock: ImageLayer {
   let shortcut: ConvolutionLayer?
 
   func apply(_ x: Variable, _ tape: Tape) -> Variable {
-    let h = convolution1.apply(norm1.apply(x, tape, swish: true), tape)
-    let update = convolution2.apply(norm2.apply(h, tape, swish: true), tape)
+    let h = convolution1.apply(x, after: norm1, tape)
+    let update = convolution2.apply(h, after: norm2, tape)
     return tape.add(shortcut?.apply(x, tape) ?? x, update)
   }
 }
@@ -95,7 +121,7 @@ struct AttentionBlock: ImageLayer {
 
   func apply(_ x: Variable, _ tape: Tape) -> Variable {
     let flat = [x.shape[0], x.shape[1] * x.shape[2], x.shape[3]]
-    let h = tape.reshape(norm.apply(x, tape, swish: false), flat)
+    let h = tape.reshape(norm.apply(x, tape), flat)
     let attended = tape.attention(
       query: query.apply(h, tape), key: key.apply(h, tape), value: value.apply(h, tape), heads: 1, mask: .full
     )

@@ -18,13 +18,14 @@ public final class Tokenizer {
   private let fromCode: ConvolutionLayer
   /// The code vectors [K, d].
   public let codebook: Variable
+  private let freezing = Freezing()
 
   /// Declares the parameters with PyTorch's starting distributions; unset without a seed, for a file to fill.
   public init(_ configuration: TokenizerConfiguration, device: Device, seed: UInt64?) {
     precondition(configuration.problem == nil, "Tokenizer: \(configuration.problem ?? "")")
     self.configuration = configuration
     store = ParameterStore(device: device, seed: seed)
-    let build = LayerBuilder(store: store, configuration: configuration)
+    let build = LayerBuilder(store: store, configuration: configuration, freezing: freezing)
     (encoder, encoderEnd) = Self.makeEncoder(build)
     (decoder, decoderEnd) = Self.makeDecoder(build)
     let (k, d) = (configuration.codebookSize, configuration.codeDimension)
@@ -32,6 +33,9 @@ public final class Tokenizer {
     toCode = build.convolution("quant_conv", configuration.zChannels, d, kernel: 1)
     fromCode = build.convolution("post_quant_conv", d, configuration.zChannels, kernel: 1)
   }
+
+  /// Promises that the parameters change no more: weights are packed on their first use from now on and stay so.
+  public func freeze() { freezing.isFrozen = true }
 
   private typealias Half = ([any ImageLayer], (norm: GroupNormLayer, convolution: ConvolutionLayer))
 
@@ -89,14 +93,13 @@ public final class Tokenizer {
   /// Latents [B, h, w, d] of images [B, H, W, 3], before they are quantised.
   public func encode(_ tape: Tape, _ images: Variable) -> Variable {
     let h = encoder.reduce(images) { $1.apply($0, tape) }
-    return toCode.apply(
-      encoderEnd.convolution.apply(encoderEnd.norm.apply(h, tape, swish: true), tape), tape)
+    return toCode.apply(encoderEnd.convolution.apply(h, after: encoderEnd.norm, tape), tape)
   }
 
   /// Images [B, H, W, 3] of quantised latents [B, h, w, d].
   public func decode(_ tape: Tape, _ latents: Variable) -> Variable {
     let h = decoder.reduce(fromCode.apply(latents, tape)) { $1.apply($0, tape) }
-    return decoderEnd.convolution.apply(decoderEnd.norm.apply(h, tape, swish: true), tape)
+    return decoderEnd.convolution.apply(h, after: decoderEnd.norm, tape)
   }
 
   /// What latents and codes are compared by: scaled to length 1 where the configuration says so.

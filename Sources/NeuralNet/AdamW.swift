@@ -94,7 +94,4 @@ extension Device {
     }
     return partial.reduce(0, +)
   }
-
-  /// Whether no element is infinite or NaN.
-  public func allFinite(_ x: Tensor) -> Bool { tsr_all_finite(x.pointer, x.count) }
 }

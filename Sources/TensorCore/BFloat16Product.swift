@@ -1,9 +1,8 @@
 #if OneDNN
-  import CKernels
   import COneDNN
 
   /// Matrix products of operands rounded to bfloat16, summed in float32. Operands are rounded by all threads
-  /// first; then each thread computes its own columns.
+  /// first, unless they were prepared; then each thread computes its own rows or columns.
   final class BFloat16Product {
     private struct Shape: Hashable {
       var m: Int
@@ -11,6 +10,7 @@
       var k: Int
       var transposedA: Bool
       var transposedB: Bool
+      var strideA: Int
       var strideB: Int
       var strideC: Int
       var accumulates: Bool
@@ -26,51 +26,35 @@
       _ device: Device, m: Int, n: Int, k: Int, _ a: MatrixOperand, _ b: MatrixOperand, accumulates: Bool,
       into c: UnsafeMutablePointer<Float>, stride: Int
     ) {
-      let roundedA = rounded(device, a, rows: a.transposed ? k : m, columns: a.transposed ? m : k)
-      let roundedB = rounded(device, b, rows: b.transposed ? n : k, columns: b.transposed ? k : n)
-      let parts = min(device.threads.count, (n + 15) / 16)
-      let edges = (0...parts).map { $0 == parts ? n : (n * $0 / parts + 15) / 16 * 16 }
+      let (rowsA, columnsA) = a.transposed ? (k, m) : (m, k)
+      let (rowsB, columnsB) = b.transposed ? (n, k) : (k, n)
+      let roundedA = a.rounded ?? device.rounded(a, rows: rowsA, columns: columnsA)
+      let roundedB = b.rounded ?? device.rounded(b, rows: rowsB, columns: columnsB)
+      precondition(
+        roundedA.shape == [rowsA, columnsA] && roundedB.shape == [rowsB, columnsB],
+        "multiply: prepared as \(roundedA.shape) and \(roundedB.shape) for m \(m), n \(n), k \(k)")
+      // The library repacks both operands for each part: the longer side is cut, so that the larger operand is
+      // repacked once.
+      let byRows = m >= n
+      let length = byRows ? m : n
+      let parts = min(device.threads.count, (length + 15) / 16)
+      let edges = (0...parts).map { $0 == parts ? length : (length * $0 / parts + 15) / 16 * 16 }
       let made = (0..<parts).map { part in
-        primitive(
+        let size = edges[part + 1] - edges[part]
+        return primitive(
           Shape(
-            m: m, n: edges[part + 1] - edges[part], k: k, transposedA: a.transposed,
-            transposedB: b.transposed,
-            strideB: b.transposed ? k : n, strideC: stride, accumulates: accumulates))
+            m: byRows ? size : m, n: byRows ? n : size, k: k, transposedA: a.transposed,
+            transposedB: b.transposed, strideA: columnsA, strideB: columnsB, strideC: stride,
+            accumulates: accumulates))
       }
       device.forRanges(parts) { range in
         for part in range {
-          let columns = edges[part]
+          let (row, column) = byRows ? (edges[part], 0) : (0, edges[part])
           let status = tsr_matmul_run(
-            made[part], roundedA.pointer, roundedB.pointer + columns * (b.transposed ? k : 1), c + columns)
+            made[part], roundedA.pointer + row * (a.transposed ? 1 : k),
+            roundedB.pointer + column * (b.transposed ? k : 1), c + row * stride + column)
           precondition(status == 0, "multiply: oneDNN status \(status) for m \(m), n \(n), k \(k)")
         }
-      }
-    }
-
-    /// A dense copy [rows, columns] of a stored matrix. Two bfloat16 numbers take the place of a float.
-    private func rounded(_ device: Device, _ operand: MatrixOperand, rows: Int, columns: Int) -> Halves {
-      let halves = Halves(device.empty([(rows * columns + 1) / 2]))
-      device.forRanges(rows) { range in
-        if operand.stride == columns {
-          tsr_to_bfloat16(
-            halves.pointer + range.lowerBound * columns, operand.pointer + range.lowerBound * columns,
-            range.count * columns)
-        } else {
-          for row in range {
-            tsr_to_bfloat16(halves.pointer + row * columns, operand.pointer + row * operand.stride, columns)
-          }
-        }
-      }
-      return halves
-    }
-
-    private struct Halves {
-      let memory: Tensor
-      let pointer: UnsafeMutablePointer<UInt16>
-
-      init(_ memory: Tensor) {
-        self.memory = memory
-        pointer = UnsafeMutableRawPointer(memory.pointer).assumingMemoryBound(to: UInt16.self)
       }
     }
 
@@ -78,7 +62,7 @@
       if let known = primitives[shape] { return known }
       var described = tsr_matmul_shape(
         m: shape.m, n: shape.n, k: shape.k, transpose_a: shape.transposedA, transpose_b: shape.transposedB,
-        accumulate: shape.accumulates, lda: shape.transposedA ? shape.m : shape.k, ldb: shape.strideB,
+        accumulate: shape.accumulates, lda: shape.strideA, ldb: shape.strideB,
         ldc: shape.strideC)
       guard let made = tsr_matmul_create(&described) else {
         preconditionFailure("multiply: oneDNN has no bfloat16 product for \(shape)")

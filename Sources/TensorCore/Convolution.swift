@@ -87,7 +87,8 @@ extension Device {
   /// Output [B, H', W', O] of `input` [B, H, W, I] with `weight` [O, I, kH, kW] and `bias` [O].
   /// - Parameter training: the shapes will be used backward too.
   public func convolve(
-    _ input: Tensor, weight: Tensor, bias: Tensor, _ geometry: ConvolutionGeometry, training: Bool = false
+    _ input: ConvolutionInput, weight: Tensor, bias: Tensor, _ geometry: ConvolutionGeometry,
+    training: Bool = false
   ) -> Tensor {
     checkConvolution(input, weight, geometry)
     let output = empty([
@@ -99,11 +100,19 @@ extension Device {
     return output
   }
 
+  /// As above, from a float32 tensor.
+  public func convolve(
+    _ input: Tensor, weight: Tensor, bias: Tensor, _ geometry: ConvolutionGeometry, training: Bool = false
+  ) -> Tensor {
+    convolve(convolutionInput(input), weight: weight, bias: bias, geometry, training: training)
+  }
+
   /// Gradients of a convolution. The weight's and the bias's gradient are added to what
   /// `weightGradient` [O, I, kH, kW] and `biasGradient` [O] hold.
+  /// - Parameter input: what the forward pass read.
   /// - Returns: the gradient of the input, or nil when it was not asked for.
   public func convolveBackward(
-    _ outputGradient: Tensor, input: Tensor, weight: Tensor, _ geometry: ConvolutionGeometry,
+    _ outputGradient: Tensor, input: ConvolutionInput, weight: Tensor, _ geometry: ConvolutionGeometry,
     weightGradient: Tensor, biasGradient: Tensor, needsInputGradient: Bool
   ) -> Tensor? {
     checkConvolution(input, weight, geometry)
@@ -114,7 +123,7 @@ extension Device {
     return inputGradient
   }
 
-  private func checkConvolution(_ input: Tensor, _ weight: Tensor, _ g: ConvolutionGeometry) {
+  private func checkConvolution(_ input: ConvolutionInput, _ weight: Tensor, _ g: ConvolutionGeometry) {
     precondition(
       input.shape.count == 4 && input.shape[3] == g.inChannels
         && weight.shape == g.weightShape,

@@ -3,7 +3,7 @@
   import COneDNN
 
   /// Convolution through oneDNN's primitives, kept by shape. Activations stay in NHWC from layer to
-  /// layer; weights are reordered once a call.
+  /// layer; weights are reordered once a call, or once for all where they do not change.
   final class ConvolutionByOneDNN {
     private struct Key: Hashable {
       var part: ConvolutionPart
@@ -15,21 +15,21 @@
     deinit { for primitive in primitives.values { tsr_convolution_destroy(primitive) } }
 
     func forward(
-      _ device: Device, input: Tensor, weight: Tensor, bias: Tensor, output: Tensor,
+      _ device: Device, input: ConvolutionInput, weight: Tensor, bias: Tensor, output: Tensor,
       _ geometry: ConvolutionGeometry, training: Bool
     ) {
       let parts = convolutionParts(
         geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: !training)
-      let made = parts.map { primitive($0.part, training: training) }
+      let made = parts.map { primitive($0.part, device.precision, training: training) }
       let packed = pack(device, made, parts.map(\.part), weight, backward: false)
       run(device, parts, made, packed, input: input, bias: bias, output: output)
     }
 
     /// As above, without a backward pass, with weights that stay packed from call to call.
-    func forward(_ device: Device, input: Tensor, _ weights: ConvolutionWeights, output: Tensor) {
+    func forward(_ device: Device, input: ConvolutionInput, _ weights: ConvolutionWeights, output: Tensor) {
       let parts = convolutionParts(
         weights.geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: true)
-      let made = parts.map { primitive($0.part, training: false, upper: weights.upper) }
+      let made = parts.map { primitive($0.part, device.precision, training: false, upper: weights.upper) }
       for (primitive, part) in zip(made, parts.map(\.part)) where weights.packed[part] == nil {
         weights.packed[part] = pack(device, [primitive], [part], weights.weight, backward: false)[0]
       }
@@ -40,7 +40,7 @@
 
     private func run(
       _ device: Device, _ parts: [ConvolutionShare], _ made: [OpaquePointer], _ packed: [Tensor],
-      input: Tensor, bias: Tensor, output: Tensor
+      input: ConvolutionInput, bias: Tensor, output: Tensor
     ) {
       let rowIn = input.shape[2] * input.shape[3]
       let rowOut = output.shape[2] * output.shape[3]
@@ -49,37 +49,41 @@
           let (part, image, inputRow, outputRow) = parts[index]
           check(
             tsr_convolution_forward(
-              made[index], input.pointer + (image * input.shape[1] + inputRow) * rowIn, packed[index].pointer,
+              made[index], input.pointer(at: (image * input.shape[1] + inputRow) * rowIn),
+              packed[index].pointer,
               bias.pointer, output.pointer + (image * output.shape[1] + outputRow) * rowOut), part.geometry)
         }
       }
     }
 
     func backward(
-      _ device: Device, outputGradient: Tensor, input: Tensor, weight: Tensor,
+      _ device: Device, outputGradient: Tensor, input: ConvolutionInput, weight: Tensor,
       _ geometry: ConvolutionGeometry, inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
     ) {
       let parts = convolutionParts(
         geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: false)
-      let made = parts.map { primitive($0.part, training: true) }
+      let made = parts.map { primitive($0.part, device.precision, training: true) }
       let packed = inputGradient == nil ? [] : pack(device, made, parts.map(\.part), weight, backward: true)
-      let imageIn = input.count / max(input.shape[0], 1)
-      let imageOut = outputGradient.count / max(input.shape[0], 1)
+      let images = max(input.shape[0], 1)
+      let imageIn = input.shape.reduce(1, *) / images
+      let imageOut = outputGradient.count / images
+      let dy = device.convolutionInput(outputGradient)
       let partial = device.empty([parts.count, geometry.weightCount])
       let partialBias = device.empty([parts.count, geometry.outChannels])
+      let scratch = made.map { device.empty([tsr_convolution_gradient_count($0)]) }
       device.forRanges(parts.count) { range in
         for index in range {
           let image = parts[index].image
-          let dy = outputGradient.pointer + image * imageOut
           check(
             tsr_convolution_backward_weights(
-              made[index], input.pointer + image * imageIn, dy,
-              partial.pointer + index * geometry.weightCount,
+              made[index], input.pointer(at: image * imageIn), dy.pointer(at: image * imageOut),
+              scratch[index].pointer, partial.pointer + index * geometry.weightCount,
               partialBias.pointer + index * geometry.outChannels), geometry)
           if let inputGradient {
             check(
               tsr_convolution_backward_data(
-                made[index], dy, packed[index].pointer, inputGradient.pointer + image * imageIn), geometry)
+                made[index], dy.pointer(at: image * imageOut), packed[index].pointer,
+                inputGradient.pointer + image * imageIn), geometry)
           }
         }
       }
@@ -105,7 +109,9 @@
       }
     }
 
-    private func primitive(_ part: ConvolutionPart, training: Bool, upper: Float = 0) -> OpaquePointer {
+    private func primitive(
+      _ part: ConvolutionPart, _ precision: Precision, training: Bool, upper: Float = 0
+    ) -> OpaquePointer {
       let key = Key(part: part, training: training, upper: upper)
       if let known = primitives[key] { return known }
       let g = part.geometry
@@ -113,7 +119,8 @@
         batch: part.batch, height: part.height, width: part.width, channels: g.inChannels,
         out_height: part.outHeight, out_width: part.outWidth, out_channels: g.outChannels,
         kernel_height: g.kernelHeight, kernel_width: g.kernelWidth, stride: g.stride, pad_top: part.padTop,
-        pad_left: g.padLeft, pad_bottom: part.padBottom, pad_right: g.padRight, upper: upper)
+        pad_left: g.padLeft, pad_bottom: part.padBottom, pad_right: g.padRight, upper: upper,
+        bfloat16: precision == .bfloat16)
       guard let made = tsr_convolution_create(&shape, training) else {
         preconditionFailure("convolve: oneDNN has no primitive for \(part)")
       }

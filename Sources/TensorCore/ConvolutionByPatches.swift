@@ -8,9 +8,10 @@ final class ConvolutionByPatches {
   private static let patchFloats = 128 * 1024
 
   func forward(
-    _ device: Device, input: Tensor, weight: Tensor, bias: Tensor, output: Tensor,
+    _ device: Device, input: ConvolutionInput, weight: Tensor, bias: Tensor, output: Tensor,
     _ geometry: ConvolutionGeometry, training: Bool
   ) {
+    let input = input.float32
     let parts = convolutionParts(
       geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: true)
     let matrix = Self.weightMatrix(device, weight, geometry)
@@ -33,7 +34,7 @@ final class ConvolutionByPatches {
   }
 
   /// As above, for weights that are used again and again.
-  func forward(_ device: Device, input: Tensor, _ weights: ConvolutionWeights, output: Tensor) {
+  func forward(_ device: Device, input: ConvolutionInput, _ weights: ConvolutionWeights, output: Tensor) {
     forward(
       device, input: input, weight: weights.weight, bias: weights.bias, output: output, weights.geometry,
       training: false)
@@ -44,9 +45,10 @@ final class ConvolutionByPatches {
   }
 
   func backward(
-    _ device: Device, outputGradient: Tensor, input: Tensor, weight: Tensor, _ geometry: ConvolutionGeometry,
-    inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
+    _ device: Device, outputGradient: Tensor, input: ConvolutionInput, weight: Tensor,
+    _ geometry: ConvolutionGeometry, inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
   ) {
+    let input = input.float32
     let g = geometry
     let parts = convolutionParts(
       g, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: false)

@@ -40,7 +40,7 @@ public final class ConvolutionWeights {
 
 extension Device {
   /// Output [B, H', W', O] of `input` [B, H, W, I].
-  public func convolve(_ input: Tensor, _ weights: ConvolutionWeights) -> Tensor {
+  public func convolve(_ input: ConvolutionInput, _ weights: ConvolutionWeights) -> Tensor {
     let g = weights.geometry
     precondition(
       input.shape.count == 4 && input.shape[3] == g.inChannels,
@@ -50,5 +50,10 @@ extension Device {
     ])
     convolutions.forward(self, input: input, weights, output: output)
     return output
+  }
+
+  /// As above, from a float32 tensor.
+  public func convolve(_ input: Tensor, _ weights: ConvolutionWeights) -> Tensor {
+    convolve(convolutionInput(input), weights)
   }
 }

@@ -10,7 +10,9 @@ import COpenBLAS
 public struct MatrixOperand {
   let pointer: UnsafePointer<Float>
   let stride: Int
-  let transposed: Bool
+  var transposed: Bool
+  /// A dense rounded copy of the stored matrix, where there is one.
+  var rounded: BFloat16Tensor?
 
   /// - Parameters:
   ///   - stride: elements from one stored row to the next.
@@ -80,6 +82,38 @@ extension Device {
 extension MatrixOperand {
   /// The same stored matrix, read the other way.
   public var asTransposed: MatrixOperand {
-    MatrixOperand(pointer, stride: stride, transposed: !transposed)
+    var other = self
+    other.transposed.toggle()
+    return other
+  }
+}
+
+extension Device {
+  /// An operand that several products read: a device of bfloat16 rounds it here, once, and not in each product. The
+  /// elements must not change afterwards.
+  /// - Parameters:
+  ///   - rows: stored rows.
+  ///   - columns: elements of a stored row.
+  public func prepared(_ operand: MatrixOperand, rows: Int, columns: Int) -> MatrixOperand {
+    var operand = operand
+    if precision == .bfloat16 { operand.rounded = rounded(operand, rows: rows, columns: columns) }
+    return operand
+  }
+
+  /// A dense rounded copy [rows, columns] of a stored matrix.
+  func rounded(_ operand: MatrixOperand, rows: Int, columns: Int) -> BFloat16Tensor {
+    let copy = emptyBFloat16([rows, columns])
+    forRanges(rows) { range in
+      let first = copy.pointer + range.lowerBound * columns
+      let source = operand.pointer + range.lowerBound * operand.stride
+      if operand.stride == columns {
+        tsr_to_bfloat16(first, source, range.count * columns)
+      } else {
+        for row in 0..<range.count {
+          tsr_to_bfloat16(first + row * columns, source + row * operand.stride, columns)
+        }
+      }
+    }
+    return copy
   }
 }

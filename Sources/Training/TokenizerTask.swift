@@ -2,6 +2,7 @@ import Autograd
 import Codebooks
 import Glibc
 import ImageModels
+import Metrics
 import NeuralNet
 import StreamFormat
 import TensorCore
@@ -105,7 +106,9 @@ public final class TokenizerTask: TrainingTask {
         batch.shape[1] / model.configuration.downsampling, batch.shape[2] / model.configuration.downsampling
       )
       let decoded = model.images(of: model.tokens(of: batch), rows: grid.0, columns: grid.1)
-      total += zip(device.images(batch), device.images(decoded)).reduce(0) { $0 + $1.0.psnr(to: $1.1) }
+      for (original, copy) in zip(device.images(batch), device.images(decoded)) {
+        total += peakSignalToNoiseRatio(meanSquaredError: try original.meanSquaredError(to: copy))
+      }
     }
     return ["held_out_psnr": total / Double(split.heldOut.count)]
   }

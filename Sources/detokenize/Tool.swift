@@ -26,6 +26,8 @@ import Training
   @Option(help: "Enlarge the sheet by a whole factor.") var enlarge = 1
   @Option(help: "View to decode, by number.") var view = 0
   @Option(help: "Images decoded at a time.") var batchSize = 64
+  @Option(help: "Format of convolutions and matrix products: float32 or bfloat16.")
+  var precision = Precision.float32
   @OptionGroup(title: "Selection") var selection: ImageSelection
   @OptionGroup(title: "Common") var common: CommonOptions
 
@@ -47,8 +49,9 @@ import Training
   }
 
   func execute(_ session: ToolSession) throws {
-    let device = Device(threadCount: session.threads)
+    let device = session.device(precision)
     let model = try Tokenizer(session.readRecord(tokenizer), device: device)
+    model.freeze()
     let reader = try session.openTokens(tokens)
     try session.requireSameCodebook(
       reader.header.codebookSHA256, of: tokens.path, as: model.codebookSHA256, of: tokenizer.path)

@@ -89,6 +89,7 @@ extension BenchmarkRow {
     name: "encode-VQ-16", unit: "images", units: 1, operations: nil
   ) { device in
     let model = Tokenizer(TokenizerConfiguration(), device: device, seed: 1)
+    model.freeze()
     let image = device.full([1, 256, 256, 3], 0.1)
     return { _ = model.tokens(of: image) }
   }
@@ -97,6 +98,7 @@ extension BenchmarkRow {
     name: "decode-VQ-16", unit: "images", units: 1, operations: nil
   ) { device in
     let model = Tokenizer(TokenizerConfiguration(), device: device, seed: 1)
+    model.freeze()
     let tokens = (0..<256).map { $0 * 61 % 16384 }
     return { _ = model.images(of: tokens, rows: 16, columns: 16) }
   }

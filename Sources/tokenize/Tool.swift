@@ -18,6 +18,8 @@ import Training
   @Option(name: .shortAndLong, help: "Token file to write.") var output = OutputPath.standardOutput
   @Option(help: "Side of the images, in pixels. (default: the tokenizer's)") var size: Int?
   @Option(help: "Views tokenised at a time.") var batchSize = 64
+  @Option(help: "Format of convolutions and matrix products: float32 or bfloat16.")
+  var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -28,8 +30,9 @@ import Training
   }
 
   func execute(_ session: ToolSession) throws {
-    let device = Device(threadCount: session.threads)
+    let device = session.device(precision)
     let model = try Tokenizer(session.readRecord(tokenizer), device: device)
+    model.freeze()
     let size = size ?? model.configuration.imageSize
     guard size % model.configuration.downsampling == 0 else {
       throw ToolError(

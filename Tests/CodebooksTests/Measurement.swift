@@ -1,4 +1,3 @@
-import CKernels
 import Foundation
 import TensorCore
 import Testing
@@ -62,35 +61,7 @@ struct Measurement {
     }
     let search = NearestCode(latents.rows(rows), on: device)
     let (_, round) = milliseconds { search.find(latents) }
-    let (_, product) = milliseconds { searchByMatrixProduct(latents, latents.rows(rows)) }
-    print(
-      "65536 latents, \(count) codes: start \(start) ms, a search \(round) ms, by matrix product \(product) ms"
-    )
-    #expect(round < product)
-  }
-
-  /// What `NearestCode` has to beat.
-  func searchByMatrixProduct(_ vectors: CodeVectors, _ codes: CodeVectors) -> [UInt32] {
-    let (x, e) = (vectors.tensor(on: device), codes.tensor(on: device))
-    let offset = codes.indices.map { tsr_dot(e.pointer + $0 * 8, e.pointer + $0 * 8, 8) }.map(Float.init)
-    let block = 256
-    let scores = device.empty([block, codes.count])
-    var (found, values) = ([UInt32](repeating: 0, count: vectors.count), [Float](repeating: 0, count: block))
-    found.withUnsafeMutableBufferPointer { found in
-      values.withUnsafeMutableBufferPointer { values in
-        let (found, values) = (found, values)
-        for first in stride(from: 0, to: vectors.count, by: block) {
-          device.multiply(
-            m: block, n: codes.count, k: 8, MatrixOperand(x.pointer + first * 8, stride: 8),
-            MatrixOperand(e.pointer, stride: 8, transposed: true), into: scores.pointer, stride: codes.count)
-          device.forRanges(block) { rows in
-            tsr_nearest(
-              found.baseAddress! + first + rows.lowerBound, values.baseAddress! + rows.lowerBound,
-              scores.pointer + rows.lowerBound * codes.count, offset, rows.count, codes.count)
-          }
-        }
-      }
-    }
-    return found.map { $0 }
+    print("65536 latents, \(count) codes: start \(start) ms, a search \(round) ms")
+    #expect(round < start)
   }
 }

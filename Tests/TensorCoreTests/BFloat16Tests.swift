@@ -61,6 +61,26 @@ import Testing
     }
   }
 
+  @Test(arguments: 1...3) func preparedOperandsGiveTheSameBytes(threads: Int) {
+    let device = Device(threadCount: threads, precision: .bfloat16)
+    let (m, n, k, wide) = (96, 130, 128, 200)
+    // Both stored matrices are parts of wider ones.
+    let (a, b) = (device.random([k, wide], 3), device.random([n, wide], 4))
+    func product(prepared: Bool) -> [Float] {
+      var left = MatrixOperand(a.pointer, stride: wide)
+      var right = MatrixOperand(b.pointer, stride: wide)
+      if prepared {
+        left = device.prepared(left, rows: k, columns: m)
+        right = device.prepared(right, rows: n, columns: k)
+      }
+      let c = device.empty([m, n])
+      device.multiply(
+        m: m, n: n, k: k, left.asTransposed, right.asTransposed, into: c.pointer, stride: n)
+      return c.toArray()
+    }
+    #expect(product(prepared: true) == product(prepared: false))
+  }
+
   @Test func anUnsupportedFormatFallsBack() {
     let device = Device(threadCount: 1, precision: .bfloat16)
     #expect(device.precision == (Precision.bfloat16.isSupported ? .bfloat16 : .float32))

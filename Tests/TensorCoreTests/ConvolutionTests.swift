@@ -79,7 +79,7 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
       }
       let y = device.empty([c.batch, c.outHeight, c.outWidth, c.geometry.outChannels])
       ConvolutionByPatches().forward(
-        device, input: x, weight: w, bias: b, output: y, c.geometry, training: false)
+        device, input: device.convolutionInput(x), weight: w, bias: b, output: y, c.geometry, training: false)
       expectWithin(y.toArray(), exact, roundings: roundings, "by patches, \(threads) threads")
     }
   }
@@ -107,12 +107,12 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
         var dx = device.full(x.shape, .nan)
         if byPatches {
           ConvolutionByPatches().backward(
-            device, outputGradient: d, input: x, weight: w, c.geometry, inputGradient: dx, weightGradient: dw,
-            biasGradient: db)
+            device, outputGradient: d, input: device.convolutionInput(x), weight: w, c.geometry,
+            inputGradient: dx, weightGradient: dw, biasGradient: db)
         } else {
           dx = device.convolveBackward(
-            d, input: x, weight: w, c.geometry, weightGradient: dw, biasGradient: db, needsInputGradient: true
-          )!
+            d, input: device.convolutionInput(x), weight: w, c.geometry, weightGradient: dw, biasGradient: db,
+            needsInputGradient: true)!
         }
         let what = "\(threads) threads, by patches \(byPatches)"
         let pixels = Double(c.batch * c.outHeight * c.outWidth) + 8
@@ -129,8 +129,8 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     let device = Device(threadCount: 2)
     let g = ConvolutionGeometry(inChannels: 2, outChannels: 3, kernel: 3)
     let gradient = device.convolveBackward(
-      device.full([1, 4, 4, 3], 1), input: device.full([1, 4, 4, 2], 1), weight: device.zeros([3, 2, 3, 3]),
-      g,
+      device.full([1, 4, 4, 3], 1), input: device.convolutionInput(device.full([1, 4, 4, 2], 1)),
+      weight: device.zeros([3, 2, 3, 3]), g,
       weightGradient: device.zeros([3, 2, 3, 3]), biasGradient: device.zeros([3]), needsInputGradient: false)
     #expect(gradient == nil)
   }

@@ -90,20 +90,6 @@ import Testing
     expectWithin(sums, exactSums, roundings: Double(rows), "column sums")
   }
 
-  @Test(arguments: cornerSizes.dropFirst()) func finiteness(n: Int) {
-    var x = normals(n, 9)
-    x[0] = .greatestFiniteMagnitude
-    #expect(tsr_all_finite(x, n))
-    for bad in [Float.nan, .infinity, -.infinity] {
-      for place in [0, n / 2, n - 1] {
-        var y = x
-        y[place] = bad
-        #expect(!tsr_all_finite(y, n), "\(bad) at \(place) of \(n)")
-      }
-    }
-    #expect(tsr_all_finite(x, 0))
-  }
-
   @Test(arguments: cornerSizes) func adamWStep(n: Int) {
     let (p, g) = (normals(n, 10), normals(n, 11))
     let (m, v) = (normals(n, 12), normals(n, 13).map { $0 * $0 })

@@ -100,21 +100,6 @@ import Testing
     expectWithin(added, exact, roundings: Double(kernel * kernel), "patches added")
   }
 
-  @Test(arguments: [1, 2, 15, 16, 17, 33, 100]) func nearestByScores(n: Int) {
-    let rows = 9
-    var scores = normals(rows * n, 80).map { ($0 * 4).rounded() }
-    let offset = normals(n, 81).map { ($0 * 4).rounded() }
-    for i in 0..<n { scores[i] = offset[i] / 2 }
-    var (index, value) = ([UInt32](repeating: 99, count: rows), [Float](repeating: .nan, count: rows))
-    tsr_nearest(&index, &value, scores, offset, rows, n)
-    for row in 0..<rows {
-      let distances = (0..<n).map { offset[$0] - 2 * scores[row * n + $0] }
-      #expect(value[row] == distances.min())
-      #expect(
-        Int(index[row]) == distances.firstIndex(of: distances.min()!), "the first of equals, row \(row)")
-    }
-  }
-
   @Test(arguments: [1, 15, 16, 17, 50], [1, 3, 8]) func nearestByDistance(n: Int, d: Int) {
     let (rows, width) = (6, Int(TSR_CODE_PANEL))
     let (codes, x) = (normals(n * d, 82).map { $0.rounded() }, normals(rows * d, 83).map { $0.rounded() })

@@ -31,9 +31,15 @@ import Testing
     let limit: UInt32 = 0x9000_0000
     if n > 1 { (words[0], words[1]) = (limit, limit - 1) }
     var y = [Float](repeating: .nan, count: n)
-    tsr_dropout_add(&y, nil, x, words, limit, 1.5, n)
-    #expect(y == (0..<n).map { words[$0] < limit ? x[$0] * 1.5 : 0 })
-    tsr_dropout_add(&y, residual, x, words, limit, 1.5, n)
+    tsr_dropout_add(&y, nil, nil, x, words, limit, 1.5, n)
+    let expected = (0..<n).map { words[$0] < limit ? x[$0] * 1.5 : 0 }
+    #expect(y == expected)
+    var mask = [UInt8](repeating: 9, count: n)
+    tsr_dropout_add(&y, &mask, residual, x, words, limit, 1.5, n)
+    #expect(mask == (0..<n).map { words[$0] < limit ? 1 : 0 })
+    var dx = [Float](repeating: .nan, count: n)
+    tsr_dropout_backward(&dx, x, mask, 1.5, n)
+    #expect(dx == expected)
     let exact = (0..<n).map { i in
       var sum = ExactSum(Double(residual[i]))
       if words[i] < limit { sum.add(Double(x[i]) * 1.5) }

@@ -24,7 +24,8 @@ import Testing
       let trained = device.convolve(input, weight: weight, bias: bias, g, training: true)
       let patched = device.empty(output.shape)
       ConvolutionByPatches().forward(
-        device, input: input, weight: weight, bias: bias, output: patched, g, training: false)
+        device, input: device.convolutionInput(input), weight: weight, bias: bias, output: patched, g,
+        training: false)
       for (tensor, what) in [(output, "inference"), (trained, "training"), (patched, "by patches")] {
         #expect(largestError(tensor, expected) < 1e-5, "\(what), batch \(batch)")
       }
@@ -50,7 +51,8 @@ import Testing
         }
       let output = device.convolve(input, weights)
       let patched = device.empty(output.shape)
-      ConvolutionByPatches().forward(device, input: input, weights, output: patched)
+      ConvolutionByPatches().forward(
+        device, input: device.convolutionInput(input), weights, output: patched)
       #expect(largestError(output, expected) < 1e-5)
       #expect(largestError(patched, expected) < 1e-5)
     }
@@ -73,11 +75,13 @@ import Testing
       var dx = device.empty(input.shape)
       if byPatches {
         ConvolutionByPatches().backward(
-          device, outputGradient: gradient, input: input, weight: weight, g, inputGradient: dx,
+          device, outputGradient: gradient, input: device.convolutionInput(input), weight: weight, g,
+          inputGradient: dx,
           weightGradient: dw, biasGradient: db)
       } else {
         dx = device.convolveBackward(
-          gradient, input: input, weight: weight, g, weightGradient: dw, biasGradient: db,
+          gradient, input: device.convolutionInput(input), weight: weight, g, weightGradient: dw,
+          biasGradient: db,
           needsInputGradient: true)!
       }
       #expect(abs(dot(dx, input) - product) < 1e-4 * max(1, abs(product)), "input, by patches \(byPatches)")

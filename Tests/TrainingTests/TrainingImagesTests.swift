@@ -21,15 +21,6 @@ import Testing
     #expect(odd[0].pixels[..<2] == [0, 255])
   }
 
-  @Test func psnrOfKnownDifferences() {
-    let black = RGBImage(width: 2, height: 2, filledWith: .black)
-    let white = RGBImage(width: 2, height: 2, filledWith: .white)
-    #expect(black.psnr(to: black) == .infinity && abs(black.psnr(to: white)) < 1e-12)
-    let grey = RGBImage(width: 2, height: 2, filledWith: RGBColor(25, 26, 0))
-    let error = Double(25 * 25 + 26 * 26) / 3
-    #expect(abs(black.psnr(to: grey) - 10 * log10(255 * 255 / error)) < 1e-12)
-  }
-
   @Test func viewsAreTheSameWithAndWithoutTheirCache() throws {
     let tiny = try TinyTokenizer()
     let listing = ImageListing(

@@ -29,18 +29,12 @@ double tsr_squared_error(float *gradient, const float *x, const float *y, float 
 double tsr_absolute_error(float *gradient, const float *x, const float *y, float scale, size_t n);
 /// ema = decay ema + (1 - decay) x
 void tsr_moving_average(float *ema, const float *x, float decay, size_t n);
-/// True when every element is finite.
-bool tsr_all_finite(const float *x, size_t n);
 /// y = x rounded to bfloat16 (to nearest, ties to even); NaN stays NaN.
 void tsr_to_bfloat16(uint16_t *y, const float *x, size_t n);
 /// y = exp(x)
 void tsr_exp(float *y, const float *x, size_t n);
 
 // MARK: activation.c
-/// y = x sigmoid(x)
-void tsr_swish(float *y, const float *x, size_t n);
-/// dx = dy * d swish(x) / dx
-void tsr_swish_backward(float *dx, const float *dy, const float *x, size_t n);
 /// y[row] = swish(gate[row]) * up[row]; a row of both holds gate then up, 2n long.
 void tsr_swiglu(float *y, const float *both, size_t rows, size_t n);
 void tsr_swiglu_backward(float *d_both, const float *dy, const float *both, size_t rows, size_t n);
@@ -58,6 +52,9 @@ void tsr_channel_moments(double *sums, double *squares, const float *x, const fl
 /// y = x * scale + shift per channel, then swish when asked.
 void tsr_scale_shift(float *y, const float *x, const float *scale, const float *shift, bool swish,
                      size_t rows, size_t n);
+/// The same, rounded to bfloat16.
+void tsr_scale_shift_bfloat16(uint16_t *y, const float *x, const float *scale, const float *shift,
+                              bool swish, size_t rows, size_t n);
 /// du = dy * swish'(x scale + shift) (or dy); sum_du[c] += du, sum_dux[c] += du x.
 void tsr_scale_shift_backward(float *du, double *sum_du, double *sum_dux, const float *dy,
                               const float *x, const float *scale, const float *shift, bool swish,
@@ -105,9 +102,12 @@ void tsr_adamw(float *parameter, float *m, float *v, const float *gradient, floa
 /// Philox4x32-10 of `blocks` consecutive counters (first, c1, c2, c3), (first + 1, ...): 4 words each.
 void tsr_philox(uint32_t *out, uint32_t key0, uint32_t key1, uint32_t first, uint32_t c1,
                 uint32_t c2, uint32_t c3, size_t blocks);
-/// y = residual + x * mask / (1 - p), mask drawn from words < keep_limit (residual may be null).
-void tsr_dropout_add(float *y, const float *residual, const float *x, const uint32_t *words,
-                     uint32_t keep_limit, float scale, size_t n);
+/// y = residual + x * mask * scale, mask drawn from words < keep_limit and written as 0 or 1 (residual and mask may
+/// be null).
+void tsr_dropout_add(float *y, uint8_t *mask, const float *residual, const float *x,
+                     const uint32_t *words, uint32_t keep_limit, float scale, size_t n);
+/// dx = dy * mask * scale
+void tsr_dropout_backward(float *dx, const float *dy, const uint8_t *mask, float scale, size_t n);
 
 // MARK: packed_linear.c
 enum { TSR_PANEL = 32 };
@@ -131,12 +131,7 @@ void tsr_add_patches(float *image, const float *columns, size_t height, size_t w
                      size_t pad_top, size_t pad_left, size_t first_row, size_t out_rows,
                      size_t out_width);
 
-// MARK: nearest.c
-/// For each row of scores [rows, n]: the index of the smallest offset[j] - 2 scores[row, j], and that
-/// value. The first of equals wins.
-void tsr_nearest(uint32_t *index, float *value, const float *scores, const float *offset,
-                 size_t rows, size_t n);
-
+// MARK: processor.c
 /// Name of the x86-64 level that run-time dispatch picks, for `--version`.
 const char *tsr_instruction_set(void);
 /// Whether the processor multiplies bfloat16 in hardware.

@@ -28,13 +28,15 @@ tsr_matmul *tsr_matmul_create(const tsr_matmul_shape *shape);
 void tsr_matmul_destroy(tsr_matmul *matmul);
 int tsr_matmul_run(const tsr_matmul *matmul, const uint16_t *a, const uint16_t *b, float *c);
 
-/// A 2-D convolution in NHWC over float32 with a bias, weights in OIHW.
+/// A 2-D convolution in NHWC with a bias, weights in OIHW. With `bfloat16`, what a pass reads of activations,
+/// weights and gradients is bfloat16, and what it writes is float32, as are bias and sums.
 typedef struct {
   size_t batch, height, width, channels;            // source
   size_t out_height, out_width, out_channels;       // destination
   size_t kernel_height, kernel_width, stride;
   size_t pad_top, pad_left, pad_bottom, pad_right;
   float upper;  // above 0: the output is cut to 0...upper; 0: it is left as it is
+  bool bfloat16;
 } tsr_convolution_shape;
 
 typedef struct tsr_convolution tsr_convolution;
@@ -45,13 +47,18 @@ void tsr_convolution_destroy(tsr_convolution *convolution);
 
 /// Floats that a packed copy of the weights takes, for the forward or the backward-data primitive.
 size_t tsr_convolution_packed_count(const tsr_convolution *convolution, bool backward);
-/// Reorders weights [out_channels, channels, kernel_height, kernel_width] into the primitive's own layout.
+/// Floats that the weights' gradient takes in the primitive's own layout.
+size_t tsr_convolution_gradient_count(const tsr_convolution *convolution);
+/// Reorders float32 weights [out_channels, channels, kernel_height, kernel_width] into the primitive's own
+/// layout and format.
 int tsr_convolution_pack(const tsr_convolution *convolution, bool backward, const float *weights,
-                         float *packed);
-int tsr_convolution_forward(const tsr_convolution *convolution, const float *source,
-                            const float *packed, const float *bias, float *destination);
-int tsr_convolution_backward_data(const tsr_convolution *convolution, const float *d_destination,
-                                  const float *packed, float *d_source);
-/// Writes (not adds) d_weights [out_channels, channels, kernel_height, kernel_width] and d_bias.
-int tsr_convolution_backward_weights(const tsr_convolution *convolution, const float *source,
-                                     const float *d_destination, float *d_weights, float *d_bias);
+                         void *packed);
+int tsr_convolution_forward(const tsr_convolution *convolution, const void *source,
+                            const void *packed, const float *bias, float *destination);
+int tsr_convolution_backward_data(const tsr_convolution *convolution, const void *d_destination,
+                                  const void *packed, float *d_source);
+/// Writes (not adds) d_weights [out_channels, channels, kernel_height, kernel_width] and d_bias. `packed` has
+/// room for the gradient in the primitive's own layout.
+int tsr_convolution_backward_weights(const tsr_convolution *convolution, const void *source,
+                                     const void *d_destination, float *packed, float *d_weights,
+                                     float *d_bias);

@@ -1,0 +1,75 @@
+import TensorCore
+
+/// A convolution's parameters, and where it may read them packed.
+public struct ConvolutionFilter {
+  /// [O, I, k, k]
+  public let weight: Variable
+  /// [O]
+  public let bias: Variable
+  /// The sizes.
+  public let geometry: ConvolutionGeometry
+  /// The same parameters, packed, for tapes that do not record; nil while they may change.
+  public let packed: ConvolutionWeights?
+
+  /// A filter of these parameters.
+  public init(
+    weight: Variable, bias: Variable, geometry: ConvolutionGeometry, packed: ConvolutionWeights? = nil
+  ) {
+    (self.weight, self.bias, self.geometry, self.packed) = (weight, bias, geometry, packed)
+  }
+}
+
+/// A group norm's parameters and constants; swish follows.
+public struct GroupNormParameters {
+  /// [C]
+  public let weight: Variable
+  /// [C]
+  public let bias: Variable
+  /// Groups of channels.
+  public let groups: Int
+  /// Added to the variance.
+  public let epsilon: Double
+
+  /// A norm of these parameters.
+  public init(weight: Variable, bias: Variable, groups: Int, epsilon: Double) {
+    (self.weight, self.bias, self.groups, self.epsilon) = (weight, bias, groups, epsilon)
+  }
+}
+
+extension Tape {
+  /// Convolution of x [B, H, W, I]: [B, H', W', O].
+  public func convolution(_ x: Variable, _ filter: ConvolutionFilter) -> Variable {
+    if let packed = filter.packed, !isRecording { return Variable(device.convolve(x.value, packed)) }
+    return convolution(x, weight: filter.weight, bias: filter.bias, filter.geometry)
+  }
+
+  /// Convolution of swish(groupNorm(x)). In bfloat16 the convolution's input is rounded as the norm makes it, and
+  /// never exists in float32.
+  public func normalizedConvolution(
+    _ x: Variable, norm: GroupNormParameters, _ filter: ConvolutionFilter
+  ) -> Variable {
+    guard device.precision == .bfloat16 else {
+      let normed = groupNorm(
+        x, weight: norm.weight, bias: norm.bias, groups: norm.groups, epsilon: norm.epsilon, swish: true)
+      return convolution(normed, filter)
+    }
+    let heart = GroupNormHeart(
+      device, x: x.value, weight: norm.weight.value, bias: norm.bias.value, groups: norm.groups,
+      epsilon: norm.epsilon, swish: true)
+    let input = ConvolutionInput(heart.roundedOutput(device))
+    if let packed = filter.packed, !isRecording { return Variable(device.convolve(input, packed)) }
+    let (weight, bias) = (filter.weight, filter.bias)
+    let y = device.convolve(
+      input, weight: weight.value, bias: bias.value, filter.geometry, training: isRecording)
+    return record(y, from: [x, norm.weight, norm.bias, weight, bias]) { [unowned self] dy in
+      let dNormed = device.convolveBackward(
+        dy, input: input, weight: weight.value, filter.geometry, weightGradient: additionTarget(for: weight),
+        biasGradient: additionTarget(for: bias), needsInputGradient: true)
+      guard let dNormed else { return }
+      let dx = heart.backward(
+        device, dNormed, weight: norm.weight.value, weightGradient: additionTarget(for: norm.weight),
+        biasGradient: additionTarget(for: norm.bias))
+      accumulate(dx, into: x)
+    }
+  }
+}
