@@ -9,6 +9,7 @@ trap 'rm -rf "$work"' EXIT
 settings=(
   DATA="$PWD/data/emoji" SHARED="$work/quickstart" THREADS=1 PER_CLASS=2 EVALUATE_EVERY=20 CHECKPOINT_EVERY=10
   TOKENIZER_STEPS=30 "TOKENIZER_OPTIONS=--model CPU-4 --channels 8 --multipliers 1,2,4 --batch-size 8"
+  METRIC_NETWORK=tokenizer METRIC_SAMPLES=90
   MODEL_STEPS=60 "MODEL_OPTIONS=--model CPU-tiny --batch-size 4"
 )
 pipeline() { make --no-print-directory -f "pipelines/$1.mk" OUT="$work/$2" "${settings[@]}" "${@:3}"; }
@@ -18,7 +19,7 @@ fail() { echo "check-pipelines: $*" >&2; exit 1; }
 for name in quickstart llamagen-baseline iar; do
   pipeline "$name" "$name"
   pipeline "$name" "$name" --question || fail "$name: a second make has something to do"
-  for product in samples.png loss.png report.json; do
+  for product in samples.png nearest.png loss.png report.json; do
     [[ -s $work/$name/$product ]] || fail "$name: no $product"
   done
 done
@@ -37,4 +38,20 @@ cmp <(losses "$work/iar") <(losses "$work/killed") || fail "a resumed training i
 # A changed setting makes its stage again, and what depends on it, and nothing else.
 again=$(pipeline iar iar PER_CLASS=1 --dry-run | grep -oE '^(train-tokenizer|train-ar|sample|detokenize) ' | tr -d '\n')
 [[ $again == "sample detokenize " ]] || fail "PER_CLASS=1 runs '$again' again"
+# The metrics: each pipeline's report has them all, of the number of samples that was asked for.
+for name in quickstart llamagen-baseline iar; do
+  python3 - "$work/$name/report.json" <<'CHECK' || fail "$name: the report lacks metrics"
+import json, sys
+report = json.load(open(sys.argv[1]))
+names = ["fd-tokenizer", "kd-tokenizer", "kd-tokenizer-standard_error", "precision", "recall"]
+wanted = [prefix + name for prefix in ["", "held-out-", "tokenizer-"] for name in names]
+wanted += ["held_out_loss", "training_seconds", "images_per_second", "duplicate_samples", "copies_of_training_images"]
+assert all(isinstance(report["figures"][name], (int, float)) for name in wanted), report["figures"]
+assert report["metrics"]["training"]["samples"]["images"] == 90
+CHECK
+done
+
+# Without weights, and without pip to fetch them, a pipeline ends well and says what it has not computed.
+words=$(PIP_NO_INDEX=1 pipeline iar iar METRIC_NETWORK=squeezenet-1.1 WEIGHTS="$work/weights" 2>/dev/null)
+grep -q "not computed: no weights" <<<"$words" || fail "nothing is said of metrics without weights"
 echo "check-pipelines: all is well"
