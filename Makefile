@@ -13,7 +13,8 @@ FLAGS = -c release -Xswiftc -enable-testing $(TRAITS)
 BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/*/*.swift))))
 
-.PHONY: help deps build quickstart llamagen-baseline iar quickstart-ctf test check check-long weights bench install uninstall lint format clean
+.PHONY: help deps build quickstart llamagen-baseline iar quickstart-ctf code-distance codebook-tables test check \
+  check-long weights bench install uninstall lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List these
@@ -37,6 +38,11 @@ quickstart-ctf: build
 # ablation-NAME, for the names that `make -f pipelines/ablations.mk` lists.
 ablation-%: build
 	@$(MAKE) --no-print-directory -f pipelines/ablations.mk $*
+
+code-distance: build ## What a wrong token costs: a plot, tables and pictures, into out/code-distance
+codebook-tables: build ## Statistics of clusters over their size and over early stops, into out/code-distance
+code-distance codebook-tables:
+	@$(MAKE) --no-print-directory -f pipelines/code-distance.mk $@
 
 test: deps ## Run the tests
 	swift test $(FLAGS)

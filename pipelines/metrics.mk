@@ -14,20 +14,21 @@ features := $(SHARED)/features/$(METRIC_NETWORK)
 judged := $(OUT)/metrics/samples
 metrics := $(patsubst %,$(OUT)/metrics/%.json,training held-out reconstructions) $(features)/tokenizer.json
 metric_logs := $(patsubst %,$(SHARED)/logs/%.jsonl,$(patsubst %,features-%,training held-out reconstructions) \
-  metrics-tokenizer) $(patsubst %,$(OUT)/logs/metrics-%.jsonl,samples images training held-out reconstructions)
+  metrics-tokenizer) $(patsubst %,$(OUT)/logs/metrics-%.jsonl,samples images features training held-out reconstructions)
 
 network := --network $(METRIC_NETWORK) $(if $(METRIC_WEIGHTS),--weights $(METRIC_WEIGHTS)) --tokenizer $(tokenizer)
 network_files := $(METRIC_WEIGHTS) $(if $(filter tokenizer,$(METRIC_NETWORK)),$(tokenizer))
 training_part := --reference-part training --held-out $(HELD_OUT)
 held_out_part := --reference-part held-out --held-out $(HELD_OUT)
 $(eval $(call kept,$(OUT)/settings/metrics,--count $(METRIC_SAMPLES) $(sampling_settings)))
+$(eval $(call kept,$(OUT)/settings/network,$(network)))
 $(eval $(call kept,$(features)/settings,$(DATA) --size $(SIZE) --held-out $(HELD_OUT) $(network)))
 
 # Without weights nothing is computed and the report says so; once they are there, make goes on.
-guard = $(if $(METRIC_WEIGHTS),[[ ! -e $(METRIC_WEIGHTS) ]] || )
-extract = $(guard)eval-metrics --reference $(1) $(network) $(common) --log $(SHARED)/logs/features-$(2).jsonl \
+guard = $(if $(METRIC_WEIGHTS),rm -f $(1); [[ ! -e $(METRIC_WEIGHTS) ]] || )
+extract = $(call guard,$@)eval-metrics --$(1) $(network) $(common) --log $(2).jsonl \
   --write-features $@
-compare = $(guard){ eval-metrics --reference $(1) $(network) --metrics fid,kid,precision-recall $(common) --json \
+compare = $(call guard,$(4)){ eval-metrics --reference $(1) $(network) --metrics fid,kid,precision-recall $(common) --json \
   --log $(2).jsonl $(3) >$(4).partial && mv $(4).partial $(4); }
 
 $(WEIGHTS)/%.tensors.zst:
@@ -38,15 +39,15 @@ $(WEIGHTS)/%.tensors.zst:
 # The reference, and how far the tokenizer alone is from it.
 $(features)/training.tensors.zst: $(features)/settings $(network_files) | $(DATA) $(tokenizer)
 	$(call stage,features of the training images)
-	$(call extract,$(DATA) --size $(SIZE) $(training_part),training)
+	$(call extract,reference $(DATA) --size $(SIZE) $(training_part),$(SHARED)/logs/features-training)
 
 $(features)/held-out.tensors.zst: $(features)/settings $(network_files) | $(DATA) $(tokenizer)
 	$(call stage,features of the held-out images)
-	$(call extract,$(DATA) --size $(SIZE) $(held_out_part),held-out)
+	$(call extract,reference $(DATA) --size $(SIZE) $(held_out_part),$(SHARED)/logs/features-held-out)
 
 $(features)/reconstructions.tensors.zst: $(tokenizer) $(tokens) $(features)/settings $(network_files)
 	$(call stage,features of what the tokenizer gives back of the training images)
-	$(call extract,$(tokens) $(training_part),reconstructions)
+	$(call extract,reference $(tokens) $(training_part),$(SHARED)/logs/features-reconstructions)
 
 $(features)/tokenizer.json: $(features)/training.tensors.zst $(features)/reconstructions.tensors.zst
 	$(call stage,metrics: what the tokenizer gives back against training images)
@@ -62,11 +63,17 @@ $(judged).npz: $(judged).tokens.zst $(model_tokenizer)
 	$(call stage,samples for the metrics as images)
 	detokenize $< --tokenizer $(model_tokenizer) $(common) --log $(OUT)/logs/metrics-images.jsonl --npz $@
 
-$(OUT)/metrics/training.json $(OUT)/nearest.png &: $(judged).npz $(features)/training.tensors.zst | $(DATA)
-	$(call stage,metrics: samples against training images)
-	$(call compare,$(features)/training.tensors.zst --samples $<,$(OUT)/logs/metrics-training,--nearest-sheet \
-	  $(OUT)/nearest.png --reference-images $(DATA) --size $(SIZE) $(training_part) --nearest-samples 12 --enlarge 2,$(OUT)/metrics/training.json)
+$(judged).tensors.zst: $(judged).npz $(OUT)/settings/network $(network_files) | $(tokenizer)
+	$(call stage,features of the samples)
+	$(call extract,samples $<,$(OUT)/logs/metrics-features)
 
-$(OUT)/metrics/%.json: $(judged).npz $(features)/%.tensors.zst
+$(OUT)/metrics/training.json $(OUT)/nearest.png &: $(judged).tensors.zst $(features)/training.tensors.zst | $(DATA)
+	$(call stage,metrics: samples against training images)
+	@rm -f $(OUT)/nearest.png
+	$(call compare,$(features)/training.tensors.zst --samples $<,$(OUT)/logs/metrics-training,--nearest-sheet \
+	  $(OUT)/nearest.png --samples-images $(judged).npz --reference-images $(DATA) --size $(SIZE) $(training_part) \
+	  --nearest-samples 12 --enlarge 2,$(OUT)/metrics/training.json)
+
+$(OUT)/metrics/%.json: $(judged).tensors.zst $(features)/%.tensors.zst
 	$(call stage,metrics: samples against $*)
 	$(call compare,$(word 2,$^) --samples $<,$(OUT)/logs/metrics-$*,,$@)

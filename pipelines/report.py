@@ -101,6 +101,10 @@ def describe(name, stage):
     }
 
 
+def short(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def show_metrics(report):
     """A line a comparison: the metrics, and the numbers of images that they are of."""
     for name, title in [
@@ -111,8 +115,8 @@ def show_metrics(report):
             continue
         values, network = found["metrics"], found["network"]
         distance = f"kd-{network}"
-        print(f"  {title:<20}fd-{network} {values['fd-' + network]:,.0f}, kd {values[distance]:,.0f} ± "
-              f"{values[distance + '-standard_error']:,.0f}, precision {values['precision']:.3f}, "
+        print(f"  {title:<20}fd-{network} {short(values['fd-' + network])}, kd {short(values[distance])} ± "
+              f"{short(values[distance + '-standard_error'])}, precision {values['precision']:.3f}, "
               f"recall {values['recall']:.3f}; {found['samples']['images']} for {found['reference']['images']}")
     figures = report["figures"]
     if "copies_of_training_images" in figures:

@@ -67,8 +67,10 @@ struct EvaluationRun {
   // MARK: Two sides
 
   /// Computes everything that was asked for and reports it.
-  /// - Parameter shown: the reference's images for the sheet, where `reference` is their features.
-  func compare(_ reference: LoadedInput, _ samples: LoadedInput, shown: LoadedInput?) throws {
+  /// - Parameter shown: the images for the sheet: those of both sides, of which the sides may be the features.
+  func compare(
+    _ reference: LoadedInput, _ samples: LoadedInput, shown: (reference: LoadedInput, samples: LoadedInput)
+  ) throws {
     var report = Report(pairs: metrics.pairs)
     if metrics.pairs {
       let (a, b) = try bothImages(reference, samples, for: "--pairs")
@@ -78,7 +80,7 @@ struct EvaluationRun {
     }
     // Pictures that a sheet needs must be there before the work, not after it.
     let pictures = try outputs.nearestSheet.map { _ in
-      try bothImages(shown ?? reference, samples, for: "--nearest-sheet")
+      try bothImages(shown.reference, shown.samples, for: "--nearest-sheet")
     }
     if network != nil || !metrics.pairs {
       let sets = (reference: try features(of: reference), samples: try features(of: samples))
@@ -125,7 +127,9 @@ struct EvaluationRun {
     _ sets: (reference: FeatureSet, samples: FeatureSet)
   ) throws {
     let sheet = NearestSheet(count: outputs.nearestCount, samples: outputs.nearestSamples, device: device)
-    let rows = try sheet.rows(images: images, features: sets)
+    let rows = try sheet.rows(
+      reference: PicturedFeatures(features: sets.reference, images: images.reference),
+      samples: PicturedFeatures(features: sets.samples, images: images.samples))
     let sink = try session.create(output)
     try PNGEncoder.encode(ContactSheet(enlargement: outputs.enlarge).compose(rows: rows)).withUnsafeBytes {
       try sink.write($0)

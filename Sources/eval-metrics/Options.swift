@@ -31,6 +31,10 @@ struct InputOptions: ParsableArguments {
       "The reference's images, for --nearest-sheet, where --reference is their features.", valueName: "input")
   )
   var referenceImages: InputPath?
+  @Option(
+    help: ArgumentHelp(
+      "The samples' images, for --nearest-sheet, where --samples is their features.", valueName: "input"))
+  var samplesImages: InputPath?
   @Option(help: ArgumentHelp("Tokenizer file that decodes tokens.", valueName: "file")) var tokenizer:
     InputPath?
   @Option(
@@ -43,7 +47,7 @@ struct InputOptions: ParsableArguments {
   @Flag(name: .customLong("allow-jpeg"), help: "Accept JPEG files as samples.") var allowJPEG = false
 
   func validate() throws {
-    try InputPath.requireDistinct(reference, samples, referenceImages, tokenizer)
+    try InputPath.requireDistinct(reference, samples, referenceImages, samplesImages, tokenizer)
     if reference == nil && samples == nil { throw ValidationError("give --reference and --samples.") }
     if !(1...1 << 16).contains(size ?? 1) { throw ValidationError("--size must be from 1 to 65536.") }
     if !(0..<1).contains(heldOut) { throw ValidationError("--held-out must be from 0 to below 1.") }

@@ -23,8 +23,8 @@ import ToolKit
     try common.requireFreeStandardOutput(
       besides: outputs.writeFeatures, outputs.writeStatistics, outputs.nearestSheet)
     try InputPath.requireDistinct(
-      inputs.reference, inputs.samples, inputs.referenceImages, inputs.tokenizer, metrics.weights,
-      metrics.lpipsWeights)
+      inputs.reference, inputs.samples, inputs.referenceImages, inputs.samplesImages, inputs.tokenizer,
+      metrics.weights, metrics.lpipsWeights)
     let hasBoth = inputs.reference != nil && inputs.samples != nil
     if outputs.writesOneSide {
       if hasBoth || metrics.pairs || outputs.nearestSheet != nil {
@@ -35,8 +35,8 @@ import ToolKit
     } else if !hasBoth {
       throw ValidationError("give both --reference and --samples.")
     }
-    if inputs.referenceImages != nil && outputs.nearestSheet == nil {
-      throw ValidationError("--reference-images is for --nearest-sheet.")
+    if inputs.referenceImages != nil || inputs.samplesImages != nil, outputs.nearestSheet == nil {
+      throw ValidationError("--reference-images and --samples-images are for --nearest-sheet.")
     }
     if outputs.nearestSheet?.isStandardOutput == true {
       throw ValidationError("the scores take standard output; name a file for --nearest-sheet.")
@@ -68,8 +68,12 @@ import ToolKit
       try run.write(loader.load(input, as: role))
     } else {
       let reference = try loader.load(inputs.reference!, as: .reference)
-      let shown = try inputs.referenceImages.map { try loader.load($0, as: .reference) }
-      try run.compare(reference, loader.load(inputs.samples!, as: .samples), shown: shown)
+      let samples = try loader.load(inputs.samples!, as: .samples)
+      let shown = (
+        reference: try inputs.referenceImages.map { try loader.load($0, as: .reference) } ?? reference,
+        samples: try inputs.samplesImages.map { try loader.load($0, as: .samples) } ?? samples
+      )
+      try run.compare(reference, samples, shown: shown)
     }
   }
 }
