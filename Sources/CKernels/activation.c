@@ -1,6 +1,18 @@
 #include "CKernels.h"
 #include "dispatch.h"
 
+TSR_DISPATCH void tsr_swish(float *y, const float *x, size_t n) {
+  TSR_ELEMENTWISE
+  for (size_t i = 0; i < n; i++) y[i] = x[i] * tsr_sigmoid1(x[i]);
+}
+
+TSR_DISPATCH void tsr_swish_backward(float *dx, const float *dy, const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    float s = tsr_sigmoid1(x[i]);
+    dx[i] = dy[i] * (s + x[i] * s * (1.0f - s));
+  }
+}
+
 TSR_DISPATCH void tsr_swiglu(float *y, const float *both, size_t rows, size_t n) {
   for (size_t r = 0; r < rows; r++) {
     const float *gate = both + 2 * r * n, *up = gate + n;

@@ -40,6 +40,9 @@ public struct Tensor {
   /// The elements, copied.
   public func toArray() -> [Float] { Array(buffer) }
 
+  /// Whether every element is a number, and none infinite.
+  public var isFinite: Bool { buffer.allSatisfy(\.isFinite) }
+
   /// The only element of a tensor that has one.
   public var scalar: Float {
     precondition(count == 1, "Tensor.scalar: shape \(shape) holds \(count) elements")

@@ -78,12 +78,9 @@ public final class TrainingLoop {
 
   /// The last step's outcome is looked at by no further step.
   private func requireFiniteParameters() throws {
-    for parameter in task.store.parameters {
-      let value = parameter.variable.value
-      guard UnsafeBufferPointer(start: value.pointer, count: value.count).allSatisfy(\.isFinite) else {
-        throw TrainingError.notFinite(
-          step: optimizer.stepCount, loss: .nan, gradientNorm: .nan, lastCheckpoint: lastCheckpoint)
-      }
+    guard task.store.parameters.allSatisfy(\.variable.value.isFinite) else {
+      throw TrainingError.notFinite(
+        step: optimizer.stepCount, loss: .nan, gradientNorm: .nan, lastCheckpoint: lastCheckpoint)
     }
   }
 

@@ -95,7 +95,7 @@ import Training
       let features = transformer.features(
         part.tokens, items: part.items.map { ($0, view) }, at: places, batchSize: modelBatchSize
       ) { progress.advance(by: $0) }
-      guard features.allSatisfy(device.allFinite) else {
+      guard features.allSatisfy(\.isFinite) else {
         throw ToolError(
           .badData, "\(path.path): expected finite features; found infinities or NaN; try: another model")
       }

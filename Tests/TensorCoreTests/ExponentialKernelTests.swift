@@ -44,6 +44,30 @@ import Testing
     return (ExactSum(x * s), ExactSum(s + x * s * (1 - s), magnitude: s * (1 + abs(x))))
   }
 
+  @Test(arguments: cornerSizes) func swishForwardAndBackward(n: Int) {
+    let (x, dy) = (normals(n, 21, deviation: 6), normals(n, 22))
+    var y = x
+    y.withUnsafeMutableBufferPointer { tsr_swish($0.baseAddress, $0.baseAddress, n) }
+    expectWithin(y, x.map { Self.swish(Double($0)).value }, roundings: 8, "swish in place")
+    var dx = [Float](repeating: .nan, count: n)
+    tsr_swish_backward(&dx, dy, x, n)
+    let exact = zip(x, dy).map {
+      let d = Self.swish(Double($0)).derivative
+      return ExactSum(d.value * Double($1), magnitude: d.magnitude * abs(Double($1)))
+    }
+    expectWithin(dx, exact, roundings: 14, "swish backward")
+  }
+
+  @Test func swishOfLargeNumbers() {
+    let x: [Float] = [-1e30, -100, 100, 1e30]
+    var (y, dx) = (x, x)
+    tsr_swish(&y, x, 4)
+    #expect(abs(y[1]) < 1e-35 && y[2] == 100 && y[3] == 1e30)
+    #expect(y.allSatisfy { $0.isFinite })
+    tsr_swish_backward(&dx, [1, 1, 1, 1], x, 4)
+    #expect(abs(dx[1]) < 1e-35 && dx[2] == 1 && dx[3] == 1)
+  }
+
   @Test(arguments: [0, 1, 5], [1, 7, 16, 37]) func gatedUnit(rows: Int, n: Int) {
     let (both, dy) = (normals(rows * 2 * n, 23, deviation: 3), normals(rows * n, 24))
     var (y, d) = ([Float](repeating: .nan, count: rows * n), [Float](repeating: .nan, count: rows * 2 * n))

@@ -35,6 +35,10 @@ void tsr_to_bfloat16(uint16_t *y, const float *x, size_t n);
 void tsr_exp(float *y, const float *x, size_t n);
 
 // MARK: activation.c
+/// y = x sigmoid(x)
+void tsr_swish(float *y, const float *x, size_t n);
+/// dx = dy * d swish(x) / dx
+void tsr_swish_backward(float *dx, const float *dy, const float *x, size_t n);
 /// y[row] = swish(gate[row]) * up[row]; a row of both holds gate then up, 2n long.
 void tsr_swiglu(float *y, const float *both, size_t rows, size_t n);
 void tsr_swiglu_backward(float *d_both, const float *dy, const float *both, size_t rows, size_t n);
