@@ -12,7 +12,7 @@ func tool(_ name: String) -> Target {
     name: name,
     dependencies: [
       "ToolKit", "TensorCore", "Autograd", "NeuralNet", "Codebooks", "StreamFormat", "Images",
-      "ImageModels", "Training", "Metrics", "FeatureNetworks", argumentParser,
+      "ImageModels", "Training", "Metrics", "FeatureNetworks", "ForeignFiles", argumentParser,
     ])
 }
 
@@ -42,6 +42,7 @@ let package = Package(
     // MARK: C libraries and kernels
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(
       name: "COneDNN",
@@ -61,12 +62,15 @@ let package = Package(
 
     // MARK: Rooms that read and write files
     .target(name: "StreamFormat", dependencies: ["CZstd", "CCrypto"]),
+    .target(name: "ForeignFiles", dependencies: ["CZlib", "StreamFormat"]),
     .target(
       name: "ImageModels",
       dependencies: ["NeuralNet", "Autograd", "TensorCore", "CKernels", "Codebooks", "StreamFormat"]),
     .target(
       name: "FeatureNetworks",
-      dependencies: ["Autograd", "TensorCore", "CKernels", "StreamFormat", "Images", "ImageModels"]),
+      dependencies: [
+        "Autograd", "TensorCore", "CKernels", "StreamFormat", "ForeignFiles", "Images", "ImageModels",
+      ]),
     .target(
       name: "Training",
       dependencies: [
@@ -89,9 +93,10 @@ let package = Package(
     tests(of: "Codebooks"),
     tests(of: "Images"),
     tests(of: "StreamFormat"),
+    tests(of: "ForeignFiles"),
     tests(of: "ImageModels"),
     tests(of: "Metrics", ["StreamFormat"]),
-    tests(of: "FeatureNetworks"),
+    tests(of: "FeatureNetworks", ["ForeignFiles"]),
     tests(of: "Training"),
     tests(of: "ToolKit"),
     .testTarget(

@@ -1,4 +1,5 @@
 import FeatureNetworks
+import ForeignFiles
 import Images
 import Metrics
 import StreamFormat
@@ -51,6 +52,11 @@ extension MetricsError: ExitCoded {
   public var exitCode: ToolExit {
     if case .noConvergence = self { .failed } else { .badData }
   }
+}
+
+extension ForeignFileError: ExitCoded {
+  /// Bad data.
+  public var exitCode: ToolExit { .badData }
 }
 
 extension FeatureNetworkError: ExitCoded {

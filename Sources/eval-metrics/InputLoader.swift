@@ -1,4 +1,5 @@
 import FeatureNetworks
+import ForeignFiles
 import Foundation
 import ImageModels
 import Images
@@ -48,12 +49,12 @@ struct InputLoader {
 
   private func archive(_ input: InputPath, _ role: Role) throws -> LoadedInput {
     _ = try session.open(input)
-    let archive = try ZipArchive(path: input.path)
+    let archive = try ZipArchive(mapped(input.path), file: input.path)
     // What is stored is what published results were computed with; see also NetworkIdentity.inception.
     if archive.names.contains("mu.npy"), network == nil || network == NetworkIdentity.inception {
       return .features(try storedStatistics(archive, input.path))
     }
-    guard let file = try archive.file("arr_0.npy") else {
+    guard let file = try archive.member("arr_0.npy") else {
       throw ToolError(
         .badData,
         "\(input.path): expected arr_0 (images), or mu and sigma for network \(NetworkIdentity.inception); found "
@@ -69,9 +70,19 @@ struct InputLoader {
     return try images(ArchiveImages(name: input.path, array: array), input, kind: "archive", role)
   }
 
-  private func storedStatistics(_ archive: ZipArchive, _ path: String) throws -> FeatureSet {
+  /// A file's bytes, read as they are needed: archives of images can be larger than the memory.
+  private func mapped(_ path: String) throws -> Data {
+    do {
+      return try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
+    } catch {
+      throw StreamError.readFailed(file: path, errno: EIO)
+    }
+  }
+
+  private func storedStatistics(_ archive: ZipArchive<Data>, _ path: String) throws -> FeatureSet {
     func statistics(_ mean: String, _ covariance: String) throws -> GaussianStatistics? {
-      guard let first = try archive.file(mean + ".npy"), let second = try archive.file(covariance + ".npy")
+      guard let first = try archive.member(mean + ".npy"),
+        let second = try archive.member(covariance + ".npy")
       else {
         return nil
       }
@@ -162,6 +173,6 @@ struct InputLoader {
     let source = try input.open()
     var start = [UInt8](repeating: 0, count: 4)
     let count = try start.withUnsafeMutableBytes { try source.read(into: $0) }
-    return count == 4 && start == ZipArchive.signature
+    return count == 4 && start == zipSignature
   }
 }

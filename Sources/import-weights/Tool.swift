@@ -1,5 +1,6 @@
 import ArgumentParser
 import FeatureNetworks
+import ForeignFiles
 import ImageModels
 import StreamFormat
 import TensorCore

@@ -185,9 +185,17 @@ import Testing
     #expect(summary.metrics["mse"] == 0 && summary.metrics["ssim"] == 1 && summary.metrics["rfd-pixels"] == 0)
     #expect(summary.metrics["psnr"] == .infinity)
     #expect(summary.duplicates?.in_reference == 6 && summary.duplicates?.within_samples == 0)
+  }
+
+  @Test func compressedArchivesHoldTheSame() throws {
+    let (plain, compressed) = (fixtures + "images.npz", fixtures + "compressed.npz")
+    let summary = try summary("--reference", plain, "--samples", compressed, "--network", "pixels", "--pairs")
+    #expect(summary.metrics["mse"] == 0 && summary.duplicates?.in_reference == 6)
+    var flipped = [UInt8](try Data(contentsOf: URL(filePath: compressed)))
+    flipped[flipped.count / 2] ^= 1
+    try Data(flipped).write(to: folder.url.appending(path: "flipped"))
     try expectRefusal(
-      65, "numpy.savez instead", "--reference", archive, "--samples", fixtures + "compressed.npz",
-      "--network", "pixels")
+      65, "flipped: byte", "--reference", plain, "--samples", "flipped", "--network", "pixels")
   }
 
   @Test func damagedArchivesAreRefused() throws {
@@ -214,6 +222,93 @@ import Testing
     // The nearest reference of an image that is in the reference is itself.
     #expect(
       sheet.cropped(x: 2, y: 2, width: 12, height: 12) == sheet.cropped(x: 16, y: 2, width: 12, height: 12))
+  }
+
+  @Test func featuresStandForImagesOnTheSheetToo() throws {
+    try writeImages("a", count: 9)
+    try writeImages("b", count: 9, seed: 2)
+    for (name, role) in [("a", "--reference"), ("b", "--samples")] {
+      #expect(try evaluate(role, name, "--network", "pixels", "--write-features", name + ".f").status == 0)
+    }
+    let sheet = ["--nearest-count", "3", "--nearest-sheet"]
+    let direct = try ToolProcess.run(
+      "eval-metrics", ["--reference", "a", "--samples", "b", "--network", "pixels"] + sheet + ["1.png"],
+      in: folder.url)
+    let stored = ["--reference", "a.f", "--samples", "b.f", "--samples-images", "b"]
+    let again = try ToolProcess.run(
+      "eval-metrics", stored + ["--reference-images", "a"] + sheet + ["2.png"], in: folder.url)
+    #expect(direct.status == 0 && again.status == 0, "\(direct.errors)\(again.errors)")
+    #expect(direct.text == again.text && direct.text.contains("samples in the reference"))
+    #expect(try bytes(folder.path("1.png")) == bytes(folder.path("2.png")))
+    // Other images of the right number are no neighbours.
+    let wrong = try ToolProcess.run(
+      "eval-metrics", stored + ["--reference-images", "b"] + sheet + ["3.png"], in: folder.url)
+    #expect(wrong.status == 65 && wrong.errors.contains("as in a.f; found others"), "\(wrong.errors)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path("3.png")))
+    try expectRefusal(
+      64, "of one part already", "--reference", "a.f", "--samples", "b.f", "--reference-part", "held-out")
+    try expectRefusal(
+      64, "are for --nearest-sheet", "--reference", "a.f", "--samples", "b.f", "--reference-images", "a")
+  }
+
+  @Test func spatialFeaturesGiveTheirDistance() throws {
+    let golden = try Fixture("metrics/distribution_metrics.safetensors").record
+    for (name, side) in [("a", "reference"), ("b", "samples")] {
+      let stored = try golden.tensor(side)
+      let features = StoredTensor(
+        name: "features", shape: [stored.shape[0], 1], doubles: (0..<stored.shape[0]).map { Double($0 % 7) })
+      let record = Record(
+        kind: .features,
+        metadata: ["network": "inception-v3", "weights_sha256": "w", "resize": "none"],
+        tensors: [
+          features, StoredTensor(name: "spatial", shape: stored.shape, doubles: try stored.doubles()),
+        ])
+      _ = try write(file(of: [record]), name, in: folder)
+    }
+    let expected = try golden.tensor("fid").doubles()[0]
+    let direct = try summary("--reference", "a", "--samples", "b", "--metrics", "sfid")
+    #expect(abs((direct.metrics["sfid"] ?? 0) / expected - 1) < 1e-8 && direct.metrics.count == 1)
+    #expect(try evaluate("--reference", "a", "--write-statistics", "s.tensors.zst").status == 0)
+    let stored = try summary("--reference", "s.tensors.zst", "--samples", "b", "--metrics", "sfid")
+    #expect(stored.metrics == direct.metrics)
+  }
+
+  @Test func perceptualDistancesOfPairs() throws {
+    // AlexNet's shapes with few numbers in them: each head looks at one channel, each layer at its middle.
+    let layers = [(0, 3, 64, 11), (3, 64, 192, 5), (6, 192, 384, 3), (8, 384, 256, 3), (10, 256, 256, 3)]
+    var tensors: [StoredTensor] = []
+    for (index, (number, inputs, outputs, kernel)) in layers.enumerated() {
+      var weights = [Float](repeating: 0, count: outputs * inputs * kernel * kernel)
+      for place in stride(from: kernel * kernel / 2, to: weights.count, by: kernel * kernel) {
+        weights[place] = Float(place % 13) / 13 - 0.4
+      }
+      tensors.append(
+        StoredTensor(
+          name: "features.\(number).weight", shape: [outputs, inputs, kernel, kernel], floats: weights))
+      tensors.append(
+        StoredTensor(
+          name: "features.\(number).bias", shape: [outputs],
+          floats: [Float](repeating: 0.1, count: outputs)))
+      let head = (0..<outputs).map { Float($0 % 3) }
+      tensors.append(
+        StoredTensor(name: "lin\(index).model.1.weight", shape: [1, outputs, 1, 1], floats: head))
+    }
+    let record = Record(
+      kind: .network, metadata: ["config": #"{"name":"lpips-alex"}"#], tensors: tensors)
+    _ = try write(file(of: [record]), "lpips", in: folder)
+    try writeImages("a", count: 4, size: 33)
+    try writeImages("b", count: 4, size: 33, seed: 2)
+    try writeImages("small", count: 4, size: 31)
+    let equal = try summary("--reference", "a", "--samples", "a", "--pairs", "--lpips-weights", "lpips")
+    #expect(equal.metrics["lpips-alex"] == 0 && equal.metrics["mse"] == 0)
+    let there = try summary(
+      "--reference", "a", "--samples", "b", "--pairs", "--lpips-weights", "lpips", "--batch-size", "3")
+    let back = try summary("--reference", "b", "--samples", "a", "--pairs", "--lpips-weights", "lpips")
+    #expect(there.metrics["lpips-alex"] ?? 0 > 0.01)
+    #expect(abs((there.metrics["lpips-alex"] ?? 0) - (back.metrics["lpips-alex"] ?? 1)) < 1e-6)
+    try expectRefusal(
+      65, "at least 32x32", "--reference", "small", "--samples", "small", "--pairs", "--lpips-weights",
+      "lpips")
   }
 
   // MARK: Wrong use

@@ -1,3 +1,4 @@
+import ForeignFiles
 import StreamFormat
 
 /// The arrays of a weights file that another program wrote: torch `.pt` and `.pth` (zip and the older form), a pickle of
@@ -18,7 +19,7 @@ public struct ForeignWeights {
   /// - Throws: ``ForeignFileError``; `FormatError` for a damaged safetensors file.
   public init(_ bytes: [UInt8], file: String) throws {
     if bytes.starts(with: [0x50, 0x4B, 3, 4]) || bytes.starts(with: [0x50, 0x4B, 5, 6]) {
-      try self.init(archive: ZipArchive(bytes, file: file), byteCount: bytes.count, file: file)
+      try self.init(archive: ZipArchive(bytes[...], file: file), byteCount: bytes.count, file: file)
     } else if bytes.starts(with: TorchFile.legacyStart) {
       try self.init(TorchFile(legacy: bytes, file: file), byteCount: bytes.count, file: file)
     } else if bytes.starts(with: NumPyFile.start) {
@@ -32,15 +33,17 @@ public struct ForeignWeights {
     }
   }
 
-  private init(archive: ZipArchive, byteCount: Int, file: String) throws {
-    let members = archive.members.sorted { $0.key < $1.key }
-    if members.isEmpty || !members.allSatisfy({ $0.key.hasSuffix(".npy") }) {
+  private init(archive: ZipArchive<ArraySlice<UInt8>>, byteCount: Int, file: String) throws {
+    let names = archive.names
+    if names.isEmpty || !names.allSatisfy({ $0.hasSuffix(".npy") }) {
       try self.init(TorchFile(archive: archive, file: file), byteCount: byteCount, file: file)
     } else {
+      // What the members unpack to, which is more than the file where they are deflated.
+      let members = try names.map { (name: $0, bytes: try archive.member($0) ?? []) }
       let arrays = try members.map {
-        (name: String($0.key.dropLast(4)), tensor: try NumPyFile.read($0.value, file: file))
+        (name: String($0.name.dropLast(4)), tensor: try NumPyFile.read($0.bytes, file: file))
       }
-      try self.init(arrays, byteCount: byteCount, file: file)
+      try self.init(arrays, byteCount: members.reduce(0) { $0 + $1.bytes.count }, file: file)
     }
   }
 

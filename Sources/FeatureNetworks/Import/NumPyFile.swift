@@ -1,3 +1,4 @@
+import ForeignFiles
 import Foundation
 import StreamFormat
 

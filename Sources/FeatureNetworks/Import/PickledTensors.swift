@@ -1,3 +1,5 @@
+import ForeignFiles
+
 /// A tensor and its name in a pickle.
 typealias NamedPickleTensor = (name: String, tensor: PickleTensor)
 

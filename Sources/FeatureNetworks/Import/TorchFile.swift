@@ -1,3 +1,4 @@
+import ForeignFiles
 import StreamFormat
 
 /// A file of `torch.save`: its tensors, and the storages they refer to.
@@ -6,24 +7,27 @@ struct TorchFile {
   let storages: [String: ArraySlice<UInt8>]
 
   /// The format since torch 1.6: a zip archive of `data.pkl` and one member for each storage.
-  init(archive: ZipArchive, file: String) throws {
-    guard let name = archive.members.keys.filter({ $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }).min(),
-      let pickle = archive.members[name]
+  init(archive: ZipArchive<ArraySlice<UInt8>>, file: String) throws {
+    let names = archive.names
+    guard let name = names.first(where: { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }),
+      let pickle = try archive.member(name, check: .none)
     else {
       throw ForeignFileError(
         defect: .unknownFormat, file: file, offset: nil,
         expected: "a zip archive by torch.save, with data.pkl",
-        found: "members \(archive.members.keys.sorted().prefix(4).joined(separator: ", "))",
+        found: "members \(names.prefix(4).joined(separator: ", "))",
         hint: "give a weights file; TorchScript and other archives are not read")
     }
     let prefix = String(name.dropLast("data.pkl".count))
-    if let order = archive.members[prefix + "byteorder"], !order.elementsEqual("little".utf8) {
+    if let order = try archive.member(prefix + "byteorder", check: .none), !order.elementsEqual("little".utf8)
+    {
       throw Self.bigEndian(file)
     }
     let data = prefix + "data/"
+    // torch can be told to leave the checksums out, which makes files faster to write.
     storages = Dictionary(
-      uniqueKeysWithValues: archive.members.filter { $0.key.hasPrefix(data) }.map {
-        (String($0.key.dropFirst(data.count)), $0.value)
+      uniqueKeysWithValues: try names.filter { $0.hasPrefix(data) }.compactMap { name in
+        try archive.member(name, check: .none).map { (String(name.dropFirst(data.count)), $0) }
       })
     tensors = try PickleMachine(ByteCursor(pickle, file: file)).tensors()
   }

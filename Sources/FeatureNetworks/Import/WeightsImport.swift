@@ -1,3 +1,4 @@
+import ForeignFiles
 import ImageModels
 import StreamFormat
 import TensorCore
