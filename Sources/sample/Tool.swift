@@ -25,6 +25,8 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   @Option(help: "Keep the k most probable tokens; 0 keeps all.") var topK = 0
   @Option(help: "Keep the most probable tokens up to this probability; 1 keeps all.") var topP: Float = 1
   @Option(help: "Images drawn at a time; does not change what is drawn.") var batchSize = 64
+  @Option(help: "Format of weights and products: float32, bfloat16 or int8.")
+  var precision = SamplingPrecision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -46,8 +48,9 @@ extension Guidance.Schedule: ExpressibleByArgument {}
 
   func execute(_ session: ToolSession) throws {
     let device = Device(threadCount: session.threads)
-    let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
-    let configuration = transformer.configuration
+    let (model, description) = try session.readPackedModel(
+      model, precision: session.supported(precision), device: device)
+    let configuration = model.configuration
     let (classCount, names) = (configuration.classCount, description.classNames)
     let classes = try labels.labels(classCount: classCount, seed: session.seed)
     // Images of no class have the label after the last class, and a token file must count it.
@@ -57,17 +60,18 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       columns: configuration.gridColumns,
       codebookSHA256: description.codebookSHA256, classCount: unconditional ? classCount + 1 : classCount,
       classNames: unconditional && !names.isEmpty ? names + ["no-class"] : names, viewNames: ["sample"])
+    let settings = settings(model.precision)
     let sink = try session.create(output)
     let writer = TokenWriter(
       RecordWriter(sink), header: header,
       metadata: session.provenanceMetadata.merging(["sampling": try sortedJSON(settings)]) { $1 })
-    let generator = TokenGenerator(transformer)
+    let generator = TokenGenerator(model)
     let progress = session.progress("images", total: classes.count)
     let start = ContinuousClock.now
     for first in stride(from: 0, to: classes.count, by: batchSize) {
       let images = first..<min(first + batchSize, classes.count)
       guard
-        let tokens = generator.generate(
+        let tokens = try generator.generate(
           labels: Array(classes[images]), imageIndices: Array(images), guidance: settings.guidance,
           draw: settings.draw, seed: session.seed, interrupted: { session.interruption.isRaised })
       else { return try session.interruption.check() }
@@ -93,13 +97,15 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   private struct Settings: Encodable {
     var guidance: Guidance
     var draw: DrawOptions
+    var precision: SamplingPrecision
   }
 
-  private var settings: Settings {
+  private func settings(_ precision: SamplingPrecision) -> Settings {
     Settings(
       guidance: Guidance(
         scale: guidance, schedule: guidanceSchedule, interval: guidanceFrom...guidanceTo, power: guidancePower
       ),
-      draw: DrawOptions(temperature: temperature, topK: topK, topP: topP))
+      draw: DrawOptions(temperature: temperature, topK: topK, topP: topP),
+      precision: precision)
   }
 }
