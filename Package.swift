@@ -101,6 +101,7 @@ let package = Package(
     tests(of: "ToolKit"),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["TestSupport", "StreamFormat", "Images"] + tools.map { .target(name: $0) }),
+      dependencies: ["TestSupport", "StreamFormat", "Images", "tessera-bench"]
+        + tools.map { .target(name: $0) }),
   ] + tools.map(tool) + [tool("tessera-bench")]
 )

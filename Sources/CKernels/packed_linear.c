@@ -1,5 +1,4 @@
-#include "CKernels.h"
-#include "dispatch.h"
+#include "packed_panels.h"
 
 void tsr_pack_panels(float *packed, const float *weight, size_t n, size_t k) {
   size_t panels = (n + TSR_PANEL - 1) / TSR_PANEL;
@@ -12,37 +11,74 @@ void tsr_pack_panels(float *packed, const float *weight, size_t n, size_t k) {
 }
 
 // `count` is a constant at each call, so that the sums stay in registers.
-TSR_INLINE void panel_rows(float *y, size_t stride, const float *x, const float *panel,
-                           size_t count, size_t width, size_t k, bool adding) {
+TSR_INLINE void panel_rows(float *y, const float *x, const float *panel, size_t count, size_t width,
+                           tsr_linear_share share) {
   float sums[6][TSR_PANEL];
   for (size_t r = 0; r < count; r++)
     for (size_t j = 0; j < TSR_PANEL; j++) sums[r][j] = 0;
-  for (size_t i = 0; i < k; i++) {
+  for (size_t i = 0; i < share.k; i++) {
     const float *restrict w = panel + i * TSR_PANEL;
     for (size_t r = 0; r < count; r++) {
-      float value = x[r * k + i];
+      float value = x[r * share.x_stride + i];
       for (size_t j = 0; j < TSR_PANEL; j++) sums[r][j] += value * w[j];
     }
   }
   for (size_t r = 0; r < count; r++)
-    for (size_t j = 0; j < width; j++)
-      y[r * stride + j] = adding ? y[r * stride + j] + sums[r][j] : sums[r][j];
+    for (size_t j = 0; j < width; j++) {
+      float *out = y + r * share.y_stride + j;
+      *out = share.adding ? *out + sums[r][j] : sums[r][j];
+    }
 }
 
-TSR_DISPATCH void tsr_packed_linear(float *y, size_t stride, const float *x, const float *packed,
-                                    size_t rows, size_t n, size_t k, size_t first_panel,
-                                    size_t last_panel, bool adding) {
+TSR_DISPATCH void tsr_packed_linear_portable(float *y, const float *x, const float *packed,
+                                             tsr_linear_share share) {
 #pragma clang fp contract(fast)
-  for (size_t p = first_panel; p < last_panel; p++) {
-    const float *panel = packed + p * k * TSR_PANEL;
-    size_t width = n - p * TSR_PANEL < TSR_PANEL ? n - p * TSR_PANEL : TSR_PANEL;
+  for (size_t p = share.first_panel; p < share.last_panel; p++) {
+    const float *panel = packed + p * share.k * TSR_PANEL;
+    size_t width = tsr_panel_width(share.n, p), r = 0;
     float *out = y + p * TSR_PANEL;
-    size_t r = 0;
-    for (; r + 6 <= rows; r += 6)
-      panel_rows(out + r * stride, stride, x + r * k, panel, 6, width, k, adding);
-    for (; r + 2 <= rows; r += 2)
-      panel_rows(out + r * stride, stride, x + r * k, panel, 2, width, k, adding);
-    for (; r < rows; r++)
-      panel_rows(out + r * stride, stride, x + r * k, panel, 1, width, k, adding);
+    for (; r + 6 <= share.rows; r += 6)
+      panel_rows(out + r * share.y_stride, x + r * share.x_stride, panel, 6, width, share);
+    for (; r < share.rows; r++)
+      panel_rows(out + r * share.y_stride, x + r * share.x_stride, panel, 1, width, share);
   }
+}
+
+#if TSR_AVX512
+#define TARGET __attribute__((target("avx512f")))
+
+__attribute__((always_inline)) TARGET static inline void block(float *y, const float *x, const float *panel,
+                                                               size_t count, size_t width,
+                                                               tsr_linear_share share) {
+  __m512 low[12], high[12];
+  TSR_UNROLL for (size_t r = 0; r < count; r++) low[r] = high[r] = _mm512_setzero_ps();
+  for (size_t i = 0; i < share.k; i++) {
+    __m512 w0 = _mm512_loadu_ps(panel + i * TSR_PANEL), w1 = _mm512_loadu_ps(panel + i * TSR_PANEL + 16);
+    TSR_UNROLL for (size_t r = 0; r < count; r++) {
+      __m512 value = _mm512_set1_ps(x[r * share.x_stride + i]);
+      low[r] = _mm512_fmadd_ps(w0, value, low[r]);
+      high[r] = _mm512_fmadd_ps(w1, value, high[r]);
+    }
+  }
+  TSR_UNROLL for (size_t r = 0; r < count; r++)
+    tsr_store_outputs(y + r * share.y_stride, low[r], high[r], width, share.adding);
+}
+
+TARGET static void linear_avx512(float *y, const float *x, const float *packed, tsr_linear_share share) {
+  for (size_t p = share.first_panel; p < share.last_panel; p++) {
+    const float *panel = packed + p * share.k * TSR_PANEL;
+    size_t width = tsr_panel_width(share.n, p);
+    float *out = y + p * TSR_PANEL;
+#define BLOCK(count, r) block(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
+    TSR_ROW_BLOCKS(share.rows, BLOCK)
+#undef BLOCK
+  }
+}
+#endif
+
+void tsr_packed_linear(float *y, const float *x, const float *packed, tsr_linear_share share) {
+#if TSR_AVX512
+  if (__builtin_cpu_supports("avx512f")) return linear_avx512(y, x, packed, share);
+#endif
+  tsr_packed_linear_portable(y, x, packed, share);
 }

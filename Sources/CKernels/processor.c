@@ -1,4 +1,7 @@
 #include "CKernels.h"
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 const char *tsr_instruction_set(void) {
 #if defined(__x86_64__)
@@ -27,5 +30,23 @@ bool tsr_has_bfloat16(void) {
 void tsr_pause(void) {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
+#endif
+}
+
+bool tsr_has_integer_products(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
+}
+
+void tsr_advise_huge_pages(void *memory, size_t bytes) {
+#if defined(__linux__)
+  // Advice only: where it is not taken, pages are small.
+  madvise(memory, bytes, MADV_HUGEPAGE);
+#else
+  (void)memory, (void)bytes;
 #endif
 }

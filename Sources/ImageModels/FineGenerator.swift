@@ -25,13 +25,14 @@ public final class FineGenerator {
   ///   - streams: the number of each image in the whole run; keys its random stream.
   ///   - guidance: scale of classifier-free guidance, the same everywhere; 1 for none.
   /// - Returns: fine codes [B, N].
+  /// - Throws: ``GenerationError``.
   public func fill(
     coarse: [[Int]], labels: [Int], streams: [UInt64], guidance: Float = 1, draw: DrawOptions, seed: UInt64
-  ) -> [[Int]] {
+  ) throws -> [[Int]] {
     precondition(
       coarse.count == labels.count && labels.count == streams.count,
       "fill: \(coarse.count) images, \(labels.count) labels, \(streams.count) streams")
-    var result = [[Int]](repeating: [], count: coarse.count)
+    var result = [[Int?]](repeating: [], count: coarse.count)
     result.withUnsafeMutableBufferPointer { result in
       let base = result.baseAddress
       device.threads.forRanges(coarse.count) { images, thread in
@@ -41,21 +42,28 @@ public final class FineGenerator {
         }
       }
     }
-    return result
+    return try result.enumerated().map { image, codes in
+      try codes.enumerated().map { position, code in
+        guard let code else { throw GenerationError.notFinite(image: Int(streams[image] & 0xffff_ffff), position: position) }
+        return code
+      }
+    }
   }
 
+  /// The codes of an image, nil where the logits are not finite.
   private func fill(
     _ coarse: [Int], _ label: Int, _ guidance: Float, _ draw: DrawOptions, _ random: CounterRandom,
     on device: Device
-  ) -> [Int] {
+  ) -> [Int?] {
     var random = random
     let uniforms = coarse.map { _ in random.uniform() }
     let hidden = guidedHidden(coarse, label, guidance, device)
-    var drawn = [Int](repeating: 0, count: coarse.count)
+    var drawn = [Int?](repeating: nil, count: coarse.count)
     model.forEachCluster(hidden, coarse: coarse, on: device) { positions, codes, logits in
       for (row, position) in positions.enumerated() {
         let row = UnsafeMutableBufferPointer(start: logits.pointer + row * codes.count, count: codes.count)
-        drawn[position] = codes[codes.startIndex + drawToken(row, draw, uniform: uniforms[position])]
+        let rank = drawToken(row, draw, uniform: uniforms[position])
+        drawn[position] = rank.map { codes[codes.startIndex + $0] }
       }
     }
     return drawn

@@ -49,7 +49,7 @@ extension FineModel {
       coarseCodebookSHA256: try record.metadata("coarse_codebook_sha256"),
       classNames: try record.jsonMetadata("class_names"))
     try checkClassNames(description.classNames, sizes, record)
-    try checkSize(sizes.scalarCount, record)
+    try checkSize(sizes.scalarCount, found: record.numberCount, record)
     let isMasked = try record.integerMetadata("cluster_mask", in: 0...1) == 1
     let mapping = try readMapping(record, sizes)
     let transformer = Transformer(sizes, device: device, seed: nil)

@@ -23,11 +23,15 @@ extension ParameterStore {
     }
     let known = Set(parameters.map { prefix + $0.name })
     if let unknown = record.tensors.first(where: { $0.name.hasPrefix(prefix) && !known.contains($0.name) }) {
-      throw FormatError(
-        .unexpectedTensor, at: record.origin, expected: "only the parameters that the configuration names",
-        found: "a tensor \(unknown.name)", hint: "check that the configuration belongs to these weights")
+      throw unexpectedTensor(unknown.name, at: record.origin)
     }
   }
+}
+
+func unexpectedTensor(_ name: String, at origin: Origin) -> FormatError {
+  FormatError(
+    .unexpectedTensor, at: origin, expected: "only the parameters that the configuration names",
+    found: "a tensor \(name)", hint: "check that the configuration belongs to these weights")
 }
 
 extension Tokenizer {
@@ -46,7 +50,7 @@ extension Tokenizer {
     try record.require(kind: .tokenizer)
     let configuration = try record.jsonMetadata("config", as: TokenizerConfiguration.self)
     try checkConfiguration(configuration.problem, record)
-    try checkSize(configuration.scalarCount, record)
+    try checkSize(configuration.scalarCount, found: record.numberCount, record)
     self.init(configuration, device: device, seed: nil)
     try store.load(record)
     let (recorded, actual) = (
@@ -109,6 +113,15 @@ extension Transformer {
   /// Reads a model and what its file tells of it.
   /// - Throws: `FormatError`.
   public static func read(_ record: Record, device: Device) throws -> (Transformer, ModelDescription) {
+    let (configuration, description) = try header(of: record, numbers: record.numberCount)
+    let model = Transformer(configuration, device: device, seed: nil)
+    try model.store.load(record)
+    return (model, description)
+  }
+
+  /// What a model's metadata says, checked.
+  /// - Parameter numbers: how many the record's tensors hold.
+  static func header(of record: Record, numbers: Int) throws -> (TransformerConfiguration, ModelDescription) {
     try record.require(kind: .arModel)
     let configuration = try record.jsonMetadata("config", as: TransformerConfiguration.self)
     try checkConfiguration(configuration.problem, record)
@@ -116,11 +129,13 @@ extension Transformer {
       configuration.inputVocabularySize.map { "input_vocab_size \($0), which only a fine model has" }, record)
     let description = try ModelDescription(record)
     try checkDescription(description, configuration, record)
-    try checkSize(configuration.scalarCount, record)
-    let model = Transformer(configuration, device: device, seed: nil)
-    try model.store.load(record)
-    return (model, description)
+    try checkSize(configuration.scalarCount, found: numbers, record)
+    return (configuration, description)
   }
+}
+
+extension Record {
+  var numberCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
 }
 
 func checkConfiguration(_ problem: String?, _ record: Record) throws {
@@ -132,8 +147,7 @@ func checkConfiguration(_ problem: String?, _ record: Record) throws {
 
 /// A configuration may claim any size: little more is allocated than the record holds. A tensor too many or
 /// too few is found, and named, when the parameters are filled.
-func checkSize(_ scalars: Int, _ record: Record) throws {
-  let found = record.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+func checkSize(_ scalars: Int, found: Int, _ record: Record) throws {
   guard scalars <= 2 * found + (1 << 20) else {
     throw FormatError(
       .badMetadata, at: record.origin, expected: "tensors of \(scalars) numbers, as the configuration says",

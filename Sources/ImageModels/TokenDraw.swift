@@ -20,48 +20,68 @@ public struct DrawOptions: Sendable, Equatable, Codable {
 /// - Parameters:
 ///   - logits: overwritten.
 ///   - uniform: a random number in [0, 1).
-func drawToken(_ logits: UnsafeMutableBufferPointer<Float>, _ options: DrawOptions, uniform: Double) -> Int {
-  var best = 0
-  for i in 1..<max(1, logits.count) where logits[i] > logits[best] { best = i }
+/// - Returns: nil if a logit is NaN or the largest is infinite.
+func drawToken(_ logits: UnsafeMutableBufferPointer<Float>, _ options: DrawOptions, uniform: Double) -> Int? {
+  let (n, block) = (logits.count, Int(TSR_DRAW_BLOCK))
+  guard let x = logits.baseAddress else { return nil }
+  let best = tsr_largest(x, n)
+  guard best < n, x[best].isFinite else { return nil }
   if options.temperature == 0 || options.topK == 1 { return best }
-  let maximum = logits[best]
-  for i in 0..<logits.count { logits[i] = (logits[i] - maximum) / options.temperature }
-  let threshold = keepLargest(logits, options.topK)
-  tsr_exp(logits.baseAddress, logits.baseAddress, logits.count)
-  if let threshold { for i in 0..<logits.count where logits[i] < threshold { logits[i] = 0 } }
-  if options.topP < 1 { keepNucleus(logits, options.topP) }
-
-  var total = 0.0
-  for p in logits { total += Double(p) }
-  var remaining = uniform * total
-  for i in 0..<logits.count {
-    remaining -= Double(logits[i])
-    if remaining < 0 { return i }
+  return withUnsafeTemporaryAllocation(of: Double.self, capacity: (n + block - 1) / block) { sums in
+    tsr_draw_weights(x, sums.baseAddress, x[best], 1 / options.temperature, n)
+    if options.topK > 0, options.topK < n { keepLargest(logits, options.topK) }
+    if options.topP < 1 { keepNucleus(logits, options.topP) }
+    if options.topK > 0 || options.topP < 1 { sum(logits, into: sums) }
+    return find(uniform * sums.reduce(0, +), in: logits, sums) ?? best
   }
-  return best
 }
 
-/// The exponential of the k-th largest logit, below which the rest is dropped; nil when all are kept.
-/// Equal logits at the edge are all kept, as LlamaGen does.
-private func keepLargest(_ logits: UnsafeMutableBufferPointer<Float>, _ k: Int) -> Float? {
-  guard k > 0, k < logits.count else { return nil }
-  var edge = [logits.sorted(by: >)[k - 1]]
-  tsr_exp(&edge, edge, 1)
-  return edge[0]
+/// Zeroes all but the k largest. Equal ones at the edge are all kept, as LlamaGen does.
+private func keepLargest(_ weights: UnsafeMutableBufferPointer<Float>, _ k: Int) {
+  var above = 0.0
+  let edge = tsr_draw_threshold(weights.baseAddress, weights.count, Double(k), false, &above)
+  for i in weights.indices where weights[i] < edge { weights[i] = 0 }
 }
 
-/// Zeroes what lies outside the smallest set of most probable tokens that reaches `share` of the total.
+/// Zeroes what lies outside the smallest set of most probable tokens that reaches `share` of the total; of
+/// equal ones at the edge the first are kept.
 private func keepNucleus(_ weights: UnsafeMutableBufferPointer<Float>, _ share: Float) {
-  let order = weights.indices.filter { weights[$0] > 0 }.sorted {
-    weights[$0] != weights[$1] ? weights[$0] > weights[$1] : $0 < $1
-  }
-  let total = order.reduce(0.0) { $0 + Double(weights[$1]) }
+  let target = Double(share) * weights.reduce(0.0) { $0 + Double($1) }
   var sum = 0.0
-  for index in order {
-    if sum >= Double(share) * total && index != order[0] {
-      weights[index] = 0
-    } else {
-      sum += Double(weights[index])
-    }
+  let edge = tsr_draw_threshold(weights.baseAddress, weights.count, target, true, &sum)
+  for i in weights.indices where weights[i] <= edge {
+    if weights[i] == edge, sum < target { sum += Double(edge) } else { weights[i] = 0 }
   }
+}
+
+private func sum(_ weights: UnsafeMutableBufferPointer<Float>, into sums: UnsafeMutableBufferPointer<Double>)
+{
+  let block = Int(TSR_DRAW_BLOCK)
+  for index in sums.indices {
+    let end = min((index + 1) * block, weights.count)
+    sums[index] = weights[index * block..<end].reduce(0.0) { $0 + Double($1) }
+  }
+}
+
+/// The first entry at which the running sum exceeds `target`, by way of the sums of blocks.
+private func find(
+  _ target: Double, in weights: UnsafeMutableBufferPointer<Float>, _ sums: UnsafeMutableBufferPointer<Double>
+) -> Int? {
+  let size = Int(TSR_DRAW_BLOCK)
+  var remaining = target
+  for (block, sum) in sums.enumerated() {
+    if remaining >= sum {
+      remaining -= sum
+      continue
+    }
+    var last: Int?
+    for i in block * size..<min((block + 1) * size, weights.count) where weights[i] > 0 {
+      remaining -= Double(weights[i])
+      last = i
+      if remaining < 0 { return i }
+    }
+    // Rounding left a little beyond the block's last.
+    return last
+  }
+  return nil
 }

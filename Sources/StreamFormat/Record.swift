@@ -27,28 +27,26 @@ public struct Record: Sendable {
   /// The tensor of a name, of a shape in which nil stands for any size.
   /// - Throws: ``FormatError`` (missingTensor, wrongShape).
   public func tensor(_ name: String, shape: [Int?]? = nil) throws -> StoredTensor {
-    guard let tensor = self[name] else {
-      throw FormatError(
-        .missingTensor, at: origin, expected: "a tensor '\(name)'", found: listOfNames,
-        hint: "show-file tells what the file holds; a file of another kind may have been given")
-    }
-    guard let shape else { return tensor }
-    let fits =
-      shape.count == tensor.shape.count
-      && zip(shape, tensor.shape).allSatisfy { $0 == nil || $0 == $1 }
-    if !fits {
-      let wanted = shape.map { $0.map { "\($0)" } ?? "any" }.joined(separator: ", ")
-      throw FormatError(
-        .wrongShape, at: origin, expected: "tensor '\(name)' of shape [\(wanted)]",
-        found: "\(tensor.shape)", hint: "give a file made with the same settings")
-    }
+    guard let tensor = self[name] else { throw missingTensor(name, among: tensors.map(\.name), at: origin) }
+    if let shape { try requireShape(tensor.shape, shape, name: name, at: origin) }
     return tensor
   }
+}
 
-  private var listOfNames: String {
-    if tensors.isEmpty { return "no tensor" }
-    let names = tensors.map(\.name).sorted()
-    let shown = names.prefix(8).joined(separator: ", ")
-    return names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown
+func missingTensor(_ name: String, among names: [String], at origin: Origin) -> FormatError {
+  let shown = names.sorted().prefix(8).joined(separator: ", ")
+  return FormatError(
+    .missingTensor, at: origin, expected: "a tensor '\(name)'",
+    found: names.isEmpty ? "no tensor" : names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown,
+    hint: "show-file tells what the file holds; a file of another kind may have been given")
+}
+
+func requireShape(_ found: [Int], _ expected: [Int?], name: String, at origin: Origin) throws {
+  let fits = expected.count == found.count && zip(expected, found).allSatisfy { $0 == nil || $0 == $1 }
+  guard fits else {
+    let wanted = expected.map { $0.map { "\($0)" } ?? "any" }.joined(separator: ", ")
+    throw FormatError(
+      .wrongShape, at: origin, expected: "tensor '\(name)' of shape [\(wanted)]", found: "\(found)",
+      hint: "give a file made with the same settings")
   }
 }

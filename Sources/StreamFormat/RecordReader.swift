@@ -57,6 +57,25 @@ public final class RecordReader {
     }
   }
 
+  /// The next record, its tensors handed over one by one as they arrive, and not kept; nil at the end.
+  ///
+  /// The checksum is verified after the last: what was made of the tensors counts only once this has returned.
+  /// - Parameters:
+  ///   - begin: receives what the header says.
+  ///   - visit: receives each tensor, in the order of their data.
+  /// - Throws: As ``next()``, and what the functions throw.
+  public func nextSummary(
+    begin: (RecordSummary) throws -> Void, visit: (StoredTensor) throws -> Void
+  ) throws -> RecordSummary? {
+    try step { parser in
+      let header = try parser.header()
+      let summary = RecordSummary(metadata: header.metadata, tensors: header.tensors, origin: parser.origin)
+      try begin(summary)
+      for tensor in header.tensors { try visit(try parser.tensor(tensor)) }
+      return (summary, summary.itemCount)
+    }
+  }
+
   private func step<Result>(_ body: (RecordParser) throws -> (Result, items: Int)) throws -> Result? {
     if let failure { throw failure }
     do {

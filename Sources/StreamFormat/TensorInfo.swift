@@ -23,6 +23,22 @@ public struct RecordSummary: Sendable {
   public var itemCount: Int {
     countItems(kind: metadata["kind"]) { name in tensors.first { $0.name == name }?.shape }
   }
+
+  /// The metadata as a record's, for what reads only them.
+  public var withoutTensors: Record {
+    var record = Record(metadata: metadata)
+    record.origin = origin
+    return record
+  }
+
+  /// Checks that there is a tensor of a name and shape.
+  /// - Throws: ``FormatError`` (missingTensor, wrongShape), as ``Record/tensor(_:shape:)``.
+  public func require(_ name: String, shape: [Int]) throws {
+    guard let tensor = tensors.first(where: { $0.name == name }) else {
+      throw missingTensor(name, among: tensors.map(\.name), at: origin)
+    }
+    try requireShape(tensor.shape, shape, name: name, at: origin)
+  }
 }
 
 /// Tokens and features count their rows; any other record is one item.

@@ -1,7 +1,9 @@
 import ArgumentParser
+import ImageModels
 import TensorCore
 
 extension Precision: ExpressibleByArgument {}
+extension SamplingPrecision: ExpressibleByArgument {}
 
 extension ToolSession {
   /// The device of this run: the granted threads, and matrix products in `precision`. Where that is not to be had,
@@ -12,5 +14,13 @@ extension ToolSession {
       warn("--precision \(precision.rawValue): not supported by this processor or build; using float32")
     }
     return device
+  }
+
+  /// The format to sample in: the one asked for, or float32 where the processor does not gain from it, of which
+  /// the user is told.
+  public func supported(_ precision: SamplingPrecision) -> SamplingPrecision {
+    if precision.isSupported { return precision }
+    warn("--precision \(precision.rawValue): not supported by this processor; using float32")
+    return .float32
   }
 }

@@ -1,4 +1,5 @@
 import Codebooks
+import ImageModels
 import Images
 import Training
 
@@ -19,6 +20,11 @@ extension ImageError: ExitCoded {
 extension CodebookError: ExitCoded {
   /// Bad data.
   public var exitCode: ToolExit { .badData }
+}
+
+extension GenerationError: ExitCoded {
+  /// A failure: the file was well-formed.
+  public var exitCode: ToolExit { .failed }
 }
 
 extension TrainingError: ExitCoded {

@@ -1,5 +1,7 @@
 import Foundation
+import ImageModels
 import StreamFormat
+import TensorCore
 
 /// One run of a tool: its settings, its inputs and outputs, and what it says.
 public final class ToolSession {
@@ -131,18 +133,36 @@ public final class ToolSession {
   /// - Throws: As ``open(_:)``, and ``FormatError``.
   public func readRecord(_ input: InputPath) throws -> Record {
     let reader = try openRecords(input)
-    guard let record = try reader.next() else {
+    let record = try readOne(reader) { try reader.next() }
+    try inherit(record)
+    return record
+  }
+
+  /// Reads a file of one model for sampling, as ``readRecord(_:)`` does, without keeping it in float32.
+  /// - Throws: As ``readRecord(_:)``.
+  public func readPackedModel(
+    _ input: InputPath, precision: SamplingPrecision, device: Device
+  ) throws -> (PackedTransformer, ModelDescription) {
+    let reader = try openRecords(input)
+    let content = try readOne(reader) {
+      try PackedTransformer.read(reader, precision: precision, device: device)
+    }
+    try inherit(content.summary.withoutTensors)
+    return (content.model, content.description)
+  }
+
+  private func readOne<Content>(_ reader: RecordReader, _ read: () throws -> Content?) throws -> Content {
+    guard let content = try read() else {
       throw FormatError(
         .noRecord, at: Origin(file: reader.name), expected: "one record", found: "none",
         hint: "make the file again")
     }
-    if let second = try reader.next() {
+    if let second = try reader.nextSummary() {
       throw FormatError(
         .streamMismatch, at: second.origin, expected: "one record in the file", found: "a second one",
         hint: "models and mappings cannot be concatenated; give one of them")
     }
-    try inherit(record)
-    return record
+    return content
   }
 
   /// Takes the past of a record that was read over into this run's provenance.

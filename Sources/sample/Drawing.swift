@@ -4,6 +4,7 @@ import ToolKit
 
 /// What is recorded with the samples, since a result means nothing without it.
 struct SamplingSettings: Encodable {
+  var precision: SamplingPrecision?
   var guidance: Guidance?
   var draw: DrawOptions?
   var fineGuidance: Float?
@@ -14,6 +15,8 @@ struct SamplingSettings: Encodable {
 protocol FirstStage {
   /// Of the tokens.
   var header: TokenHeader { get }
+  /// Format of the model's weights; nil without a model.
+  var precision: SamplingPrecision? { get }
   /// Class of each image.
   var labels: [Int] { get }
   /// The tokens [B, N] of some images; nil when interrupted.
@@ -23,12 +26,14 @@ protocol FirstStage {
 }
 
 extension FirstStage {
+  var precision: SamplingPrecision? { nil }
   func stream(of image: Int) -> UInt64 { UInt64(image) }
 }
 
 /// An autoregressive model.
 struct ModelStage: FirstStage {
   let header: TokenHeader
+  let precision: SamplingPrecision?
   let labels: [Int]
   let generator: TokenGenerator
   let guidance: Guidance
@@ -36,10 +41,10 @@ struct ModelStage: FirstStage {
   let session: ToolSession
 
   init(
-    _ transformer: Transformer, _ description: ModelDescription, labels: [Int], _ guidance: Guidance,
+    _ model: PackedTransformer, _ description: ModelDescription, labels: [Int], _ guidance: Guidance,
     _ draw: DrawOptions, _ session: ToolSession
   ) {
-    let sizes = transformer.configuration
+    let sizes = model.configuration
     let names = description.classNames
     // Images of no class have the label after the last class, and a token file must count it.
     let unconditional = labels.contains(sizes.classCount)
@@ -49,12 +54,13 @@ struct ModelStage: FirstStage {
       classCount: unconditional ? sizes.classCount + 1 : sizes.classCount,
       classNames: unconditional && !names.isEmpty ? names + ["no-class"] : names, viewNames: ["sample"])
     self.labels = labels
-    generator = TokenGenerator(transformer)
+    precision = model.precision
+    generator = TokenGenerator(model)
     (self.guidance, self.draw, self.session) = (guidance, draw, session)
   }
 
-  func tokens(of images: Range<Int>) -> [[Int]]? {
-    generator.generate(
+  func tokens(of images: Range<Int>) throws -> [[Int]]? {
+    try generator.generate(
       labels: Array(labels[images]), imageIndices: Array(images), guidance: guidance, draw: draw,
       seed: session.seed, interrupted: { session.interruption.isRaised })
   }

@@ -89,8 +89,9 @@ struct FineStage {
   }
 
   /// Fine codes of images.
-  func fill(_ coarse: [[Int]], labels: [Int], streams: [UInt64], seed: UInt64) -> [[Int]] {
-    generator.fill(
+  /// - Throws: `GenerationError`.
+  func fill(_ coarse: [[Int]], labels: [Int], streams: [UInt64], seed: UInt64) throws -> [[Int]] {
+    try generator.fill(
       coarse: coarse, labels: labels, streams: streams, guidance: guidance, draw: draw, seed: seed)
   }
 }

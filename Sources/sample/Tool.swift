@@ -25,6 +25,8 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   @Option(help: "Keep the k most probable tokens; 0 keeps all.") var topK = 0
   @Option(help: "Keep the most probable tokens up to this probability; 1 keeps all.") var topP: Float = 1
   @Option(help: "Images drawn at a time; does not change what is drawn.") var batchSize = 64
+  @Option(help: "Format of weights and products: float32, bfloat16 or int8; the second stage has float32.")
+  var precision = SamplingPrecision.float32
   @OptionGroup(title: "Second stage") var second: FineOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
@@ -64,7 +66,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     let fine = try second.read(session, device)
     let first = try firstStage(session, device)
     try fine?.requireFit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
-    let settings = try sortedJSON(settings)
+    let settings = try sortedJSON(settings(first.precision))
     let coarseFile = try second.coarseOutput.map {
       try SampleFile($0, first.header, settings: settings, session)
     }
@@ -79,7 +81,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       guard var tokens = try first.tokens(of: images) else { return try session.interruption.check() }
       try coarseFile?.write(tokens, labels: labels)
       if let fine {
-        tokens = fine.fill(tokens, labels: labels, streams: images.map(first.stream), seed: session.seed)
+        tokens = try fine.fill(tokens, labels: labels, streams: images.map(first.stream), seed: session.seed)
         try session.interruption.check()
       }
       try file.write(tokens, labels: labels)
@@ -102,9 +104,10 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       return FileStage(try session.openTokens(path).readAll(), fillings: second.fillings)
     }
     guard let model else { preconditionFailure("sample: validated without a model") }
-    let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
-    let labels = try labels.labels(classCount: transformer.configuration.classCount, seed: session.seed)
-    return ModelStage(transformer, description, labels: labels, stageGuidance, draw, session)
+    let (packed, description) = try session.readPackedModel(
+      model, precision: session.supported(precision), device: device)
+    let labels = try labels.labels(classCount: packed.configuration.classCount, seed: session.seed)
+    return ModelStage(packed, description, labels: labels, stageGuidance, draw, session)
   }
 
   private var stageGuidance: Guidance {
@@ -114,8 +117,9 @@ extension Guidance.Schedule: ExpressibleByArgument {}
 
   private var draw: DrawOptions { DrawOptions(temperature: temperature, topK: topK, topP: topP) }
 
-  private var settings: SamplingSettings {
+  private func settings(_ precision: SamplingPrecision?) -> SamplingSettings {
     SamplingSettings(
+      precision: precision,
       guidance: model == nil ? nil : stageGuidance, draw: model == nil ? nil : draw,
       fineGuidance: second.fine == nil ? nil : second.fineGuidance,
       fineDraw: second.fine == nil ? nil : second.draw)

@@ -21,6 +21,7 @@ import Training
   @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
   @Option(help: "View to score, by number.") var view = 0
   @Option(help: "Images scored at a time.") var batchSize = 16
+  @Option(help: "Format of large matrix products: float32 or bfloat16.") var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -35,7 +36,7 @@ import Training
   }
 
   func execute(_ session: ToolSession) throws {
-    let device = Device(threadCount: session.threads)
+    let device = session.device(precision)
     let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
     let data = TokenDataset(try session.openTokens(tokens).readAll())
     try requireFit(data.header, transformer.configuration, description, session)

@@ -67,15 +67,6 @@ struct ShowFile: Tool {
   }
 }
 
-extension RecordSummary {
-  /// The metadata as a record of no tensors.
-  var withoutTensors: Record {
-    var record = Record(metadata: metadata)
-    record.origin = origin
-    return record
-  }
-}
-
 extension Provenance.Entry {
   /// The command with its inputs' hashes.
   var line: String {

@@ -1,19 +1,23 @@
 import CKernels
 import Foundation
+import ImageModels
 import TensorCore
 
 /// One line of the table.
 struct Measurement: Codable {
   var row: String
+  var precision: SamplingPrecision
   var threads: Int
-  /// What is counted: tokens, images or iterations.
+  /// What is counted: tokens or images.
   var unit: String
   /// Units a second, the median of the runs.
   var rate: Double
-  /// Arithmetic per second over the matrix-product limit measured just before, where arithmetic bounds it.
-  var shareOfLimit: Double?
-  /// The limit, in GFLOP/s.
+  /// What bounds the row, measured just before it on the same threads.
   var limit: Double
+  /// The limit's unit: GFLOP/s of matrix products, GB/s of memory read.
+  var limitUnit: String
+  /// The row's own arithmetic or reading, over the limit; nil where neither bounds it.
+  var shareOfLimit: Double?
   /// Peak memory of the process so far, in MB.
   var peakMegabytes: Double
 }
@@ -33,8 +37,20 @@ struct Stopwatch {
     return times.sorted()[runs / 2]
   }
 
+  /// Measures a row and its limit.
+  func measure(_ row: BenchmarkRow, _ precision: SamplingPrecision, runs: Int) -> Measurement {
+    let limit = row.bytes == nil ? matrixProductLimit() : memoryLimit()
+    let work = row.prepare(device)
+    let seconds = median(runs: runs, work)
+    return Measurement(
+      row: row.name, precision: precision, threads: device.threads.count, unit: row.unit,
+      rate: row.units / seconds, limit: limit, limitUnit: row.bytes == nil ? "GFLOP/s" : "GB/s",
+      shareOfLimit: (row.bytes ?? row.operations).map { $0 / seconds / 1e9 / limit },
+      peakMegabytes: Self.peakMegabytes)
+  }
+
   /// GFLOP/s of a large matrix product on all threads.
-  func matrixProductLimit() -> Double {
+  private func matrixProductLimit() -> Double {
     let n = 1024
     let (a, b, c) = (device.full([n, n], 0.5), device.full([n, n], 0.25), device.empty([n, n]))
     let seconds = median(runs: 9) {
@@ -45,8 +61,26 @@ struct Stopwatch {
     return 2 * Double(n * n * n) / seconds / 1e9
   }
 
+  /// GB/s of reading memory on all threads: far more than the caches hold, in large pages.
+  private func memoryLimit() -> Double {
+    let count = 48 << 20
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: 4 * count, alignment: 2 << 20)
+    defer { memory.deallocate() }
+    tsr_advise_huge_pages(memory, 4 * count)
+    let floats = memory.bindMemory(to: Float.self, capacity: count)
+    floats.update(repeating: 0.5, count: count)
+    let sums = device.empty([device.threads.count])
+    let seconds = median(runs: 7) {
+      device.threads.forRanges(count, grain: 1 << 16) { range, thread in
+        let part = floats + range.lowerBound
+        sums.pointer[thread] = Float(tsr_dot(part, part, range.count))
+      }
+    }
+    return Double(4 * count) / seconds / 1e9
+  }
+
   /// Largest resident size of this process, in MB.
-  static var peakMegabytes: Double {
+  private static var peakMegabytes: Double {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return Double(usage.ru_maxrss) / 1024

@@ -4,30 +4,36 @@ import ImageModels
 import NeuralNet
 import TensorCore
 
-/// A piece of work with a name, counted in units and, where arithmetic bounds it, in operations.
+/// A piece of work with a name, counted in units and in what bounds it: operations or bytes read.
 struct BenchmarkRow: Sendable {
   var name: String
   var unit: String
   /// Units of one run.
   var units: Double
-  /// Floating-point operations of one run; nil where memory or branching bounds it.
+  /// Operations of one run; nil where arithmetic does not bound it.
   var operations: Double?
+  /// Bytes of weights read in one run; nil where memory does not bound it.
+  var bytes: Double?
   /// Makes the work: set-up happens here, the returned closure is timed.
   var prepare: @Sendable (Device) -> () -> Void
 }
 
 extension BenchmarkRow {
-  static let all: [BenchmarkRow] = [
+  /// The rows of a format: sampling alone has all of them.
+  static func all(_ precision: SamplingPrecision) -> [BenchmarkRow] {
+    let sampled = sampling(precision)
+    return precision == .int8 ? sampled : training + sampled + images
+  }
+
+  private static let training: [BenchmarkRow] = [
     training("train-6x256", layers: 6, heads: 4, width: 256, vocabulary: 1024, grid: 8, batch: 64),
     training("train-8x384", layers: 8, heads: 6, width: 384, vocabulary: 4096, grid: 16, batch: 8),
     training("train-GPT-B", layers: 12, heads: 12, width: 768, vocabulary: 16384, grid: 16, batch: 4),
-    sampling("sample-6x256", layers: 6, heads: 4, width: 256, vocabulary: 1024, grid: 8, images: 64),
-    sampling("sample-GPT-B", layers: 12, heads: 12, width: 768, vocabulary: 16384, grid: 16, images: 8),
-    sampling("sample-GPT-B-1", layers: 12, heads: 12, width: 768, vocabulary: 16384, grid: 16, images: 1),
-    encoding, decoding,
   ]
 
-  private static func model(_ layers: Int, _ heads: Int, _ width: Int, _ vocabulary: Int, _ grid: Int)
+  private static let images: [BenchmarkRow] = [encoding, decoding]
+
+  static func model(_ layers: Int, _ heads: Int, _ width: Int, _ vocabulary: Int, _ grid: Int)
     -> TransformerConfiguration
   {
     TransformerConfiguration(
@@ -62,25 +68,6 @@ extension BenchmarkRow {
         tape.backward(from: result.loss)
         optimizer.step(learningRate: 1e-4, gradientNorm: optimizer.gradientNorm())
         step += 1
-      }
-    }
-  }
-
-  private static func sampling(
-    _ name: String, layers: Int, heads: Int, width: Int, vocabulary: Int, grid: Int, images: Int
-  ) -> BenchmarkRow {
-    let configuration = model(layers, heads, width, vocabulary, grid)
-    let tokens = images * grid * grid
-    let weights = configuration.scalarCount - (vocabulary + 1001) * width
-    return BenchmarkRow(
-      name: name, unit: "tokens", units: Double(tokens), operations: Double(tokens) * Double(4 * weights)
-    ) { device in
-      let generator = TokenGenerator(Transformer(configuration, device: device, seed: 1))
-      return {
-        _ = generator.generate(
-          labels: (0..<images).map { $0 % 1000 }, imageIndices: Array(0..<images),
-          guidance: Guidance(scale: 2),
-          draw: DrawOptions(), seed: 1)
       }
     }
   }

@@ -1,45 +1,81 @@
 import ArgumentParser
 import Foundation
+import ImageModels
 import TensorCore
 import ToolKit
 
 @main struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tessera-bench", abstract: "Measures training, sampling and decoding speed on this machine.",
-    discussion:
-      "Each row is the median of five runs, beside the matrix-product limit measured just before it.")
+    discussion: """
+      Each row is the median of several runs, beside the limit that was measured just before it: of matrix
+      products, or of memory for sampling one image.
+
+      Example:
+        tessera-bench --json > before.jsonl; ...; tessera-bench --compare before.jsonl
+      """)
 
   @Option(help: "Threads.") var threads = 2
   @Option(parsing: .upToNextOption, help: "Rows to measure; all unless given.") var rows: [String] = []
   @Option(help: "Timed runs of each row.") var runs = 5
-  @Option(help: "Format of large matrix products: float32 or bfloat16.") var precision = Precision.float32
+  @Option(help: "Format of products: float32, bfloat16 or, for sampling, int8.")
+  var precision = SamplingPrecision.float32
   @Flag(help: "One JSON object a row.") var json = false
+  @Option(help: "Lines of an earlier --json; fails if a row has lost more than 10 % of its speed.")
+  var compare: String?
 
-  func run() throws {
-    let device = Device(threadCount: threads, precision: precision)
-    let stopwatch = Stopwatch(device: device)
-    for row in BenchmarkRow.all where rows.isEmpty || rows.contains(row.name) {
-      let limit = stopwatch.matrixProductLimit()
-      let work = row.prepare(device)
-      let seconds = stopwatch.median(runs: runs, work)
-      let measurement = Measurement(
-        row: row.name, threads: threads, unit: row.unit, rate: row.units / seconds,
-        shareOfLimit: row.operations.map { $0 / seconds / 1e9 / limit }, limit: limit,
-        peakMegabytes: Stopwatch.peakMegabytes)
-      report(measurement)
+  func validate() throws {
+    if threads < 1 || runs < 1 { throw ValidationError("--threads and --runs must be at least 1.") }
+    let known = BenchmarkRow.all(precision).map(\.name)
+    if let unknown = rows.first(where: { !known.contains($0) }) {
+      throw ValidationError(
+        "--rows: no row '\(unknown)' in \(precision.rawValue); \(known.joined(separator: ", ")).")
     }
   }
 
-  private func report(_ m: Measurement) {
+  func run() throws {
+    let baseline = try readBaseline()
+    // The arithmetic of int8 is held against the products of the next wider format.
+    let device = Device(threadCount: threads, precision: precision == .float32 ? .float32 : .bfloat16)
+    var slower: [String] = []
+    for row in BenchmarkRow.all(precision) where rows.isEmpty || rows.contains(row.name) {
+      let measurement = Stopwatch(device: device).measure(row, precision, runs: runs)
+      let ratio = baseline?.ratio(measurement)
+      report(measurement, ratio)
+      if let ratio, ratio < 1 - Baseline.allowedLoss { slower.append(row.name) }
+      device.memory.trim()
+    }
+    guard slower.isEmpty else {
+      complain("slower than \(compare ?? "") by more than 10 %: \(slower.joined(separator: ", "))")
+      throw ExitCode(1)
+    }
+  }
+
+  private func readBaseline() throws -> Baseline? {
+    do {
+      return try compare.map { try Baseline(path: $0) }
+    } catch let error as BaselineError {
+      complain(error.description)
+      throw error.exitCode
+    }
+  }
+
+  private func complain(_ message: String) {
+    FileHandle.standardError.write(Data("tessera-bench: \(message)\n".utf8))
+  }
+
+  private func report(_ m: Measurement, _ ratio: Double?) {
     if json, let line = try? JSONEncoder().encode(m) {
       print(String(decoding: line, as: UTF8.self))
     } else {
       let share = m.shareOfLimit.map { String(format: "%3.0f %%", $0 * 100) } ?? "    -"
+      let change = ratio.map { String(format: "  %.2f x", $0) } ?? ""
       print(
         String(
-          format: "%@ %10.2f %@/s  %@ of %.0f GFLOP/s  %.0f MB  %d threads",
-          m.row.padding(toLength: 16, withPad: " ", startingAt: 0), m.rate, m.unit, share, m.limit,
-          m.peakMegabytes, m.threads))
+          format: "%@ %@ %10.2f %@/s  %@ of %.0f %@  %.0f MB  %d threads%@",
+          m.row.padding(toLength: 16, withPad: " ", startingAt: 0), m.precision.rawValue, m.rate, m.unit,
+          share,
+          m.limit, m.limitUnit, m.peakMegabytes, m.threads, change))
     }
     fflush(nil)
   }

@@ -43,7 +43,7 @@ import Testing
   @Test(arguments: guidances) func greedyTokensAreTheTeacherForcedMaxima(_ guidance: Guidance) throws {
     let labels = [0, 3, 4]
     let drawn = try #require(
-      TokenGenerator(model).generate(
+      try TokenGenerator(model).generate(
         labels: labels, imageIndices: [0, 1, 2], guidance: guidance, draw: DrawOptions(temperature: 0),
         seed: 0))
     let logits = teacherForced(labels, drawn.flatMap { $0 }, guidance)
@@ -61,7 +61,7 @@ import Testing
     let draw = DrawOptions(temperature: 1.2, topK: 30, topP: 0.95)
     func generate(_ images: [Int], _ generator: TokenGenerator) throws -> [[Int]] {
       try #require(
-        generator.generate(
+        try generator.generate(
           labels: images.map { labels[$0] }, imageIndices: images, guidance: guidance, draw: draw, seed: 42))
     }
     let generator = TokenGenerator(model)
@@ -81,29 +81,29 @@ import Testing
       for (a, b) in zip(copy.store.parameters, model.store.parameters) {
         a.variable.value.copyElements(from: b.variable.value)
       }
-      return TokenGenerator(copy).generate(
+      return try TokenGenerator(copy).generate(
         labels: [1, 2, 3], imageIndices: [7, 8, 9], guidance: Guidance(scale: 2), draw: draw, seed: 1)
     }
     let one = try generate(threads: 1)
     #expect(try generate(threads: 2) == one && generate(threads: 3) == one)
   }
 
-  @Test func seedsAndInterruption() {
+  @Test func seedsAndInterruption() throws {
     let generator = TokenGenerator(model)
-    func generate(_ seed: UInt64, interrupted: () -> Bool = { false }) -> [[Int]]? {
-      generator.generate(
+    func generate(_ seed: UInt64, interrupted: () -> Bool = { false }) throws -> [[Int]]? {
+      try generator.generate(
         labels: [1], imageIndices: [0], guidance: Guidance(scale: 1), draw: DrawOptions(), seed: seed,
         interrupted: interrupted)
     }
-    #expect(generate(1) == generate(1) && generate(1) != generate(2))
+    #expect(try generate(1) == generate(1) && generate(1) != generate(2))
     var asked = 0
-    let stopped = generate(1) {
+    let stopped = try generate(1) {
       asked += 1
       return asked == 5
     }
     #expect(stopped == nil && asked == 5)
     #expect(
-      generator.generate(
+      try generator.generate(
         labels: [], imageIndices: [], guidance: Guidance(scale: 2), draw: DrawOptions(), seed: 0) == [])
   }
 }

@@ -56,12 +56,21 @@ import Testing
     #expect(try record.metadata("codebook_sha256") == read.codebookSHA256)
   }
 
-  /// What reading a changed record throws.
+  /// What reading a changed record throws, as a whole and tensor by tensor.
   func defect(_ change: (inout Record) -> Void) throws -> FormatError.Defect? {
     var record = try transformer().record(description: description)
     change(&record)
+    let whole = try defect(of: { _ = try Transformer.read(record, device: device) })
+    let streamed = try defect(of: {
+      _ = try PackedTransformer.read(reader(of: record), precision: .int8, device: device)
+    })
+    #expect(whole == streamed)
+    return whole
+  }
+
+  private func defect(of read: () throws -> Void) throws -> FormatError.Defect? {
     do {
-      _ = try Transformer.read(record, device: device)
+      try read()
       return nil
     } catch let error as FormatError {
       return error.defect

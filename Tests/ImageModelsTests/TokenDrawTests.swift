@@ -9,7 +9,7 @@ import Testing
 @Suite struct TokenDrawTests {
   func draw(_ logits: [Float], _ options: DrawOptions, _ uniform: Double) -> Int {
     var copy = logits
-    return copy.withUnsafeMutableBufferPointer { drawToken($0, options, uniform: uniform) }
+    return copy.withUnsafeMutableBufferPointer { drawToken($0, options, uniform: uniform) } ?? -1
   }
 
   /// The distribution that options make of logits.
@@ -78,6 +78,15 @@ import Testing
   @Test func equalLogitsAtTheEdgeOfTopKAreAllKept() {
     let found = Set((0..<300).map { draw([2, 1, 1, 1, -3], DrawOptions(topK: 2), (Double($0) + 0.5) / 300) })
     #expect(found == [0, 1, 2, 3])
+  }
+
+  @Test(arguments: options + [DrawOptions(temperature: 0)]) func logitsThatAreNotFinite(
+    _ options: DrawOptions
+  ) {
+    for bad in [[Float.nan, 1, 2], [0, .nan], [1, .infinity], [-.infinity, -.infinity], [.nan]] {
+      #expect(draw(bad, options, 0.5) == -1, "\(bad)")
+    }
+    #expect(draw([-.infinity, 3, -.infinity], options, 0.999) == 1, "a token may be impossible")
   }
 
   @Test func extremeLogits() {

@@ -87,7 +87,7 @@ import Testing
 
   @Test(arguments: [1.0, 2.5]) func greedyGeneration(scale: Double) throws {
     let generator = TokenGenerator(model)
-    let drawn = generator.generate(
+    let drawn = try generator.generate(
       labels: labels, imageIndices: [0, 1, 2], guidance: Guidance(scale: scale),
       draw: DrawOptions(temperature: 0), seed: 0)
     #expect(try drawn?.flatMap { $0 } == golden.integers("greedy.cfg\(scale)"))

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// The loops of softmax.c, attention.c and rotary.c against the same formulas in double.
+/// The loops of softmax.c and rotary.c against the same formulas in double.
 @Suite struct SoftmaxKernelTests {
   /// log of the sum of exponentials, in double.
   func logSumExp(_ x: [Double]) -> Double {
@@ -98,28 +98,6 @@ import Testing
       tsr_cross_entropy_row(&losses, nil, x, n, target, options.smoothing, size, Float(weight), Float(scale))
       expectWithin(Double(losses[0]), ExactSum(exactLoss, magnitude: 12), roundings: roundings, "loss alone")
     }
-  }
-
-  @Test(arguments: [1, 2, 17, 64], [4, 16, 20]) func attendOne(count: Int, size: Int) {
-    let (q, k, v) = (normals(size, 54), normals(count * size, 55), normals(count * size, 56))
-    var (out, weights) = ([Float](repeating: .nan, count: size), [Float](repeating: .nan, count: count))
-    let scale = 1 / Float(size).squareRoot()
-    tsr_attend_one(&out, &weights, q, k, v, scale, count, size)
-    var (scores, magnitude) = ([Double](), 0.0)
-    for t in 0..<count {
-      var dot = ExactSum()
-      for i in 0..<size { dot.add(Double(q[i]) * Double(k[t * size + i]) * Double(scale)) }
-      scores.append(dot.value)
-      magnitude = max(magnitude, dot.magnitude)
-    }
-    let whole = logSumExp(scores)
-    let exact = (0..<size).map { i in
-      var sum = ExactSum()
-      for t in 0..<count { sum.add(exp(scores[t] - whole) * Double(v[t * size + i])) }
-      return sum
-    }
-    let roundings = 2 * Double(size + 2) * magnitude + 2 * Double(count) + 40
-    expectWithin(out, exact, roundings: roundings, "attention of one head")
   }
 
   @Test(arguments: [1, 3], [2, 4, 16, 34]) func rotationAndBack(heads: Int, size: Int) {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "CodebookKernels.h"
+#include "SamplingKernels.h"
 #include "VisionKernels.h"
 
 // MARK: elementwise.c
@@ -90,12 +91,6 @@ void tsr_cross_entropy_row(float *losses, float *gradient, const float *logits, 
                            size_t target, float smoothing, size_t cluster_size,
                            float cluster_weight, float scale);
 
-// MARK: attention.c
-/// Attention of one query head over a cache: scores k q, softmax, weighted sum of v.
-/// keys and values are [count, size]; weights is scratch of count.
-void tsr_attend_one(float *out, float *weights, const float *query, const float *keys,
-                    const float *values, float scale, size_t count, size_t size);
-
 // MARK: optimizer.c
 /// One AdamW step on n elements; corrections are 1 - beta^t; decay is the decoupled weight decay.
 void tsr_adamw(float *parameter, float *m, float *v, const float *gradient, float gradient_scale,
@@ -112,16 +107,6 @@ void tsr_dropout_add(float *y, uint8_t *mask, const float *residual, const float
                      const uint32_t *words, uint32_t keep_limit, float scale, size_t n);
 /// dx = dy * mask * scale
 void tsr_dropout_backward(float *dx, const float *dy, const uint8_t *mask, float scale, size_t n);
-
-// MARK: packed_linear.c
-enum { TSR_PANEL = 32 };
-/// Packs weight [n, k] (a row an output) into panels of 32 outputs: [ceil(n/32), k, 32], zero padded.
-void tsr_pack_panels(float *packed, const float *weight, size_t n, size_t k);
-/// y [rows, n], rows `stride` apart, = x [rows, k] times the packed panels first..<last, or added to y.
-/// Each element is summed over k in one fixed order, whatever the number of rows: a row's result does
-/// not depend on its batch.
-void tsr_packed_linear(float *y, size_t stride, const float *x, const float *packed, size_t rows,
-                       size_t n, size_t k, size_t first_panel, size_t last_panel, bool adding);
 
 // MARK: image.c
 /// Rows of a convolution's patches: columns [out_rows * out_width, kernel_height * kernel_width *
@@ -140,5 +125,9 @@ void tsr_add_patches(float *image, const float *columns, size_t height, size_t w
 const char *tsr_instruction_set(void);
 /// Whether the processor multiplies bfloat16 in hardware.
 bool tsr_has_bfloat16(void);
+/// Whether the processor sums products of pairs of 16-bit integers in one instruction.
+bool tsr_has_integer_products(void);
+/// Asks for large pages of memory that begins at a multiple of 2 MB: streams read them faster.
+void tsr_advise_huge_pages(void *memory, size_t bytes);
 /// Hint to the processor that this thread is spinning.
 void tsr_pause(void);

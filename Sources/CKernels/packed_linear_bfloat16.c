@@ -1,0 +1,89 @@
+#include "CKernels.h"
+#include "packed_panels.h"
+
+void tsr_pack_panels_bfloat16(uint16_t *packed, const float *weight, size_t n, size_t k) {
+  size_t panels = (n + TSR_PANEL - 1) / TSR_PANEL, pairs = (k + 1) / 2;
+  for (size_t p = 0; p < panels; p++)
+    for (size_t i = 0; i < pairs; i++) {
+      float values[2 * TSR_PANEL];
+      for (size_t j = 0; j < 2 * TSR_PANEL; j++) {
+        size_t output = p * TSR_PANEL + j / 2, input = 2 * i + j % 2;
+        values[j] = output < n && input < k ? weight[output * k + input] : 0.0f;
+      }
+      tsr_to_bfloat16(packed + (p * pairs + i) * 2 * TSR_PANEL, values, 2 * TSR_PANEL);
+    }
+}
+
+TSR_INLINE float from_bfloat16(uint16_t bits) {
+  uint32_t wide = (uint32_t)bits << 16;
+  float value;
+  memcpy(&value, &wide, 4);
+  return value;
+}
+
+TSR_DISPATCH void tsr_packed_linear_bfloat16_portable(float *y, const uint16_t *x,
+                                                      const uint16_t *packed,
+                                                      tsr_linear_share share) {
+#pragma clang fp contract(fast)
+  size_t pairs = (share.k + 1) / 2;
+  for (size_t p = share.first_panel; p < share.last_panel; p++)
+    for (size_t r = 0; r < share.rows; r++) {
+      float sums[TSR_PANEL] = {0};
+      for (size_t i = 0; i < pairs; i++) {
+        const uint16_t *restrict w = packed + (p * pairs + i) * 2 * TSR_PANEL;
+        const uint16_t *pair = x + r * share.x_stride + 2 * i;
+        float first = from_bfloat16(pair[0]), second = from_bfloat16(pair[1]);
+        for (size_t j = 0; j < TSR_PANEL; j++)
+          sums[j] += first * from_bfloat16(w[2 * j]) + second * from_bfloat16(w[2 * j + 1]);
+      }
+      float *out = y + r * share.y_stride + p * TSR_PANEL;
+      for (size_t j = 0; j < tsr_panel_width(share.n, p); j++)
+        out[j] = share.adding ? out[j] + sums[j] : sums[j];
+    }
+}
+
+#if TSR_AVX512
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512bf16")))
+
+__attribute__((always_inline)) TARGET static inline void block(float *y, const uint16_t *x,
+                                                               const uint16_t *panel, size_t count,
+                                                               size_t width, tsr_linear_share share) {
+  __m512 low[12], high[12];
+  size_t pairs = (share.k + 1) / 2;
+  TSR_UNROLL for (size_t r = 0; r < count; r++) low[r] = high[r] = _mm512_setzero_ps();
+  for (size_t i = 0; i < pairs; i++) {
+    const uint16_t *w = panel + i * 2 * TSR_PANEL;
+    __m512bh w0 = (__m512bh)_mm512_loadu_si512(w), w1 = (__m512bh)_mm512_loadu_si512(w + TSR_PANEL);
+    TSR_UNROLL for (size_t r = 0; r < count; r++) {
+      int32_t pair;
+      memcpy(&pair, x + r * share.x_stride + 2 * i, 4);
+      __m512bh value = (__m512bh)_mm512_set1_epi32(pair);
+      low[r] = _mm512_dpbf16_ps(low[r], w0, value);
+      high[r] = _mm512_dpbf16_ps(high[r], w1, value);
+    }
+  }
+  TSR_UNROLL for (size_t r = 0; r < count; r++)
+    tsr_store_outputs(y + r * share.y_stride, low[r], high[r], width, share.adding);
+}
+
+TARGET static void linear_avx512(float *y, const uint16_t *x, const uint16_t *packed,
+                                 tsr_linear_share share) {
+  for (size_t p = share.first_panel; p < share.last_panel; p++) {
+    const uint16_t *panel = packed + p * ((share.k + 1) / 2) * 2 * TSR_PANEL;
+    size_t width = tsr_panel_width(share.n, p);
+    float *out = y + p * TSR_PANEL;
+#define BLOCK(count, r) block(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
+    TSR_ROW_BLOCKS(share.rows, BLOCK)
+#undef BLOCK
+  }
+}
+#endif
+
+void tsr_packed_linear_bfloat16(float *y, const uint16_t *x, const uint16_t *packed,
+                                tsr_linear_share share) {
+#if TSR_AVX512
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16"))
+    return linear_avx512(y, x, packed, share);
+#endif
+  tsr_packed_linear_bfloat16_portable(y, x, packed, share);
+}

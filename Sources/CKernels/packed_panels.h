@@ -1,0 +1,48 @@
+// What the packed linear layers of the three formats share.
+#pragma once
+#include "SamplingKernels.h"
+#include "dispatch.h"
+
+#if defined(__x86_64__) && defined(__linux__)
+#include <immintrin.h>
+#define TSR_AVX512 1
+#define TSR_UNROLL _Pragma("clang loop unroll(full)")
+
+/// How many of the remaining rows the next block takes: as many as the registers hold, and no small rest
+/// where equal blocks would do. 24 sums of 16 floats leave registers for the weights.
+static inline size_t tsr_next_rows(size_t left) {
+  if (left >= 12 && left != 16) return 12;
+  return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+/// Calls BLOCK(count, first_row) over all rows, `count` a constant each time so that sums stay in registers.
+#define TSR_ROW_BLOCKS(rows, BLOCK)                         \
+  for (size_t r = 0, count; r < (rows); r += count) {       \
+    count = tsr_next_rows((rows) - r);                      \
+    switch (count) {                                        \
+      case 12: BLOCK(12, r); break;                         \
+      case 8: BLOCK(8, r); break;                           \
+      case 4: BLOCK(4, r); break;                           \
+      case 2: BLOCK(2, r); break;                           \
+      default: BLOCK(1, r); break;                          \
+    }                                                       \
+  }
+
+/// Writes or adds 32 outputs, of which `width` exist.
+__attribute__((always_inline, target("avx512f"))) static inline void tsr_store_outputs(
+    float *y, __m512 low, __m512 high, size_t width, bool adding) {
+  uint32_t mask = width >= 32 ? 0xffffffffu : (1u << width) - 1u;
+  __mmask16 first = (__mmask16)mask, second = (__mmask16)(mask >> 16);
+  if (adding) {
+    low = _mm512_add_ps(low, _mm512_maskz_loadu_ps(first, y));
+    high = _mm512_add_ps(high, _mm512_maskz_loadu_ps(second, y + 16));
+  }
+  _mm512_mask_storeu_ps(y, first, low);
+  _mm512_mask_storeu_ps(y + 16, second, high);
+}
+#endif
+
+TSR_INLINE size_t tsr_panel_width(size_t n, size_t panel) {
+  size_t left = n - panel * TSR_PANEL;
+  return left < TSR_PANEL ? left : TSR_PANEL;
+}

@@ -1,0 +1,49 @@
+import StreamFormat
+import TensorCore
+
+extension PackedTransformer {
+  /// What a model file held.
+  public struct FileContent {
+    /// The weights.
+    public let model: PackedTransformer
+    /// What the file tells of them.
+    public let description: ModelDescription
+    /// The record without its tensors.
+    public let summary: RecordSummary
+  }
+
+  /// Reads the next record as a model, tensor by tensor: beside the packed weights no more than one tensor is in
+  /// memory at a time.
+  /// - Returns: nil at the end of the file.
+  /// - Throws: `FormatError`, as ``Transformer/read(_:device:)``; `StreamError`.
+  public static func read(
+    _ reader: RecordReader, precision: SamplingPrecision, device: Device
+  ) throws -> FileContent? {
+    var started: (model: PackedTransformer, description: ModelDescription)?
+    let summary = try reader.nextSummary { summary in
+      let numbers = summary.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+      let (configuration, description) = try Transformer.header(of: summary.withoutTensors, numbers: numbers)
+      let model = PackedTransformer(configuration, precision, device: device)
+      try model.requireFit(summary)
+      started = (model, description)
+    } visit: { tensor in
+      guard let model = started?.model else { return }
+      let scratch = device.empty(tensor.shape)
+      try tensor.copyFloats(into: scratch.buffer)
+      model.fill(tensor.name, scratch.pointer)
+    }
+    // What the tensors were converted in.
+    device.memory.trim()
+    guard let summary, let (model, description) = started else { return nil }
+    return FileContent(model: model, description: description, summary: summary)
+  }
+
+  /// Every parameter must be there in its shape, and nothing else.
+  private func requireFit(_ summary: RecordSummary) throws {
+    for parameter in parameters { try summary.require(parameter.name, shape: parameter.shape) }
+    let known = Set(parameters.map(\.name))
+    if let unknown = summary.tensors.first(where: { !known.contains($0.name) }) {
+      throw unexpectedTensor(unknown.name, at: summary.origin)
+    }
+  }
+}

@@ -1,0 +1,32 @@
+import CKernels
+import TensorCore
+
+/// One block of memory for what every position streams through, such as weights, in the order of use. Pages are
+/// large where the system grants that: a stream over small ones waits for their addresses.
+final class StreamedMemory {
+  private static let pageSize = 2 << 20
+
+  private let base: UnsafeMutableRawPointer
+  private let capacity: Int
+  private var used = 0
+
+  /// - Parameter bytes: the sum of ``reserved(_:)`` of all parts.
+  init(bytes: Int) {
+    capacity = bytes
+    base = .allocate(byteCount: max(bytes, 1), alignment: Self.pageSize)
+    if bytes >= Self.pageSize { tsr_advise_huge_pages(base, bytes) }
+  }
+
+  deinit { base.deallocate() }
+
+  /// What a part of `bytes` takes: parts begin at multiples of 64 bytes.
+  static func reserved(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }
+
+  /// The next part, not yet set; it lives as long as this object.
+  func take(_ bytes: Int) -> UnsafeMutableRawPointer {
+    let start = used
+    used += Self.reserved(bytes)
+    precondition(used <= capacity, "StreamedMemory: \(used) bytes taken of \(capacity)")
+    return base + start
+  }
+}
