@@ -22,8 +22,8 @@ func tests(of room: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 let tools = [
-  "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "relabel-tokens", "train-ar", "train-fine",
-  "sample", "score-tokens", "show-file", "eval-metrics", "import-weights", "perturb-tokens",
+  "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "relabel-tokens", "train-ar",
+  "train-fine", "sample", "score-tokens", "show-file", "eval-metrics", "import-weights", "perturb-tokens",
 ]
 
 let package = Package(
