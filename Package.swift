@@ -23,9 +23,8 @@ func tests(of room: String, _ dependencies: [Target.Dependency] = []) -> Target 
 
 let tools = [
   "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "cluster-codebook", "relabel-tokens",
-  "train-ar", "train-fine",
-  "sample", "score-tokens", "show-file", "eval-metrics", "import-weights", "perturb-tokens",
-  "linear-probe", "attention-maps",
+  "train-ar", "train-fine", "sample", "score-tokens", "show-file", "eval-metrics", "import-weights",
+  "perturb-tokens", "linear-probe", "attention-maps",
 ]
 
 let package = Package(

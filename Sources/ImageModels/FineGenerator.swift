@@ -44,7 +44,9 @@ public final class FineGenerator {
     }
     return try result.enumerated().map { image, codes in
       try codes.enumerated().map { position, code in
-        guard let code else { throw GenerationError.notFinite(image: Int(streams[image] & 0xffff_ffff), position: position) }
+        guard let code else {
+          throw GenerationError.notFinite(image: Int(streams[image] & 0xffff_ffff), position: position)
+        }
         return code
       }
     }

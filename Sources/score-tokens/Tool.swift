@@ -13,7 +13,9 @@ import Training
   static var versionDetails: [String] { BuildInformation.lines }
 
   @Argument(help: "Token file, or '-'.") var tokens: InputPath
-  @Option(help: "Model file.") var model: InputPath
+  @Option(help: "Model file; with --fine, the coarse one.") var model: InputPath?
+  @Option(help: "Fine model file: scores the second stage, and with --model both; the tokens are fine ones.")
+  var fine: InputPath?
   @Option(help: "Write the logits, a record [n, N, V] a batch.") var logits: OutputPath?
   @Option(help: "Codes in a cluster. (default: the model's)") var clusterSize: Int?
   @Option(help: "Score only the images that training with this share held out; 0 scores all.") var heldOut =
@@ -25,7 +27,11 @@ import Training
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
-    try InputPath.requireDistinct(tokens, model)
+    try InputPath.requireDistinct(tokens, model, fine)
+    if model == nil && fine == nil { throw ValidationError("give --model, --fine, or both.") }
+    if fine != nil && (logits != nil || clusterSize != nil) {
+      throw ValidationError("--logits and --cluster-size are for a model by itself, without --fine.")
+    }
     if logits?.isStandardOutput == true {
       throw ValidationError("the scores take standard output; name a file for --logits.")
     }
@@ -37,15 +43,62 @@ import Training
 
   func execute(_ session: ToolSession) throws {
     let device = session.device(precision)
-    let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
-    let data = TokenDataset(try session.openTokens(tokens).readAll())
-    try requireFit(data.header, transformer.configuration, description, session)
+    let fine = try fine.map { try FineScoring($0, session, device) }
+    let model = try model.map { try Transformer.read(session.readRecord($0), device: device) }
+    let batch = try session.openTokens(tokens).readAll()
+    try fine?.requireFit(batch.header, of: tokens.path, view: view, session)
+    let data = TokenDataset(batch)
+    let items = try chosenItems(data)
+    var scores: [String: TokenScores] = [:]
+    if let (transformer, description) = model {
+      try fine?.requireCoarse(description, of: self.model?.path ?? "", session)
+      let own = fine.map { TokenDataset($0.coarse(batch)) } ?? data
+      try requireFit(own.header, transformer.configuration, description, session)
+      scores[fine == nil ? "" : "coarse_"] = try score(own, items, transformer, description, session)
+    }
+    if let fine {
+      scores["fine_"] = try fine.model.score(data, items: items, batchSize: batchSize) {
+        try session.interruption.check()
+      }
+    }
+    var summary: [String: JSONValue] = [:]
+    for (prefix, part) in scores {
+      for (name, value) in part.means { summary[prefix + name] = .number(value) }
+    }
+    if let coarse = scores["coarse_"], let fine = scores["fine_"] {
+      // log p(T) = log p(C) + log p(T | C), since the tokens determine their coarse labels.
+      summary["joint_loss"] = .number((coarse.tokenLoss + fine.tokenLoss) / Double(fine.count))
+    }
+    summary["images"] = .integer(items.count)
+    summary["unigram_entropy"] = .number(data.unigramEntropy)
+    try session.printLine(sortedJSON(summary))
+    try session.logSummary(summary)
+  }
+
+  /// Scores of a model by itself; writes its logits where asked.
+  private func score(
+    _ data: TokenDataset, _ items: [(item: Int, view: Int)], _ transformer: Transformer,
+    _ description: ModelDescription, _ session: ToolSession
+  ) throws -> TokenScores {
     let clusterSize = clusterSize ?? description.clusterSize
     guard clusterSize == 0 || data.header.vocabSize % clusterSize == 0 else {
       throw ToolError(
         .badData,
         "--cluster-size: expected a divisor of the \(data.header.vocabSize) codes; found \(clusterSize)")
     }
+    let sink = try logits.map { try session.create($0) }
+    let writer = sink.map { RecordWriter($0) }
+    let scores = try transformer.score(data, items: items, clusterSize: clusterSize, batchSize: batchSize) {
+      logits in
+      try session.interruption.check()
+      try writer?.write(features(logits, transformer.configuration, session))
+    }
+    try writer?.finish()
+    try sink?.commit()
+    return scores
+  }
+
+  private func chosenItems(_ data: TokenDataset) throws -> [(item: Int, view: Int)] {
     let split = try HeldOutSplit(count: data.count, fraction: heldOut, seed: splitSeed)
     let items = heldOut > 0 ? split.heldOut : split.training
     guard !items.isEmpty else {
@@ -54,21 +107,7 @@ import Training
         "\(tokens.path): expected images that --held-out \(heldOut) holds out; found none of \(data.count); try: a "
           + "larger share, or 0 for all")
     }
-    let sink = try logits.map { try session.create($0) }
-    let writer = sink.map { RecordWriter($0) }
-    let scores = try transformer.score(
-      data, items: items.map { ($0, view) }, clusterSize: clusterSize, batchSize: batchSize
-    ) { logits in
-      try session.interruption.check()
-      try writer?.write(features(logits, transformer.configuration, session))
-    }
-    try writer?.finish()
-    try sink?.commit()
-    var summary = scores.means.mapValues { JSONValue.number($0) }
-    summary["images"] = .integer(items.count)
-    summary["unigram_entropy"] = .number(data.unigramEntropy)
-    try session.printLine(sortedJSON(summary))
-    try session.logSummary(summary)
+    return items.map { ($0, view) }
   }
 
   private func requireFit(
@@ -76,17 +115,8 @@ import Training
     _ session: ToolSession
   ) throws {
     try session.requireSameCodebook(
-      header.codebookSHA256, of: tokens.path, as: description.codebookSHA256, of: model.path)
-    guard header.rows == sizes.gridRows, header.columns == sizes.gridColumns,
-      header.classCount <= sizes.classCount,
-      header.vocabSize == sizes.vocabularySize, view < header.viewCount
-    else {
-      throw ToolError(
-        .badData,
-        "\(tokens.path): expected \(sizes.vocabularySize) codes on a grid of \(sizes.gridRows)x\(sizes.gridColumns), at "
-          + "most \(sizes.classCount) classes and a view \(view); found \(header.vocabSize) codes on "
-          + "\(header.rows)x\(header.columns), \(header.classCount) classes, \(header.viewCount) views")
-    }
+      header.codebookSHA256, of: tokens.path, as: description.codebookSHA256, of: model?.path ?? "")
+    try session.requireLayout(header, of: tokens.path, sizes, view: view)
   }
 
   private func features(_ logits: Tensor, _ sizes: TransformerConfiguration, _ session: ToolSession) -> Record

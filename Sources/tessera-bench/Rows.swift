@@ -21,7 +21,7 @@ struct BenchmarkRow: Sendable {
 extension BenchmarkRow {
   /// The rows of a format: sampling alone has all of them.
   static func all(_ precision: SamplingPrecision) -> [BenchmarkRow] {
-    let sampled = sampling(precision)
+    let sampled = sampling(precision) + comparisons(precision)
     return precision == .int8 ? sampled : training + sampled + images
   }
 

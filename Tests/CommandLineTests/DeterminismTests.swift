@@ -38,6 +38,20 @@ import Testing
       "train-ar", [files.relabelled, "-o", "out"] + SharedFiles.modelSizes + options, outputs: ["out"])
   }
 
+  @Test func coarseToFine() throws {
+    let coarse = try CoarseToFineFiles.get()
+    let options = ["--steps", "6", "--batch-size", "8", "--ema", "0.9", "--gradient-accumulation", "2"]
+    try expectRepeatable(
+      "train-fine",
+      [files.tokens, "--mapping", coarse.mapping, "-o", "out"] + SharedFiles.modelSizes + options,
+      outputs: ["out"])
+    let guided = ["--guidance", "2", "--fine-guidance", "2", "--fine-top-p", "0.9"]
+    try expectRepeatable(
+      "sample",
+      ["--model", coarse.coarse, "--fine", coarse.fine, "-o", "out", "--coarse-output", "between"] + guided,
+      outputs: ["out", "between"])
+  }
+
   @Test func theOtherTools() throws {
     try expectRepeatable(
       "tokenize", ["--tokenizer", files.tokenizer, files.images, "--views", "flip", "-o", "out"],

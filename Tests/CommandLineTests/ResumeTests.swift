@@ -7,18 +7,23 @@ import Testing
 /// A training run that was stopped, in whatever way, and resumed is the run that was not.
 @Suite(.serialized) struct ResumeTests {
   private let files: SharedFiles
+  private let coarse: CoarseToFineFiles
   private let folder = try! TemporaryFolder()
 
-  init() throws { files = try SharedFiles.get() }
+  init() throws { (files, coarse) = (try SharedFiles.get(), try CoarseToFineFiles.get()) }
 
   /// A command line without its outputs.
   private func training(_ tool: String) -> [String] {
     let common = SharedFiles.repeatable + ["--ema", "0.99", "--schedule", "cosine", "--warmup-steps", "5"]
-    if tool == "train-ar" {
+    if tool != "train-tokenizer" {
       let steps = [
         "--steps", "120", "--batch-size", "16", "--checkpoint-every", "7", "--evaluate-every", "20",
       ]
-      return [files.relabelled, "--cluster-size", "4"] + SharedFiles.modelSizes + steps + common
+      let data =
+        tool == "train-ar"
+        ? [files.relabelled, "--cluster-size", "4"]
+        : [files.tokens, "--mapping", coarse.mapping, "--gradient-accumulation", "2"]
+      return data + SharedFiles.modelSizes + steps + common
     }
     let steps = ["--steps", "30", "--batch-size", "8", "--checkpoint-every", "4", "--evaluate-every", "10"]
     let codes = ["--autoencoder-steps", "8", "--dead-code-interval", "5"]
@@ -61,8 +66,9 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: folder.path(name + ".checkpoint")))
   }
 
-  @Test(arguments: ["train-ar", "train-tokenizer"]) func killedRunsEndAsIfTheyHadNotBeen(tool: String) throws
-  {
+  @Test(arguments: ["train-ar", "train-fine", "train-tokenizer"]) func killedRunsEndAsIfTheyHadNotBeen(
+    tool: String
+  ) throws {
     try succeed(tool, training(tool) + outputs("whole"))
     var random = CounterRandom(seed: 5, purpose: .test)
     var kills = 0
