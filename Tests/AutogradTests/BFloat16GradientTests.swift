@@ -3,7 +3,7 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Gradients of whole ops in bfloat16 against float32's. An operand is off by up to 2^-9 of itself, and errors of
+/// Gradients of whole ops in bfloat16 against float32's. An operand is off by up to 2^-8 of itself, and errors of
 /// different elements are independent: a few products in a row stay within 2 % of the norm.
 @Suite struct BFloat16GradientTests {
   private func compare(

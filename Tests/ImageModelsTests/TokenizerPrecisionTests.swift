@@ -30,7 +30,7 @@ import Testing
     }
   }
 
-  /// Some twenty layers, each with errors of 2^-9 of its inputs: 2 % of the norm leaves a wide margin.
+  /// Some twenty layers, each with errors of 2^-8 of its inputs: 2 % of the norm leaves a wide margin.
   @Test func bfloat16IsNearFloat32() {
     let (exact, rounded) = (run(model(.float32)), run(model(.bfloat16)))
     expectClose(rounded.images, exact.images, relativeToNorm: 0.02, "images")
