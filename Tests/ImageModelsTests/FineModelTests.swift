@@ -106,16 +106,16 @@ import Testing
   func fill(
     _ model: FineModel, _ images: [Int], seed: UInt64 = 3, guidance: Float = 1,
     _ draw: DrawOptions = DrawOptions()
-  ) -> [[Int]] {
-    FineGenerator(model).fill(
+  ) throws -> [[Int]] {
+    try FineGenerator(model).fill(
       coarse: images.map { coarse[$0 % 3] }, labels: images.map { $0 % 4 }, streams: images.map(UInt64.init),
       guidance: guidance, draw: draw, seed: seed)
   }
 
-  @Test(arguments: [Float(1), 2.5]) func greedyCodesAreTheGuidedMaxima(guidance: Float) {
+  @Test(arguments: [Float(1), 2.5]) func greedyCodesAreTheGuidedMaxima(guidance: Float) throws {
     let model = model()
     let naive = NaiveFineModel(model)
-    let drawn = fill(model, [0, 1, 2], guidance: guidance, DrawOptions(temperature: 0))
+    let drawn = try fill(model, [0, 1, 2], guidance: guidance, DrawOptions(temperature: 0))
     for image in 0..<3 {
       let conditional = naive.logits(label: image, coarse: coarse[image])
       let free = naive.logits(label: 3, coarse: coarse[image])
@@ -131,35 +131,36 @@ import Testing
     }
   }
 
-  @Test(arguments: [Float(1), 2]) func codesDoNotDependOnTheBatchNorOnThreads(guidance: Float) {
+  @Test(arguments: [Float(1), 2]) func codesDoNotDependOnTheBatchNorOnThreads(guidance: Float) throws {
     let draw = DrawOptions(temperature: 1.3, topK: 3, topP: 0.95)
     let model = model()
-    let all = fill(model, Array(0..<9), guidance: guidance, draw)
-    #expect((0..<9).flatMap { fill(model, [$0], guidance: guidance, draw) } == all, "batches of 1")
-    #expect(fill(model, [7, 2, 5], guidance: guidance, draw) == [all[7], all[2], all[5]], "another order")
+    let all = try fill(model, Array(0..<9), guidance: guidance, draw)
+    #expect(try (0..<9).flatMap { try fill(model, [$0], guidance: guidance, draw) } == all, "batches of 1")
+    #expect(
+      try fill(model, [7, 2, 5], guidance: guidance, draw) == [all[7], all[2], all[5]], "another order")
     for threads in [1, 3] {
       let other = self.model(on: Device(threadCount: threads))
-      #expect(fill(other, Array(0..<9), guidance: guidance, draw) == all, "\(threads) threads")
+      #expect(try fill(other, Array(0..<9), guidance: guidance, draw) == all, "\(threads) threads")
     }
   }
 
-  @Test func codesBelongToTheirLabels() {
-    let drawn = fill(model(), Array(0..<9))
+  @Test func codesBelongToTheirLabels() throws {
+    let drawn = try fill(model(), Array(0..<9))
     #expect(drawn.map { $0.map { Self.labels[$0] } } == (0..<9).map { coarse[$0 % 3] })
-    #expect(fill(model(), [0, 1]) != fill(model(), [0, 1], seed: 4))
-    let free = fill(model(isMasked: false), Array(0..<9)).flatMap { $0 }
+    #expect(try fill(model(), [0, 1]) != fill(model(), [0, 1], seed: 4))
+    let free = try fill(model(isMasked: false), Array(0..<9)).flatMap { $0 }
     #expect(Set(free.map { Self.labels[$0] }).count > 1 && free.allSatisfy { (0..<14).contains($0) })
-    #expect(fill(model(), []) == [])
+    #expect(try fill(model(), []) == [])
   }
 
   /// Frequencies of the codes of one position against their probabilities.
-  @Test func codesAreDrawnByTheirProbabilities() {
+  @Test func codesAreDrawnByTheirProbabilities() throws {
     let model = model()
     let logits = NaiveFineModel(model).logits(label: 2, coarse: coarse[0])[0]
     let choice = Self.labels.indices.filter { Self.labels[$0] == coarse[0][0] }
     let total = choice.reduce(0) { $0 + exp(logits[$1]) }
     let draws = 2000
-    let drawn = FineGenerator(model).fill(
+    let drawn = try FineGenerator(model).fill(
       coarse: .init(repeating: coarse[0], count: draws), labels: .init(repeating: 2, count: draws),
       streams: (0..<draws).map(UInt64.init), draw: DrawOptions(), seed: 8
     ).map { $0[0] }
@@ -171,18 +172,18 @@ import Testing
     }
   }
 
-  @Test func withOneCodeALabelTheSecondStageIsCertain() {
+  @Test func withOneCodeALabelTheSecondStageIsCertain() throws {
     let permutation = [3, 0, 4, 1, 2]
     let model = model(permutation)
     let tokens = coarse.flatMap { $0 }.map { permutation.firstIndex(of: $0)! }
     let result = model.loss(
       Tape(device: device, isRecording: false), labels: [0, 1, 2], tokens: tokens, CrossEntropyOptions())
     #expect(result.tokenLoss == 0)
-    #expect(fill(model, [0, 1, 2]).flatMap { $0 } == tokens)
+    #expect(try fill(model, [0, 1, 2]).flatMap { $0 } == tokens)
   }
 
-  @Test func aLabelWithoutCodesTakesAnyCode() {
-    let drawn = FineGenerator(model()).fill(
+  @Test func aLabelWithoutCodesTakesAnyCode() throws {
+    let drawn = try FineGenerator(model()).fill(
       coarse: [[2, 2, 2, 0, 2, 2]], labels: [0], streams: [0], draw: DrawOptions(), seed: 1)
     #expect(drawn[0].allSatisfy { (0..<14).contains($0) } && Self.labels[drawn[0][3]] == 0)
   }
