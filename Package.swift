@@ -56,7 +56,7 @@ let package = Package(
     .target(name: "Autograd", dependencies: ["TensorCore", "CKernels"]),
     .target(name: "NeuralNet", dependencies: ["Autograd", "TensorCore", "CKernels"]),
     .target(name: "Codebooks", dependencies: ["TensorCore", "CKernels"]),
-    .target(name: "Images", dependencies: ["CImageCodecs"]),
+    .target(name: "Images", dependencies: ["CImageCodecs", "TensorCore"]),
     .target(name: "Metrics", dependencies: ["TensorCore", "COpenBLAS", "CKernels", "Images"]),
 
     // MARK: Rooms that read and write files

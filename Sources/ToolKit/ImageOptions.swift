@@ -14,13 +14,30 @@ public struct ImageOptions: ParsableArguments {
   public var images: InputPath
 
   /// Views of an image.
-  @Option(help: "Views of each image: center, flip or ten-crop.")
+  @Option(help: "Views of each image: center, flip, ten-crop or random-crop.")
   public var views = "center"
 
   /// Size of the square that ten crops are cut from.
   @Option(
     help: ArgumentHelp("Side of the square that ten crops are cut from, times the size.", valueName: "ratio"))
   public var tenCropRatio = 1.1
+
+  /// Number of random crops.
+  @Option(help: "Random crops of each image, drawn by --seed. (default: 8)")
+  public var viewCount: Int?
+
+  /// Their area.
+  @Option(help: "Smallest and largest share of the area in a random crop. (default: 0.08,1)")
+  public var cropScale: NumberRange?
+
+  /// Their shape.
+  @Option(
+    help: "Smallest and largest width to height of a random crop. (default: three to four, four to three)")
+  public var cropRatio: NumberRange?
+
+  /// How many are mirrored.
+  @Option(help: "How probable it is that a random crop is mirrored. (default: 0.5)")
+  public var cropMirrorRate: Double?
 
   /// Enlarge small images.
   @Flag(help: "Enlarge images that are smaller than the crop; without it they are an error.")
@@ -39,19 +56,51 @@ public struct ImageOptions: ParsableArguments {
 
   /// Checks views, ratio and colour.
   public func validate() throws {
-    if plan == nil { throw ValidationError("--views must be center, flip or ten-crop, not '\(views)'.") }
+    // Before the plan, which takes its numbers for checked.
+    try validateCrops()
+    if plan(seed: 0) == nil {
+      throw ValidationError("--views must be center, flip, ten-crop or random-crop, not '\(views)'.")
+    }
     if !(1...4).contains(tenCropRatio) { throw ValidationError("--ten-crop-ratio must be from 1 to 4.") }
     if color == nil {
       throw ValidationError("--background must be six hexadecimal digits, not '\(background)'.")
     }
   }
 
-  private var plan: ViewPlan? {
+  private func validateCrops() throws {
+    let given: [(String, Bool)] = [
+      ("--view-count", viewCount != nil), ("--crop-scale", cropScale != nil),
+      ("--crop-ratio", cropRatio != nil), ("--crop-mirror-rate", cropMirrorRate != nil),
+    ]
+    if views != "random-crop", let name = given.first(where: \.1)?.0 {
+      throw ValidationError("\(name) needs --views random-crop.")
+    }
+    if let viewCount, !(1...1024).contains(viewCount) {
+      throw ValidationError("--view-count must be from 1 to 1024.")
+    }
+    if let bounds = cropScale?.bounds, bounds.lowerBound <= 0 || bounds.upperBound > 1 {
+      throw ValidationError("--crop-scale must be two numbers above 0 and at most 1.")
+    }
+    if let bounds = cropRatio?.bounds, bounds.lowerBound < 0.01 || bounds.upperBound > 100 {
+      throw ValidationError("--crop-ratio must be two numbers from 0.01 to 100.")
+    }
+    if let cropMirrorRate, !(0...1).contains(cropMirrorRate) {
+      throw ValidationError("--crop-mirror-rate must be from 0 to 1.")
+    }
+  }
+
+  private func plan(seed: UInt64) -> ViewPlan? {
     switch views {
-    case "center": .center
-    case "flip": .flip
-    case "ten-crop": .tenCrop(ratio: tenCropRatio)
-    default: nil
+    case "center": return .center
+    case "flip": return .flip
+    case "ten-crop": return .tenCrop(ratio: tenCropRatio)
+    case "random-crop":
+      var crops = RandomCrops(count: viewCount ?? 8, seed: seed)
+      crops.scale = cropScale?.bounds ?? crops.scale
+      crops.ratio = cropRatio?.bounds ?? crops.ratio
+      crops.mirrorRate = cropMirrorRate ?? crops.mirrorRate
+      return .randomCrops(crops)
+    default: return nil
     }
   }
 
@@ -72,7 +121,8 @@ public struct ImageOptions: ParsableArguments {
       listing = try ImageFolder.list(images.path)
     }
     return TrainingImages(
-      listing, size: size, plan: plan ?? .center, allowUpscale: allowUpscale, background: color ?? .white)
+      listing, size: size, plan: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale,
+      background: color ?? .white)
   }
 }
 

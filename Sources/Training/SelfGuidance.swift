@@ -14,7 +14,7 @@ public final class SelfGuidance {
   /// The model's parameters, then the projector's.
   public let store: ParameterStore
   private let student: Transformer
-  private let teacher: Transformer
+  let teacher: Transformer
   private let average: MovingAverage
   private let projector: Projector
   private let options: Options
@@ -58,15 +58,13 @@ public final class SelfGuidance {
   ) -> (loss: Variable, values: [String: Double]) {
     let rows = contrastRows(batch)
     // The teacher first: what it leaves behind is small, and its working memory serves the student next.
-    let target = features(
-      of: teacher, Tape(device: tape.device, isRecording: false), batch, rows: rows, masks: { _ in .causal },
-      dropout: nil)
-    let hidden = HiddenKeys(
+    let target = teacherFeatures(batch, rows: rows)
+    let keys = HiddenKeys(
       sequences: batch.firstPlace * Self.viewCount..<batch.firstPlace * Self.viewCount + batch.labels.count,
       length: student.configuration.tokenCount, ratio: options.maskRatio,
       blocks: options.masksEachBlock ? student.configuration.layers : 1, seed: seed)
-    let own = features(of: student, tape, batch, rows: rows, masks: hidden.mask(block:), dropout: dropout)
-    let tokens = student.loss(tape, hidden: own.hidden!, tokens: batch.tokens, crossEntropy)
+    let (hidden, own) = pass(student, tape, batch, rows: rows, masks: keys.mask(block:), dropout: dropout)
+    let tokens = student.loss(tape, hidden: hidden, tokens: batch.tokens, crossEntropy)
     var terms = [(term: tokens.loss, weight: Float(1))]
     var values = ["token_loss": tokens.tokenLoss]
     if crossEntropy.clusterSize > 0 { values["cluster_loss"] = tokens.clusterLoss }
@@ -90,33 +88,35 @@ public final class SelfGuidance {
 extension SelfGuidance {
   /// What is kept of a forward pass.
   private struct Features {
-    /// [2B, T, C], after the final norm; of the student only.
-    var hidden: Variable?
     /// The last block's output [2B, T, C].
     var last: Variable?
     /// Rows [2 K B, C] of the contrasted block's output.
     var contrasted: Variable?
   }
 
-  private func features(
-    of model: Transformer, _ tape: Tape, _ batch: Batch, rows: [Int], masks: (Int) -> AttentionMask,
+  private func teacherFeatures(_ batch: Batch, rows: [Int]) -> Features {
+    if options.losses.isEmpty { return Features() }
+    let tape = Tape(device: store.device, isRecording: false)
+    return pass(teacher, tape, batch, rows: rows, masks: { _ in .causal }, dropout: nil).kept
+  }
+
+  /// The states [2B, T, C] that predict the tokens, and the features that the losses compare.
+  private func pass(
+    _ model: Transformer, _ tape: Tape, _ batch: Batch, rows: [Int], masks: (Int) -> AttentionMask,
     dropout: DropoutPlan?
-  ) -> Features {
-    var result = Features()
-    if !tape.isRecording && options.losses.isEmpty { return result }
+  ) -> (hidden: Variable, kept: Features) {
+    var kept = Features()
     let (last, contrasted) = (model.configuration.layers - 1, options.contrastLayer - 1)
-    let hidden = model.hidden(
-      tape, labels: batch.labels, tokens: batch.tokens, masks: masks, dropout: dropout
-    ) {
-      block, x in
+    func keep(_ block: Int, _ x: Variable) {
       if block == contrasted && options.contrasts {
         let table = tape.reshape(x, [x.value.rowCount, x.value.lastDimension])
-        result.contrasted = tape.embedding(rows, table: table)
+        kept.contrasted = tape.embedding(rows, table: table)
       }
-      if block == last && options.losses.contains(.masked) { result.last = x }
+      if block == last && options.losses.contains(.masked) { kept.last = x }
     }
-    if tape.isRecording { result.hidden = hidden }
-    return result
+    let hidden = model.hidden(
+      tape, labels: batch.labels, tokens: batch.tokens, masks: masks, dropout: dropout, eachBlock: keep)
+    return (hidden, kept)
   }
 
   /// The losses that are on, with their weights.

@@ -52,7 +52,7 @@ public final class TrainingImages {
     let path = listing.entries[item].path
     return Result { () throws(ImageError) in
       let image = try ImageDecoder.decode(contentsOf: path, background: background)
-      return try plan.views(of: image, name: path, size: size, allowUpscale: allowUpscale)
+      return try plan.views(of: image, name: path, item: item, size: size, allowUpscale: allowUpscale)
     }
   }
 

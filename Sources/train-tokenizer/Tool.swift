@@ -62,7 +62,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let settings = [
       "config": try sortedJSON(configuration), "precision": device.precision.rawValue,
       "task": try sortedJSON(options),
-      "images": images.listing.fingerprint, "views": images.plan.names.joined(separator: ","),
+      "images": images.listing.fingerprint, "views": "\(images.plan)",
     ]
     let outcome = try session.train(task, training, settings: settings, output: output)
     try session.write(try model.record(values: outcome.values), to: output)

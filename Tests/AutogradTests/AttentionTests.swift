@@ -21,14 +21,20 @@ import Testing
     func sees(_ b: Int, _ query: Int, _ key: Int) -> Bool {
       switch mask {
       case "causal": return key <= query
+      case "hiding": return key == query || key < query && isShown(b, key)
       case "visible": return query != 1 && (query * 3 + key * 5 + b) % 4 != 0
       default: return true
       }
     }
 
+    /// What "hiding" leaves visible to others.
+    func isShown(_ b: Int, _ key: Int) -> Bool { (key * 5 + b) % 4 > 1 }
+
     var attentionMask: AttentionMask {
       switch mask {
       case "causal": return .causal
+      case "hiding":
+        return .causalVisible((0..<batch * length).map { isShown($0 / length, $0 % length) ? 1 : 0 })
       case "full": return .full
       default:
         return .visible(
@@ -39,7 +45,7 @@ import Testing
     }
   }
 
-  static let cases = ["causal", "full", "visible"].flatMap { mask in
+  static let cases = ["causal", "full", "visible", "hiding"].flatMap { mask in
     [false, true].flatMap { rotated in
       [1, 2, 17, 64, 65, 130].map { Case(length: $0, mask: mask, rotated: rotated) }
         + [Case(batch: 1, length: 9, heads: 1, size: 20, mask: mask, rotated: rotated)]
@@ -131,7 +137,7 @@ import Testing
   }
 
   /// What a query may not see must not change a bit of its output or receive a gradient.
-  @Test(arguments: ["causal", "visible"], [5, 70]) func hiddenKeysHaveExactlyNoWeight(
+  @Test(arguments: ["causal", "visible", "hiding"], [5, 70]) func hiddenKeysHaveExactlyNoWeight(
     mask: String, length: Int
   ) {
     let c = Case(batch: 1, length: length, heads: 1, size: 4, mask: mask, rotated: false)
@@ -147,6 +153,27 @@ import Testing
     #expect(!hidden.isEmpty)
     for key in hidden { for i in 4..<12 { values[key * 12 + i] = 1000 } }
     #expect(output(values) == before)
+  }
+
+  @Test func aHiddenKeyReceivesNoGradientButItsOwnQuerys() throws {
+    let qkv = Variable(device.random([1, 4, 12], 38), requiresGradient: true)
+    let tape = Tape(device: device)
+    let y = tape.attention(qkv: qkv, heads: 1, rotation: nil, mask: .causalVisible([1, 0, 1, 1]))
+    // Of the outputs after the hidden key only: its key and value have no part in them.
+    let weights = device.tensor((0..<16).map { (place: Int) -> Float in place < 8 ? 0 : 1 }, [1, 4, 4])
+    tape.backward(from: tape.dot(y, weights))
+    let gradient = try #require(qkv.gradient).toArray()
+    #expect(gradient[12..<24].allSatisfy { $0 == 0 })
+    #expect(gradient[4..<12].contains { $0 != 0 })
+  }
+
+  @Test func withEverythingHiddenEachQuerySeesItself() {
+    let qkv = device.random([2, 70, 12], 39)
+    let y = Tape(device: device, isRecording: false).attention(
+      qkv: Variable(qkv), heads: 1, rotation: nil, mask: .causalVisible([UInt8](repeating: 0, count: 140)))
+    let rows = qkv.toArray()
+    let own: [Float] = (0..<140).flatMap { row in rows[(row * 12 + 8)..<(row * 12 + 12)] }
+    #expect(y.value.toArray() == own)
   }
 
   @Test func aRowThatSeesNothingGivesZeros() throws {

@@ -13,17 +13,18 @@ import Testing
   init() throws { (files, coarse) = (try SharedFiles.get(), try CoarseToFineFiles.get()) }
 
   /// A command line without its outputs.
-  private func training(_ tool: String) -> [String] {
+  private func training(_ tool: String, guided: Bool = false) -> [String] {
     let common = SharedFiles.repeatable + ["--ema", "0.99", "--schedule", "cosine", "--warmup-steps", "5"]
     if tool != "train-tokenizer" {
       let steps = [
         "--steps", "120", "--batch-size", "16", "--checkpoint-every", "7", "--evaluate-every", "20",
       ]
-      let data =
-        tool == "train-ar"
-        ? [files.relabelled, "--cluster-size", "4"]
-        : [files.tokens, "--mapping", coarse.mapping, "--gradient-accumulation", "2"]
-      return data + SharedFiles.modelSizes + steps + common
+      if tool == "train-fine" {
+        return [files.tokens, "--mapping", coarse.mapping, "--gradient-accumulation", "2"]
+          + SharedFiles.modelSizes + steps + common
+      }
+      let tokens = guided ? [files.views, "--self-guided", "--mask-each-block"] : [files.relabelled]
+      return tokens + ["--cluster-size", "4"] + SharedFiles.modelSizes + steps + common
     }
     let steps = ["--steps", "30", "--batch-size", "8", "--checkpoint-every", "4", "--evaluate-every", "10"]
     let codes = ["--autoencoder-steps", "8", "--dead-code-interval", "5"]
@@ -37,9 +38,11 @@ import Testing
   /// Starts a run in the background of a shell, sends it a signal once it has written some more lines to its log (a
   /// moment that does not depend on how fast the machine is), and gives its status.
   private func run(
-    _ tool: String, _ name: String, _ more: [String], signal: String, afterLines lines: Int
+    _ tool: String, guided: Bool = false, _ name: String, _ more: [String], signal: String,
+    afterLines lines: Int
   ) throws -> ToolProcess.Result {
-    let command = ([tool] + training(tool) + outputs(name) + more).map { "'\($0)'" }.joined(separator: " ")
+    let command = ([tool] + training(tool, guided: guided) + outputs(name) + more).map { "'\($0)'" }.joined(
+      separator: " ")
     let log = folder.path(name + ".log")
     let before = (try? String(contentsOfFile: log, encoding: .utf8))?.split(separator: "\n").count ?? 0
     // Job control, lest the shell start it with SIGINT ignored.
@@ -66,20 +69,22 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: folder.path(name + ".checkpoint")))
   }
 
-  @Test(arguments: ["train-ar", "train-fine", "train-tokenizer"]) func killedRunsEndAsIfTheyHadNotBeen(
-    tool: String
-  ) throws {
-    try succeed(tool, training(tool) + outputs("whole"))
+  @Test(arguments: [
+    ("train-ar", false), ("train-ar", true), ("train-fine", false), ("train-tokenizer", false),
+  ])
+  func killedRunsEndAsIfTheyHadNotBeen(tool: String, guided: Bool) throws {
+    let training = training(tool, guided: guided)
+    try succeed(tool, training + outputs("whole"))
     var random = CounterRandom(seed: 5, purpose: .test)
     var kills = 0
     for _ in 0..<4 {
       let lines = 1 + random.integer(below: 12)
-      let result = try run(tool, "cut", ["--resume"], signal: "KILL", afterLines: lines)
+      let result = try run(tool, guided: guided, "cut", ["--resume"], signal: "KILL", afterLines: lines)
       kills += result.status == 137 ? 1 : 0
       if result.status == 0 || result.errors.contains("No such process") { break }
       #expect(!FileManager.default.fileExists(atPath: folder.path("cut")), "a killed run leaves no product")
     }
-    try succeed(tool, training(tool) + outputs("cut") + ["--resume"])
+    try succeed(tool, training + outputs("cut") + ["--resume"])
     #expect(kills > 0, "the machine was too fast for any kill: make the run longer")
     try expectSame("cut", as: "whole")
   }

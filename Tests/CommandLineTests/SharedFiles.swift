@@ -27,6 +27,8 @@ final class SharedFiles: Sendable {
   var images: String { folder.path("images") }
   var tokenizer: String { folder.path("tokenizer.tensors.zst") }
   var tokens: String { folder.path("emoji.tokens.zst") }
+  /// Two views of each image.
+  var views: String { folder.path("views.tokens.zst") }
   var rearranged: String { folder.path("rearranged.tensors.zst") }
   var mapping: String { folder.path("mapping.tensors.zst") }
   var relabelled: String { folder.path("relabelled.tokens.zst") }
@@ -38,6 +40,7 @@ final class SharedFiles: Sendable {
     let steps = ["--steps", "12", "--batch-size", "16"]
     try make("train-tokenizer", [images, "-o", tokenizer] + Self.tokenizerSizes + steps)
     try make("tokenize", ["--tokenizer", tokenizer, images, "-o", tokens])
+    try make("tokenize", ["--tokenizer", tokenizer, images, "-o", views, "--views", "flip"])
     try make(
       "rearrange-codebook", [tokenizer, "--cluster-size", "4", "-o", rearranged, "--mapping", mapping])
     try make("relabel-tokens", ["--mapping", mapping, tokens, "-o", relabelled])

@@ -58,4 +58,19 @@ import Testing
     var single = DataOrder(items: [0, 1], seed: 5)
     #expect(single.items(first: 0, count: 10, viewCount: 1).allSatisfy { $0.view == 0 })
   }
+
+  @Test(arguments: [2, 3, 10]) func pairsAreTwoDifferentViewsOfWhatItemsGives(views: Int) {
+    var (order, plain) = (DataOrder(items: Array(5..<25), seed: 6), DataOrder(items: Array(5..<25), seed: 6))
+    let pairs = order.pairs(first: 13, count: 400, viewCount: views)
+    let items = plain.items(first: 13, count: 400, viewCount: views)
+    var counts = [Int](repeating: 0, count: views)
+    for (index, item) in items.enumerated() {
+      let (one, two) = (pairs[2 * index], pairs[2 * index + 1])
+      #expect(one.item == item.item && one.view == item.view)
+      #expect(two.item == item.item && two.view != one.view)
+      counts[two.view] += 1
+    }
+    // The second is as evenly spread as the first: 400 draws, deviation at most 10.
+    #expect(counts.allSatisfy { abs($0 - 400 / views) < 50 })
+  }
 }

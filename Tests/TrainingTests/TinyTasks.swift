@@ -14,7 +14,7 @@ protocol TinyTask: Sendable {
   var learningRate: Double { get }
 }
 
-/// A transformer on 12 images of 6 tokens, two views.
+/// A transformer on 12 images of 6 tokens, two views; with self-guidance where it is given.
 struct TinyTransformer: TinyTask {
   var items = 12
   var batchSize = 5
@@ -22,23 +22,32 @@ struct TinyTransformer: TinyTask {
   var heldOut = 0.25
   var learningRate = 0.01
   var accumulation = 1
+  var guidance: SelfGuidance.Options?
 
   func make(_ device: Device) throws -> any TrainingTask {
-    let model = Transformer(
-      TransformerConfiguration(
-        layers: 1, heads: 2, width: 16, vocabularySize: 20, gridRows: 2, gridColumns: 3, classCount: 3),
-      device: device, seed: 1)
-    let header = TokenHeader(
-      vocabSize: 20, rows: 2, columns: 3, codebookSHA256: "00", classCount: 3, viewNames: ["a", "b"])
-    var random = CounterRandom(seed: 2, purpose: .test)
-    let tokens = (0..<items * 12).map { _ in UInt32(random.integer(below: 20)) }
-    let data = TokenDataset(
-      TokenBatch(header: header, tokens: tokens, labels: (0..<items).map { UInt32($0 % 3) }))
+    let (model, data) = (self.model(device), data)
     return TransformerTask(
       model, data: data, split: try HeldOutSplit(count: items, fraction: heldOut, seed: 3),
       options: .init(
         batchSize: batchSize, accumulation: accumulation, dropout: dropout, classDropout: dropout,
-        labelSmoothing: 0, clusterSize: 4, seed: 7))
+        labelSmoothing: 0, clusterSize: 4, seed: 7),
+      guidance: guidance.map { SelfGuidance(model, options: $0, seed: 7) })
+  }
+
+  static let sizes = TransformerConfiguration(
+    layers: 2, heads: 2, width: 16, vocabularySize: 20, gridRows: 2, gridColumns: 3, classCount: 3)
+
+  func model(_ device: Device) -> Transformer {
+    Transformer(Self.sizes, device: device, seed: 1)
+  }
+
+  var data: TokenDataset {
+    let header = TokenHeader(
+      vocabSize: 20, rows: 2, columns: 3, codebookSHA256: "00", classCount: 3, viewNames: ["a", "b"])
+    var random = CounterRandom(seed: 2, purpose: .test)
+    let tokens = (0..<items * 12).map { _ in UInt32(random.integer(below: 20)) }
+    return TokenDataset(
+      TokenBatch(header: header, tokens: tokens, labels: (0..<items).map { UInt32($0 % 3) }))
   }
 }
 

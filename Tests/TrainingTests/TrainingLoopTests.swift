@@ -33,6 +33,14 @@ import Testing
     try expectExactResume(TinyTransformer(), averageDecay: decay, stopAfter: stop)
   }
 
+  @Test(arguments: [Float(0), 0.9], [1, 5, 8]) func aSelfGuidedTransformerResumesExactly(
+    decay: Float, stop: Int
+  ) throws {
+    var guidance = SelfGuidance.Options(TinyTransformer.sizes)
+    guidance.masksEachBlock = stop == 5
+    try expectExactResume(TinyTransformer(guidance: guidance), averageDecay: decay, stopAfter: stop)
+  }
+
   // In the warm-up, at the codebook's start, and between two looks for dead codes.
   @Test(arguments: [2, 3, 4, 8]) func aTokenizerResumesExactly(stop: Int) throws {
     try expectExactResume(try TinyTokenizer(), averageDecay: 0.9, stopAfter: stop)
@@ -147,6 +155,7 @@ import Testing
       #expect(held[30] == held[8], "\(held.sorted { $0.key < $1.key })")
     }
     try check(TinyTransformer())
+    try check(TinyTransformer(guidance: .init(TinyTransformer.sizes)))
     try check(try TinyTokenizer())
   }
 
