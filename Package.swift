@@ -73,7 +73,8 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "ImageModels", "Codebooks", "Metrics", "NeuralNet", "Autograd", "TensorCore", "StreamFormat", "Images",
+        "ImageModels", "Codebooks", "Metrics", "NeuralNet", "Autograd", "TensorCore", "StreamFormat",
+        "Images",
       ]),
     .target(
       name: "ToolKit",
