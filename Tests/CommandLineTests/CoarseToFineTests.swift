@@ -89,7 +89,7 @@ import Testing
   }
 
   @Test func optionsOfTheSecondStageChangeItAlone() throws {
-    for options in [["--fine-guidance", "3"], ["--fine-temperature", "0"], ["--fine-top-k", "1"]] {
+    for options in [["--fine-guidance", "100000"], ["--fine-temperature", "0"], ["--fine-top-k", "1"]] {
       _ = try repeatable(
         "sample",
         ["--model", files.coarse, "--fine", files.fine, "--count", "9", "-o", "out", "--force"] + options)
@@ -168,7 +168,7 @@ import Testing
     #expect(joint["fine_token_top1"] == fine["fine_token_top1"] && fine["coarse_loss"] == nil)
     let (sum, part) = (try #require(joint["joint_loss"]), try #require(fine["fine_loss"]))
     #expect(abs(sum - part - (try #require(coarse["loss"]))) < 1e-6)
-    #expect(part < (try #require(fine["unigram_entropy"])))
+    #expect(part > 0 && part < 2.48, "at most log 12, what is left where a label says no more than its codes")
   }
 
   // MARK: Refusals
