@@ -11,7 +11,8 @@ final class GenerationState {
   let qkv, attended, both, gated, hidden, logits: Tensor
   let cache: KeyValueCache
   private let precision: SamplingPrecision
-  private let capacity: Int
+  /// Rows that the buffers hold.
+  let capacity: Int
   private let scratch: Tensor
   private let attention: Tensor
 

@@ -21,6 +21,8 @@ public enum GenerationError: Error, Equatable, CustomStringConvertible {
 public final class TokenGenerator {
   let model: PackedTransformer
   let device: Device
+  /// The buffers of the last batch, for a next one of the same size.
+  private var lastState: GenerationState?
 
   /// Draws from packed weights.
   public init(_ model: PackedTransformer) {
@@ -85,8 +87,7 @@ public final class TokenGenerator {
     let lastGuided = guidance.lastGuided(of: n)
     let images = labels.count
     var tokens = [[Int]](repeating: [], count: images)
-    let state = GenerationState(
-      configuration, images: images, rows: lastGuided == nil ? images : 2 * images, model.precision, device)
+    let state = state(images: images, rows: lastGuided == nil ? images : 2 * images)
     for position in 0..<n {
       if interrupted() { return nil }
       if let lastGuided, position == lastGuided + 1 { state.rows = images }
@@ -96,6 +97,18 @@ public final class TokenGenerator {
       for (image, token) in try choose(position, state.logits).enumerated() { tokens[image].append(token) }
     }
     return tokens
+  }
+
+  private func state(images: Int, rows: Int) -> GenerationState {
+    if let state = lastState, state.images == images, state.capacity == rows {
+      state.rows = rows
+      return state
+    }
+    // The old buffers go before the new ones come.
+    lastState = nil
+    let state = GenerationState(model.configuration, images: images, rows: rows, model.precision, device)
+    lastState = state
+    return state
   }
 
   private func embed(_ labels: [Int], _ tokens: [[Int]], _ state: GenerationState) {
