@@ -25,10 +25,10 @@ extension BenchmarkRow {
     sampling("sample-GPT-B", layers: 12, heads: 12, width: 768, vocabulary: 16384, grid: 16, images: 8),
     sampling("sample-GPT-B-1", layers: 12, heads: 12, width: 768, vocabulary: 16384, grid: 16, images: 1),
     encoding, decoding,
-    comparison("sample-baseline-4x256", layers: 4, isCoarse: false),
-    comparison("sample-ctf-4x256", layers: 4, isCoarse: true),
-    comparison("sample-baseline-12x256", layers: 12, isCoarse: false),
-    comparison("sample-ctf-12x256", layers: 12, isCoarse: true),
+    comparison("baseline-4x256", layers: 4, isCoarse: false),
+    comparison("ctf-4x256", layers: 4, isCoarse: true),
+    comparison("baseline-12x256", layers: 12, isCoarse: false),
+    comparison("ctf-12x256", layers: 12, isCoarse: true),
   ]
 
   private static func model(_ layers: Int, _ heads: Int, _ width: Int, _ vocabulary: Int, _ grid: Int)
