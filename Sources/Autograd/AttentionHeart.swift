@@ -12,6 +12,25 @@ struct AttentionHeart {
   let size: Int
   let rotation: Tensor?
   let mask: AttentionMask
+  /// Where query, key and value lie. The loops read these: asking the variables would count references, thread
+  /// against thread, at every block.
+  private let query, key, value: Place
+
+  /// Rows of one of the inputs, or of its gradient.
+  private struct Place {
+    let pointer: UnsafeMutablePointer<Float>
+    let stride: Int
+  }
+
+  init(
+    sources: [AttentionSource], batch: Int, length: Int, heads: Int, size: Int, rotation: Tensor?,
+    mask: AttentionMask
+  ) {
+    (self.sources, self.batch, self.length, self.heads, self.size) = (sources, batch, length, heads, size)
+    (self.rotation, self.mask) = (rotation, mask)
+    let places = sources.map { Place(pointer: $0.variable.value.pointer + $0.offset, stride: $0.stride) }
+    (query, key, value) = (places[0], places[1], places[2])
+  }
 
   /// Queries whose scores are held together.
   private static let block = 64
@@ -31,12 +50,12 @@ struct AttentionHeart {
         let (b, h) = (unit / blockCount / heads, unit / blockCount % heads)
         let rows = queryRows(unit % blockCount)
         let keys = mask.prefix(end: rows.upperBound, length: length)
-        let q = operand(0, b, h, rows, rotated)
-        let k = operand(1, b, h, 0..<keys, rotated + length * size)
+        let q = operand(query, b, h, rows, rotated)
+        let k = operand(key, b, h, 0..<keys, rotated + length * size)
         probabilities(scores, q, k, b, rows, keys)
         multiplySerially(
           m: rows.count, n: size, k: keys, MatrixOperand(scores, stride: length),
-          operand(2, b, h, 0..<keys, nil),
+          operand(value, b, h, 0..<keys, nil),
           into: y.pointer + (b * length + rows.lowerBound) * outStride + h * size, stride: outStride)
       }
     }
@@ -44,35 +63,41 @@ struct AttentionHeart {
 
   /// Writes the gradients of the three inputs into the places that the inputs have in `targets`.
   func backward(_ device: Device, _ dy: Tensor, into targets: [Tensor]) {
-    let scratch = device.empty([device.threads.count, 4 * length * size + 2 * blockRows * length])
+    let count = 4 * length * size + 2 * blockRows * length
+    let scratch = device.empty([device.threads.count, count])
+    let places = zip(targets, sources).map { Place(pointer: $0.pointer + $1.offset, stride: $1.stride) }
+    let (dq, dk, dv) = (places[0], places[1], places[2])
+    let (first, gradient) = (scratch.pointer, dy.pointer)
     device.threads.forRanges(batch * heads) { range, thread in
-      let rotated = scratch.pointer + thread * scratch.shape[1]
-      for unit in range { backwardHead(dy, targets, unit / heads, unit % heads, rotated) }
+      for unit in range {
+        backwardHead(gradient, (dq, dk, dv), unit / heads, unit % heads, first + thread * count)
+      }
     }
   }
 
   private func backwardHead(
-    _ dy: Tensor, _ targets: [Tensor], _ b: Int, _ h: Int, _ scratch: UnsafeMutablePointer<Float>
+    _ dy: UnsafePointer<Float>, _ targets: (q: Place, k: Place, v: Place), _ b: Int, _ h: Int,
+    _ scratch: UnsafeMutablePointer<Float>
   ) {
     let area = length * size
     let (dq, dk) = (scratch + 2 * area, scratch + 3 * area)
     let (p, dp) = (scratch + 4 * area, scratch + 4 * area + blockRows * length)
-    let dv = gradientPlace(2, targets, b, h)
+    let dv = start(of: targets.v, b, h)
     let outStride = heads * size
-    let v = operand(2, b, h, 0..<length, nil)
-    let allKeys = operand(1, b, h, 0..<length, scratch + area)
+    let v = operand(value, b, h, 0..<length, nil)
+    let allKeys = operand(key, b, h, 0..<length, scratch + area)
     // From the last block to the first: the last sees every key, so it may overwrite where the others add.
     for index in (0..<blockCount).reversed() {
       let rows = queryRows(index)
       let keys = mask.prefix(end: rows.upperBound, length: length)
       let beta: Float = index == blockCount - 1 ? 0 : 1
-      let q = operand(0, b, h, rows, scratch)
+      let q = operand(query, b, h, rows, scratch)
       probabilities(p, q, allKeys, b, rows, keys)
       let d = MatrixOperand(
-        dy.pointer + (b * length + rows.lowerBound) * outStride + h * size, stride: outStride)
+        dy + (b * length + rows.lowerBound) * outStride + h * size, stride: outStride)
       multiplySerially(
         m: keys, n: size, k: rows.count, MatrixOperand(p, stride: length, transposed: true), d, beta: beta,
-        into: dv, stride: sources[2].stride)
+        into: dv, stride: value.stride)
       multiplySerially(
         m: rows.count, n: keys, k: size, d, v.asTransposed, into: dp, stride: length)
       for row in 0..<rows.count { tsr_softmax_backward_row(dp + row * length, p + row * length, scale, keys) }
@@ -83,13 +108,8 @@ struct AttentionHeart {
         m: keys, n: size, k: rows.count, MatrixOperand(dp, stride: length, transposed: true), q, beta: beta,
         into: dk, stride: size)
     }
-    for (input, gradient) in [(0, dq), (1, dk)] {
-      let place = gradientPlace(input, targets, b, h)
-      for t in 0..<length {
-        rotate(gradient + t * size, position: t, direction: -1)
-        (place + t * sources[input].stride).update(from: gradient + t * size, count: size)
-      }
-    }
+    unrotate(dq, into: targets.q, b, h)
+    unrotate(dk, into: targets.k, b, h)
   }
 
   /// softmax(scale q k^T) under the mask, rows of `length` of which the first `keys` are set.
@@ -110,27 +130,26 @@ struct AttentionHeart {
 
   /// Rows of an input's head: in place, or rotated into `scratch` [rows, size] where rotation applies.
   private func operand(
-    _ input: Int, _ b: Int, _ h: Int, _ rows: Range<Int>, _ scratch: UnsafeMutablePointer<Float>?
+    _ place: Place, _ b: Int, _ h: Int, _ rows: Range<Int>, _ scratch: UnsafeMutablePointer<Float>?
   ) -> MatrixOperand {
-    let source = sources[input]
-    let first =
-      source.variable.value.pointer + (b * length + rows.lowerBound) * source.stride + source.offset + h
-      * size
-    guard rotation != nil, let scratch else { return MatrixOperand(first, stride: source.stride) }
-    for row in 0..<rows.count {
-      (scratch + row * size).update(from: first + row * source.stride, count: size)
-      rotate(scratch + row * size, position: rows.lowerBound + row, direction: 1)
-    }
+    let first = start(of: place, b, h) + rows.lowerBound * place.stride
+    guard let rotation, let scratch else { return MatrixOperand(first, stride: place.stride) }
+    tsr_rotate_rows(
+      scratch, size, first, place.stride, rotation.pointer + rows.lowerBound * size, 1, rows.count, size)
     return MatrixOperand(scratch, stride: size)
   }
 
-  private func gradientPlace(_ input: Int, _ targets: [Tensor], _ b: Int, _ h: Int) -> UnsafeMutablePointer<
-    Float
-  > {
-    targets[input].pointer + b * length * sources[input].stride + sources[input].offset + h * size
+  /// Writes the gradient of a rotated head [T, size] to its place, rotated back.
+  private func unrotate(_ gradient: UnsafeMutablePointer<Float>, into target: Place, _ b: Int, _ h: Int) {
+    let place = start(of: target, b, h)
+    if let rotation {
+      tsr_rotate_rows(place, target.stride, gradient, size, rotation.pointer, -1, length, size)
+    } else {
+      for t in 0..<length { (place + t * target.stride).update(from: gradient + t * size, count: size) }
+    }
   }
 
-  private func rotate(_ row: UnsafeMutablePointer<Float>, position: Int, direction: Float) {
-    if let rotation { tsr_rotate_pairs(row, rotation.pointer + position * size, direction, 1, size) }
+  private func start(of place: Place, _ b: Int, _ h: Int) -> UnsafeMutablePointer<Float> {
+    place.pointer + b * length * place.stride + h * size
   }
 }

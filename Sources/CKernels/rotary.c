@@ -13,3 +13,18 @@ TSR_DISPATCH void tsr_rotate_pairs(float *x, const float *cos_sin, float directi
     }
   }
 }
+
+TSR_DISPATCH void tsr_rotate_rows(float *restrict y, size_t y_stride, const float *restrict x,
+                                  size_t x_stride, const float *restrict cos_sin, float direction,
+                                  size_t rows, size_t size) {
+  for (size_t r = 0; r < rows; r++) {
+    const float *in = x + r * x_stride, *angles = cos_sin + r * size;
+    float *out = y + r * y_stride;
+    for (size_t i = 0; i < size / 2; i++) {
+      float c = angles[2 * i], s = direction * angles[2 * i + 1];
+      float even = in[2 * i], odd = in[2 * i + 1];
+      out[2 * i] = even * c - odd * s;
+      out[2 * i + 1] = odd * c + even * s;
+    }
+  }
+}

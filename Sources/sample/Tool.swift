@@ -25,7 +25,9 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   @Option(help: "Keep the k most probable tokens; 0 keeps all.") var topK = 0
   @Option(help: "Keep the most probable tokens up to this probability; 1 keeps all.") var topP: Float = 1
   @Option(help: "Images drawn at a time; does not change what is drawn.") var batchSize = 64
-  @Option(help: "Format of weights and products: float32, bfloat16 or int8; the second stage has float32.")
+  @Option(
+    help:
+      "Format of weights and products: float32, bfloat16 or int8; with int8 the second stage has bfloat16.")
   var precision = SamplingPrecision.float32
   @OptionGroup(title: "Second stage") var second: FineOptions
   @OptionGroup(title: "Common") var common: CommonOptions
@@ -63,7 +65,9 @@ extension Guidance.Schedule: ExpressibleByArgument {}
 
   func execute(_ session: ToolSession) throws {
     let device = Device(threadCount: session.threads)
-    let fine = try second.read(session, device)
+    // One pass over all positions is bound by products, which int8 would not make faster.
+    let wide = precision == .float32 ? device : Device(threadCount: session.threads, precision: .bfloat16)
+    let fine = try second.read(session, wide)
     let first = try firstStage(session, device)
     try fine?.requireFit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
     let settings = try sortedJSON(settings(first.precision))

@@ -7,8 +7,8 @@ extension BenchmarkRow {
   static func comparisons(_ precision: SamplingPrecision) -> [BenchmarkRow] {
     [4, 12].flatMap { layers in
       [
-        comparison("sample-baseline-\(layers)x256", layers: layers, isCoarse: false, precision),
-        comparison("sample-ctf-\(layers)x256", layers: layers, isCoarse: true, precision),
+        comparison("baseline-\(layers)x256", layers: layers, isCoarse: false, precision),
+        comparison("ctf-\(layers)x256", layers: layers, isCoarse: true, precision),
       ]
     }
   }

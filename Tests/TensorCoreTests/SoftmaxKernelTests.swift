@@ -117,4 +117,18 @@ import Testing
     tsr_rotate_pairs(&y, angles, -1, heads, size)
     expectClose(y, x, relativeToLargest: 8 * unitRoundoff, "rotation there and back")
   }
+
+  @Test(arguments: [1, 5], [2, 16, 34]) func rowsRotateEachByItsOwnAngles(rows: Int, size: Int) {
+    let (inStride, outStride) = (size + 3, size + 1)
+    let (x, angles) = (normals(rows * inStride, 12), normals(rows * size, 13))
+    var y = [Float](repeating: 7, count: rows * outStride)
+    tsr_rotate_rows(&y, outStride, x, inStride, angles, -1, rows, size)
+    for row in 0..<rows {
+      var expected = Array(x[row * inStride..<row * inStride + size])
+      tsr_rotate_pairs(&expected, Array(angles[row * size..<(row + 1) * size]), -1, 1, size)
+      let found = Array(y[row * outStride..<row * outStride + size])
+      expectClose(found, expected, relativeToLargest: 4 * unitRoundoff, "row \(row)")
+      #expect(y[row * outStride + size] == 7, "what lies between the rows stays")
+    }
+  }
 }
