@@ -4,7 +4,7 @@ import ToolKit
 
 /// What is recorded with the samples, since a result means nothing without it.
 struct SamplingSettings: Encodable {
-  var precision: SamplingPrecision?
+  var precision: SamplingPrecision
   var guidance: Guidance?
   var draw: DrawOptions?
   var fineGuidance: Float?
@@ -15,8 +15,6 @@ struct SamplingSettings: Encodable {
 protocol FirstStage {
   /// Of the tokens.
   var header: TokenHeader { get }
-  /// Format of the model's weights; nil without a model.
-  var precision: SamplingPrecision? { get }
   /// Class of each image.
   var labels: [Int] { get }
   /// The tokens [B, N] of some images; nil when interrupted.
@@ -26,14 +24,12 @@ protocol FirstStage {
 }
 
 extension FirstStage {
-  var precision: SamplingPrecision? { nil }
   func stream(of image: Int) -> UInt64 { UInt64(image) }
 }
 
 /// An autoregressive model.
 struct ModelStage: FirstStage {
   let header: TokenHeader
-  let precision: SamplingPrecision?
   let labels: [Int]
   let generator: TokenGenerator
   let guidance: Guidance
@@ -54,7 +50,6 @@ struct ModelStage: FirstStage {
       classCount: unconditional ? sizes.classCount + 1 : sizes.classCount,
       classNames: unconditional && !names.isEmpty ? names + ["no-class"] : names, viewNames: ["sample"])
     self.labels = labels
-    precision = model.precision
     generator = TokenGenerator(model)
     (self.guidance, self.draw, self.session) = (guidance, draw, session)
   }

@@ -65,12 +65,13 @@ extension Guidance.Schedule: ExpressibleByArgument {}
 
   func execute(_ session: ToolSession) throws {
     let device = Device(threadCount: session.threads)
+    let precision = session.supported(precision)
     // One pass over all positions is bound by products, which int8 would not make faster.
-    let wide = precision == .float32 ? device : Device(threadCount: session.threads, precision: .bfloat16)
-    let fine = try second.read(session, wide)
-    let first = try firstStage(session, device)
+    let fine = try second.read(
+      session, precision == .float32 ? device : Device(threadCount: session.threads, precision: .bfloat16))
+    let first = try firstStage(session, precision, device)
     try fine?.requireFit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
-    let settings = try sortedJSON(settings(first.precision))
+    let settings = try sortedJSON(settings(precision))
     let coarseFile = try second.coarseOutput.map {
       try SampleFile($0, first.header, settings: settings, session)
     }
@@ -103,13 +104,14 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     ])
   }
 
-  private func firstStage(_ session: ToolSession, _ device: Device) throws -> any FirstStage {
+  private func firstStage(
+    _ session: ToolSession, _ precision: SamplingPrecision, _ device: Device
+  ) throws -> any FirstStage {
     if let path = second.coarseTokens {
       return FileStage(try session.openTokens(path).readAll(), fillings: second.fillings)
     }
     guard let model else { preconditionFailure("sample: validated without a model") }
-    let (packed, description) = try session.readPackedModel(
-      model, precision: session.supported(precision), device: device)
+    let (packed, description) = try session.readPackedModel(model, precision: precision, device: device)
     let labels = try labels.labels(classCount: packed.configuration.classCount, seed: session.seed)
     return ModelStage(packed, description, labels: labels, stageGuidance, draw, session)
   }
@@ -121,7 +123,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
 
   private var draw: DrawOptions { DrawOptions(temperature: temperature, topK: topK, topP: topP) }
 
-  private func settings(_ precision: SamplingPrecision?) -> SamplingSettings {
+  private func settings(_ precision: SamplingPrecision) -> SamplingSettings {
     SamplingSettings(
       precision: precision,
       guidance: model == nil ? nil : stageGuidance, draw: model == nil ? nil : draw,
