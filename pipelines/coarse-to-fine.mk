@@ -18,7 +18,7 @@ $(model_tokens): $(coarse) $(view_tokens)
 	$(call stage,tokens as coarse labels)
 	relabel-tokens $(view_tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
 
-$(fine): $(tokens) $(coarse) $(OUT)/settings/fine
+$(fine): $(view_tokens) $(coarse) $(OUT)/settings/fine
 	$(call stage,fine model: a transformer with full attention learns all tokens at once from the coarse labels)
 	train-fine $< --mapping $(coarse) $(fine_settings) --log $(@D)/logs/fine.jsonl --output $@
 

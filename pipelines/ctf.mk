@@ -12,5 +12,6 @@ FINE_TOP_K ?= 0
 FINE_SAMPLE_OPTIONS ?= --fine-guidance $(FINE_GUIDANCE) --fine-temperature $(FINE_TEMPERATURE) \
   --fine-top-k $(FINE_TOP_K)
 
-include $(dir $(lastword $(MAKEFILE_LIST)))emoji-32.mk
+PRESET ?= emoji-32
+include $(dir $(lastword $(MAKEFILE_LIST)))$(PRESET).mk
 include $(dir $(firstword $(MAKEFILE_LIST)))common.mk

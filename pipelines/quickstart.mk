@@ -4,5 +4,6 @@ PIPELINE := quickstart
 # The method.
 CLUSTER_SIZE ?= 32
 
-include $(dir $(lastword $(MAKEFILE_LIST)))emoji-32.mk
+PRESET ?= emoji-32
+include $(dir $(lastword $(MAKEFILE_LIST)))$(PRESET).mk
 include $(dir $(firstword $(MAKEFILE_LIST)))common.mk

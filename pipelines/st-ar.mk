@@ -9,6 +9,7 @@ METHOD_OPTIONS ?= --self-guided
 # Samples are judged without guidance, as in the paper.
 SAMPLE_OPTIONS ?= --guidance 1
 
-include $(dir $(lastword $(MAKEFILE_LIST)))emoji-32.mk
+PRESET ?= emoji-32
+include $(dir $(lastword $(MAKEFILE_LIST)))$(PRESET).mk
 include $(dir $(firstword $(MAKEFILE_LIST)))common.mk
 include $(here)understanding.mk
