@@ -11,7 +11,7 @@ TRAITS = $(if $(filter 0,$(ONEDNN:auto=$(headers))),--disable-default-traits)
 # set of flags for both means that `make test` after `make build` compiles the tests only.
 FLAGS = -c release -Xswiftc -enable-testing $(TRAITS)
 BIN := .build/release
-TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/*/*.swift))))
+TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/Tools/*/*.swift))))
 
 .PHONY: help deps build quickstart llamagen-baseline iar quickstart-ctf code-distance codebook-tables test check \
   check-long weights bench install uninstall lint format clean

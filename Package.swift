@@ -1,35 +1,288 @@
 // swift-tools-version: 6.1
-// The targets by layer: this file is the dependency diagram. Arrows point from the tools at the
-// bottom to the C libraries at the top, and never back.
+// The rooms of the suite by layer, the lowest first. A room imports rooms of its own layer or of lower ones, and lists
+// exactly what its files import: scripts/check-rooms.py proves both, and draws docs/images/rooms.svg from this file.
 import PackageDescription
+
+/// The layers, lowest first. A room's folder is Sources/LAYER/ROOM.
+enum Layer: String {
+  case c = "C"
+  case numbers = "Numbers"
+  case knowledge = "Knowledge"
+  case files = "Files"
+  case models = "Models"
+  case methods = "Methods"
+  case work = "Work"
+  case commandLine = "CommandLine"
+  case tools = "Tools"
+
+  func path(_ room: String) -> String { "Sources/\(rawValue)/\(room)" }
+}
 
 let oneDNN: Target.Dependency = .target(name: "COneDNN", condition: .when(traits: ["OneDNN"]))
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-/// A tool sees every room; its own folder holds little more than its options.
-func tool(_ name: String) -> Target {
+func library(_ name: String, of package: String, debian: String) -> Target {
+  .systemLibrary(
+    name: name, path: Layer.c.path(name), pkgConfig: package, providers: [.apt([debian])])
+}
+
+func room(_ name: String, in layer: Layer, imports: [Target.Dependency]) -> Target {
+  .target(
+    name: name, dependencies: imports, path: layer.path(name), exclude: layer == .methods ? ["README.md"] : []
+  )
+}
+
+func tool(_ name: String, imports: [Target.Dependency]) -> Target {
   .executableTarget(
-    name: name,
-    dependencies: [
-      "ToolKit", "TensorCore", "Autograd", "NeuralNet", "Codebooks", "StreamFormat", "Images",
-      "ImageModels", "Training", "Metrics", "FeatureNetworks", "ForeignFiles", argumentParser,
-    ])
+    name: name, dependencies: imports, path: Layer.tools.path(name))
 }
 
-func tests(of room: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .testTarget(
-    name: room + "Tests", dependencies: [.target(name: room), "TestSupport"] + dependencies)
+func tests(of room: String, _ imports: [Target.Dependency] = []) -> Target {
+  .testTarget(name: room + "Tests", dependencies: [.target(name: room)] + imports)
 }
 
-let tools = [
-  "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "cluster-codebook", "relabel-tokens",
-  "train-ar", "train-fine", "sample", "score-tokens", "show-file", "eval-metrics", "import-weights",
-  "perturb-tokens", "linear-probe", "attention-maps",
+// MARK: C libraries and kernels
+
+let c: [Target] = [
+  library("COpenBLAS", of: "openblas", debian: "libopenblas-dev"),
+  library("CZstd", of: "libzstd", debian: "libzstd-dev"),
+  library("CZlib", of: "zlib", debian: "zlib1g-dev"),
+  library("CCrypto", of: "libcrypto", debian: "libssl-dev"),
+  .target(
+    name: "COneDNN", path: Layer.c.path("COneDNN"),
+    linkerSettings: [.linkedLibrary("dnnl", .when(traits: ["OneDNN"]))]),
+  .target(
+    name: "CImageCodecs", path: Layer.c.path("CImageCodecs"),
+    linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
+  .target(name: "CKernels", path: Layer.c.path("CKernels"), cSettings: [.headerSearchPath(".")]),
 ]
+
+// MARK: Rooms that know nothing of files or terminals
+
+let numbers: [Target] = [
+  room("TensorCore", in: .numbers, imports: ["CKernels", oneDNN, "COpenBLAS"]),
+  room("Autograd", in: .numbers, imports: ["CKernels", "TensorCore"]),
+  room("NeuralNet", in: .numbers, imports: ["Autograd", "CKernels", "TensorCore"]),
+]
+
+let knowledge: [Target] = [
+  room("Codebooks", in: .knowledge, imports: ["CKernels", "TensorCore"]),
+  room("Images", in: .knowledge, imports: ["CImageCodecs", "TensorCore"]),
+  room("Metrics", in: .knowledge, imports: ["COpenBLAS", "Images", "TensorCore"]),
+]
+
+// MARK: Rooms that read and write files
+
+let files: [Target] = [
+  room("StreamFormat", in: .files, imports: ["CCrypto", "CZstd"]),
+  room("ForeignFiles", in: .files, imports: ["CZlib", "StreamFormat"]),
+]
+
+// MARK: Models, and what each paper adds to them
+
+let models: [Target] = [
+  room(
+    "ImageModels", in: .models,
+    imports: [
+      "Autograd", "CKernels", "Codebooks", "NeuralNet", "StreamFormat", "TensorCore",
+    ]),
+  room(
+    "FeatureNetworks", in: .models,
+    imports: [
+      "Autograd", "CKernels", "ImageModels", "Images", "StreamFormat", "TensorCore",
+    ]),
+]
+
+let methods: [Target] = [
+  room(
+    "LlamaGen", in: .methods,
+    imports: [
+      "FeatureNetworks", "ForeignFiles", "ImageModels", "StreamFormat", "TensorCore",
+    ]),
+  room("IAR", in: .methods, imports: ["Autograd", "CKernels"]),
+  room(
+    "CTF", in: .methods,
+    imports: [
+      "Autograd", "CKernels", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore",
+    ]),
+  room(
+    "STAR", in: .methods,
+    imports: [
+      "Autograd", "CKernels", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore",
+    ]),
+]
+
+// MARK: Work: data, scores and training
+
+let work: [Target] = [
+  room("Datasets", in: .work, imports: ["Codebooks", "Images", "StreamFormat", "TensorCore"]),
+  room(
+    "Evaluation", in: .work,
+    imports: [
+      "Autograd", "Datasets", "FeatureNetworks", "ImageModels", "Images", "Metrics", "NeuralNet",
+      "StreamFormat", "TensorCore",
+    ]),
+  room(
+    "Training", in: .work,
+    imports: [
+      "Autograd", "CTF", "Codebooks", "Datasets", "Evaluation", "IAR", "ImageModels", "Metrics", "NeuralNet",
+      "STAR", "StreamFormat", "TensorCore",
+    ]),
+]
+
+// MARK: The command line
+
+let commandLine: [Target] = [
+  room("ToolRuntime", in: .commandLine, imports: [argumentParser, "StreamFormat", "TensorCore"]),
+  room(
+    "SuiteOptions", in: .commandLine,
+    imports: [
+      argumentParser, "Codebooks", "Datasets", "Evaluation", "ImageModels", "Images", "NeuralNet",
+      "StreamFormat", "TensorCore", "ToolRuntime", "Training",
+    ]),
+]
+
+let tools: [Target] = [
+  tool(
+    "train-tokenizer",
+    imports: [
+      argumentParser, "Autograd", "Datasets", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime", "Training",
+    ]),
+  tool(
+    "tokenize",
+    imports: [
+      argumentParser, "Codebooks", "Datasets", "ImageModels", "Images", "StreamFormat", "SuiteOptions",
+      "TensorCore", "ToolRuntime",
+    ]),
+  tool(
+    "detokenize",
+    imports: [
+      argumentParser, "Datasets", "ImageModels", "Images", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime",
+    ]),
+  tool(
+    "rearrange-codebook",
+    imports: [
+      argumentParser, "Codebooks", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime",
+    ]),
+  tool(
+    "cluster-codebook",
+    imports: [
+      argumentParser, "Codebooks", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime",
+    ]),
+  tool("relabel-tokens", imports: [argumentParser, "StreamFormat", "SuiteOptions", "ToolRuntime"]),
+  tool(
+    "train-ar",
+    imports: [
+      argumentParser, "Datasets", "ImageModels", "STAR", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime", "Training",
+    ]),
+  tool(
+    "train-fine",
+    imports: [
+      argumentParser, "CTF", "Datasets", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime", "Training",
+    ]),
+  tool(
+    "sample",
+    imports: [
+      argumentParser, "CTF", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime",
+    ]),
+  tool(
+    "score-tokens",
+    imports: [
+      argumentParser, "CTF", "Datasets", "Evaluation", "ImageModels", "StreamFormat", "SuiteOptions",
+      "TensorCore", "ToolRuntime",
+    ]),
+  tool("show-file", imports: [argumentParser, "StreamFormat", "ToolRuntime"]),
+  tool(
+    "eval-metrics",
+    imports: [
+      argumentParser, "Datasets", "Evaluation", "FeatureNetworks", "ForeignFiles", "ImageModels", "Images",
+      "Metrics", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime",
+    ]),
+  tool(
+    "import-weights",
+    imports: [
+      argumentParser, "FeatureNetworks", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat",
+      "TensorCore", "ToolRuntime",
+    ]),
+  tool(
+    "perturb-tokens",
+    imports: [
+      argumentParser, "Autograd", "Codebooks", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime",
+    ]),
+  tool(
+    "linear-probe",
+    imports: [
+      argumentParser, "Datasets", "Evaluation", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime",
+    ]),
+  tool(
+    "attention-maps",
+    imports: [
+      argumentParser, "Datasets", "ImageModels", "Images", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime",
+    ]),
+  tool(
+    "tessera-bench",
+    imports: [
+      argumentParser, "Autograd", "CKernels", "CTF", "Codebooks", "ImageModels", "NeuralNet", "SuiteOptions",
+      "TensorCore", "ToolRuntime",
+    ]),
+]
+
+// MARK: Tests
+
+let testTargets: [Target] =
+  [
+    .target(
+      name: "TestSupport",
+      dependencies: [
+        "Autograd", "StreamFormat", "TensorCore",
+      ], path: "Tests/TestSupport"),
+    tests(of: "TensorCore", ["CKernels", "StreamFormat", "TestSupport"]),
+    tests(of: "Autograd", ["IAR", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(of: "NeuralNet", ["Autograd", "TensorCore", "TestSupport"]),
+    tests(of: "Codebooks", ["CKernels", "TensorCore"]),
+    tests(of: "Images", ["TestSupport"]),
+    tests(of: "Metrics", ["Images", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(of: "StreamFormat", ["TestSupport"]),
+    tests(of: "ForeignFiles", ["FeatureNetworks", "LlamaGen", "StreamFormat", "TestSupport"]),
+    tests(of: "ImageModels", ["Autograd", "IAR", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(
+      of: "FeatureNetworks",
+      [
+        "CKernels", "ForeignFiles", "ImageModels", "Images", "LlamaGen", "StreamFormat", "TensorCore",
+        "TestSupport",
+      ]),
+    tests(of: "CTF", ["Autograd", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(of: "STAR", ["Autograd", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(of: "Datasets", ["TensorCore", "TestSupport"]),
+    tests(
+      of: "Evaluation",
+      [
+        "Autograd", "Codebooks", "Datasets", "ImageModels", "StreamFormat", "TensorCore", "TestSupport",
+      ]),
+    tests(
+      of: "Training",
+      [
+        "Autograd", "Datasets", "IAR", "ImageModels", "Images", "NeuralNet", "STAR", "StreamFormat",
+        "TensorCore", "TestSupport",
+      ]),
+    tests(of: "ToolRuntime", [argumentParser, "StreamFormat", "TestSupport"]),
+    .testTarget(
+      name: "CommandLineTests",
+      dependencies: ["Images", "Metrics", "StreamFormat", "TensorCore", "TestSupport"]
+        + tools.map { .target(name: $0.name) }),
+  ]
 
 let package = Package(
   name: "tessera",
-  products: tools.map { .executable(name: $0, targets: [$0]) },
   traits: [
     .default(enabledTraits: ["OneDNN"]),
     .trait(name: "OneDNN", description: "Matrix products and convolutions through oneDNN."),
@@ -37,71 +290,5 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
-  targets: [
-    // MARK: C libraries and kernels
-    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-    .target(
-      name: "COneDNN",
-      linkerSettings: [.linkedLibrary("dnnl", .when(traits: ["OneDNN"]))]),
-    .target(
-      name: "CImageCodecs",
-      linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
-    .target(name: "CKernels"),
-
-    // MARK: Rooms that know nothing of files or terminals
-    .target(name: "TensorCore", dependencies: ["COpenBLAS", oneDNN, "CKernels"]),
-    .target(name: "Autograd", dependencies: ["TensorCore", "CKernels"]),
-    .target(name: "NeuralNet", dependencies: ["Autograd", "TensorCore", "CKernels"]),
-    .target(name: "Codebooks", dependencies: ["TensorCore", "CKernels"]),
-    .target(name: "Images", dependencies: ["CImageCodecs", "TensorCore"]),
-    .target(name: "Metrics", dependencies: ["TensorCore", "COpenBLAS", "CKernels", "Images"]),
-
-    // MARK: Rooms that read and write files
-    .target(name: "StreamFormat", dependencies: ["CZstd", "CCrypto"]),
-    .target(name: "ForeignFiles", dependencies: ["CZlib", "StreamFormat"]),
-    .target(
-      name: "ImageModels",
-      dependencies: ["NeuralNet", "Autograd", "TensorCore", "CKernels", "Codebooks", "StreamFormat"]),
-    .target(
-      name: "FeatureNetworks",
-      dependencies: [
-        "Autograd", "TensorCore", "CKernels", "StreamFormat", "ForeignFiles", "Images", "ImageModels",
-      ]),
-    .target(
-      name: "Training",
-      dependencies: [
-        "ImageModels", "Codebooks", "Metrics", "NeuralNet", "Autograd", "TensorCore", "StreamFormat",
-        "Images",
-      ]),
-    .target(
-      name: "ToolKit",
-      dependencies: [
-        "Training", "ImageModels", "NeuralNet", "Codebooks", "StreamFormat", "Images", "TensorCore",
-        argumentParser,
-      ]),
-
-    // MARK: Tests
-    .target(
-      name: "TestSupport", dependencies: ["Autograd", "TensorCore", "StreamFormat"],
-      path: "Tests/TestSupport"),
-    tests(of: "TensorCore", ["CKernels"]),
-    tests(of: "Autograd", ["CKernels"]),
-    tests(of: "NeuralNet"),
-    tests(of: "Codebooks"),
-    tests(of: "Images"),
-    tests(of: "StreamFormat"),
-    tests(of: "ForeignFiles"),
-    tests(of: "ImageModels"),
-    tests(of: "Metrics", ["StreamFormat"]),
-    tests(of: "FeatureNetworks", ["ForeignFiles"]),
-    tests(of: "Training"),
-    tests(of: "ToolKit"),
-    .testTarget(
-      name: "CommandLineTests",
-      dependencies: ["TestSupport", "StreamFormat", "Images", "tessera-bench"]
-        + tools.map { .target(name: $0) }),
-  ] + tools.map(tool) + [tool("tessera-bench")]
+  targets: c + numbers + knowledge + files + models + methods + work + commandLine + tools + testTargets
 )

@@ -1,8 +1,9 @@
-import Autograd
+@testable import Autograd
 import Glibc
+import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Attention against the textbook formula in double, and what masks promise.
 @Suite struct AttentionTests {

@@ -1,7 +1,7 @@
-import Autograd
+@testable import Autograd
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Gradients of whole ops in bfloat16 against float32's. An operand is off by up to 2^-8 of itself, and errors of
 /// different elements are independent: a few products in a row stay within 2 % of the norm.
@@ -32,8 +32,8 @@ import Testing
     try compare(of: [[96, 128], [160, 128], [160]]) { $0.linear($1[0], weight: $1[1], bias: $1[2]) }
   }
 
-  @Test func gatedLinear() throws {
-    try compare(of: [[96, 128], [160, 128], [160, 128]]) { $0.gatedLinear($1[0], gate: $1[1], up: $1[2]) }
+  @Test func swiGLU() throws {
+    try compare(of: [[96, 128], [160, 128], [160, 128]]) { $0.swiGLU($1[0], gate: $1[1], up: $1[2]) }
   }
 
   @Test func normalizedConvolution() throws {
@@ -59,7 +59,7 @@ import Testing
     }
     let tape = Tape(device: device, isRecording: false)
     let v = inputs.map { Variable($0) }
-    let normed = tape.groupNorm(v[0], weight: v[1], bias: v[2], groups: 2, epsilon: 1e-6, swish: true)
+    let normed = tape.groupNorm(v[0], weight: v[1], bias: v[2], groups: 2, epsilon: 1e-6, silu: true)
     let separate = tape.convolution(normed, weight: v[3], bias: v[4], g)
     #expect(fused(tape, v).value.toArray() == separate.value.toArray())
     checkGradients(device, of: inputs, fused)

@@ -1,7 +1,7 @@
-import Autograd
+@testable import Autograd
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct DropoutTests {
   let device = Device(threadCount: 2)

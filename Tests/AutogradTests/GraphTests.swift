@@ -1,8 +1,7 @@
-import TensorCore
-import TestSupport
-import Testing
-
 @testable import Autograd
+import TensorCore
+import Testing
+import TestSupport
 
 /// How gradients travel: sums, shared variables, cuts, and what a tape keeps.
 @Suite struct GraphTests {

@@ -1,7 +1,7 @@
-import Autograd
+@testable import Autograd
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Ops on images; the convolution's own loops are tested with the device.
 @Suite struct ImageOpTests {

@@ -1,7 +1,7 @@
-import Autograd
+@testable import Autograd
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Matrix products, tables and sequences.
 @Suite struct LinearTests {
@@ -48,17 +48,17 @@ import Testing
     #expect(try #require(b.gradient).toArray() == [0, 0, 0])
   }
 
-  @Test(arguments: [(1, 1, 1), (5, 7, 3), (20, 33, 17)]) func gatedLinear(rows: Int, h: Int, c: Int) {
+  @Test(arguments: [(1, 1, 1), (5, 7, 3), (20, 33, 17)]) func swiGLU(rows: Int, h: Int, c: Int) {
     let (x, gate, up) = (device.random([rows, c], 8), device.random([h, c], 9), device.random([h, c], 10))
     let tape = Tape(device: device, isRecording: false)
-    let y = tape.gatedLinear(Variable(x), gate: Variable(gate), up: Variable(up))
+    let y = tape.swiGLU(Variable(x), gate: Variable(gate), up: Variable(up))
     let g = Self.product(x.toArray(), gate.toArray(), rows: rows, n: h, k: c)
     let u = Self.product(x.toArray(), up.toArray(), rows: rows, n: h, k: c)
     let exact = zip(g, u).map {
-      ExactSum(swish($0.value) * $1.value, magnitude: (1 + $0.magnitude) * $1.magnitude)
+      ExactSum(silu($0.value) * $1.value, magnitude: (1 + $0.magnitude) * $1.magnitude)
     }
     expectWithin(y.value.toArray(), exact, roundings: 2 * Double(c) + 12, "gated linear")
-    checkGradients(device, of: [x, gate, up]) { $0.gatedLinear($1[0], gate: $1[1], up: $1[2]) }
+    checkGradients(device, of: [x, gate, up]) { $0.swiGLU($1[0], gate: $1[1], up: $1[2]) }
   }
 
   @Test func embeddingAddsUpRepeatedIndices() throws {
@@ -88,5 +88,13 @@ import Testing
     let expected: [Float] = Array([f[..<5], r[..<(5 * n)], f[5...], r[(5 * n)...]].joined())
     #expect(y.value.toArray() == expected)
     checkGradients(device, of: [first, rest]) { $0.prepend($1[0], to: $1[1]) }
+  }
+
+  @Test(arguments: [1, 7, 5000]) func siluIsItsFormula(n: Int) {
+    let x = device.random([n], 60, deviation: 3)
+    let y = Tape(device: device, isRecording: false).silu(Variable(x))
+    let exact = x.toArray().map { ExactSum(silu(Double($0)), magnitude: abs(Double($0))) }
+    expectWithin(y.value.toArray(), exact, roundings: 40, "silu")
+    if n == 7 { checkGradients(device, of: [x]) { $0.silu($1[0]) } }
   }
 }

@@ -1,21 +1,22 @@
-import Autograd
+@testable import Autograd
 import Glibc
+import IAR
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Cross-entropies and reconstruction errors.
 @Suite struct LossTests {
   let device = Device(threadCount: 2)
 
   static let options = [
-    CrossEntropyOptions(), CrossEntropyOptions(labelSmoothing: 0.1),
-    CrossEntropyOptions(clusterSize: 4, clusterWeight: 0.7),
-    CrossEntropyOptions(labelSmoothing: 0.2, clusterSize: 6, clusterWeight: 2),
+    ClusterLoss(clusterSize: 0), ClusterLoss(labelSmoothing: 0.1, clusterSize: 0),
+    ClusterLoss(clusterSize: 4, clusterWeight: 0.7),
+    ClusterLoss(labelSmoothing: 0.2, clusterSize: 6, clusterWeight: 2),
   ]
 
   /// Mean token and cluster loss, by the formulas.
-  func exact(_ logits: [Float], _ targets: [Int], _ o: CrossEntropyOptions) -> (
+  func exact(_ logits: [Float], _ targets: [Int], _ o: ClusterLoss) -> (
     token: Double, cluster: Double
   ) {
     let v = logits.count / targets.count
@@ -31,7 +32,7 @@ import Testing
     return (token / Double(targets.count), cluster / Double(targets.count))
   }
 
-  @Test(arguments: options) func crossEntropy(_ o: CrossEntropyOptions) {
+  @Test(arguments: options) func crossEntropy(_ o: ClusterLoss) {
     let logits = device.random([5, 24], 40, deviation: 2)
     let targets = [0, 23, 7, 7, 12]
     let result = Tape(device: device, isRecording: false).crossEntropy(Variable(logits), targets: targets, o)
@@ -45,7 +46,7 @@ import Testing
   }
 
   @Test(arguments: options, [(5, 24, 7), (150, 24, 3)])
-  func linearCrossEntropyIsLinearThenCrossEntropy(_ o: CrossEntropyOptions, size: (Int, Int, Int)) throws {
+  func linearCrossEntropyIsLinearThenCrossEntropy(_ o: ClusterLoss, size: (Int, Int, Int)) throws {
     try compareFused(rows: size.0, v: size.1, c: size.2, o, roundings: 100)
     let (hidden, weight) = (device.random([5, 7], 41), device.random([24, 7], 42))
     checkGradients(device, of: [hidden, weight]) {
@@ -55,10 +56,10 @@ import Testing
 
   /// With this vocabulary 64 rows of logits are made at a time: 150 rows take three blocks.
   @Test func linearCrossEntropyOverSeveralBlocksOfRows() throws {
-    try compareFused(rows: 150, v: 131_072, c: 2, CrossEntropyOptions(clusterSize: 8), roundings: 2000)
+    try compareFused(rows: 150, v: 131_072, c: 2, ClusterLoss(clusterSize: 8), roundings: 2000)
   }
 
-  func compareFused(rows: Int, v: Int, c: Int, _ o: CrossEntropyOptions, roundings: Double) throws {
+  func compareFused(rows: Int, v: Int, c: Int, _ o: ClusterLoss, roundings: Double) throws {
     let targets = (0..<rows).map { $0 * 7919 % v }
     func run(fused: Bool) throws -> (CrossEntropyResult, [Float], [Float]) {
       let tape = Tape(device: device)

@@ -1,7 +1,7 @@
-import Autograd
+@testable import Autograd
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// The three normalisations.
 @Suite struct NormTests {
@@ -34,14 +34,14 @@ import Testing
   struct GroupCase: Sendable {
     var shape: [Int]
     var groups: Int
-    var swish: Bool
+    var silu: Bool
     var mean: Double
   }
 
-  static let groupCases = [false, true].flatMap { swish in
+  static let groupCases = [false, true].flatMap { silu in
     [0, 100].flatMap { mean in
       [([1, 1, 1, 4], 2), ([2, 3, 5, 6], 3), ([2, 4, 4, 8], 8), ([1, 5, 5, 70], 1), ([2, 40, 40, 4], 2)].map {
-        GroupCase(shape: $0.0, groups: $0.1, swish: swish, mean: mean)
+        GroupCase(shape: $0.0, groups: $0.1, silu: silu, mean: mean)
       }
     }
   }
@@ -52,13 +52,13 @@ import Testing
     let x = device.tensor(normals(size, 23, deviation: 2, mean: c.mean), c.shape)
     let (w, b) = (device.random([channels], 24), device.random([channels], 25))
     let y = Tape(device: device, isRecording: false).groupNorm(
-      Variable(x), weight: Variable(w), bias: Variable(b), groups: c.groups, epsilon: 1e-6, swish: c.swish)
+      Variable(x), weight: Variable(w), bias: Variable(b), groups: c.groups, epsilon: 1e-6, silu: c.silu)
     let exact = exactGroupNorm(x.toArray(), w.toArray(), b.toArray(), c)
     expectWithin(y.value.toArray(), exact, roundings: 80, "group norm")
     // One pixel to a group makes the output constant, and large means leave differences no digits.
     guard size / c.shape[0] / c.groups > 4, c.mean == 0 else { return }
     checkGradients(device, of: [x, w, b]) {
-      $0.groupNorm($1[0], weight: $1[1], bias: $1[2], groups: c.groups, epsilon: 1e-6, swish: c.swish)
+      $0.groupNorm($1[0], weight: $1[1], bias: $1[2], groups: c.groups, epsilon: 1e-6, silu: c.silu)
     }
   }
 
@@ -80,13 +80,13 @@ import Testing
       let scale = inverse * Double(w[channel])
       let u = (Double(x[i]) - mean) * scale + Double(b[channel])
       let magnitude = abs(Double(x[i]) * scale) + abs(mean * scale) + abs(Double(b[channel]))
-      return ExactSum(c.swish ? swish(u) : u, magnitude: magnitude)
+      return ExactSum(c.silu ? silu(u) : u, magnitude: magnitude)
     }
   }
 
   @Test func groupNormGradientSurvivesALargeMean() throws {
     // Adding a constant to the input changes neither the output nor the gradients.
-    let c = GroupCase(shape: [2, 6, 6, 8], groups: 2, swish: true, mean: 0)
+    let c = GroupCase(shape: [2, 6, 6, 8], groups: 2, silu: true, mean: 0)
     let base = normals(576, 26, deviation: 2)
     func gradients(mean: Float) throws -> [[Float]] {
       let tape = Tape(device: device)
@@ -97,7 +97,7 @@ import Testing
         Variable(device.random([8], 28), requiresGradient: true),
       ]
       let y = tape.groupNorm(
-        variables[0], weight: variables[1], bias: variables[2], groups: 2, epsilon: 1e-6, swish: true)
+        variables[0], weight: variables[1], bias: variables[2], groups: 2, epsilon: 1e-6, silu: true)
       tape.backward(from: tape.dot(y, device.random(c.shape, 29)))
       return try variables.map { try #require($0.gradient).toArray() }
     }

@@ -1,7 +1,8 @@
-import Autograd
+@testable import Autograd
+import IAR
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// The number of threads changes the order of some sums, and nothing else.
 @Suite struct ThreadCountTests {
@@ -20,13 +21,13 @@ import Testing
       image, weight: kernel, bias: kernelBias,
       ConvolutionGeometry(inChannels: 8, outChannels: 16, kernel: 3))
     let normed = tape.groupNorm(
-      convolved, weight: norm, bias: normBias, groups: 4, epsilon: 1e-6, swish: true)
+      convolved, weight: norm, bias: normBias, groups: 4, epsilon: 1e-6, silu: true)
     let rows = tape.reshape(normed, [3, 42, 16])
     let attended = tape.attention(
       qkv: tape.linear(rows, weight: qkv, bias: bias), heads: 2, rotation: nil, mask: .causal)
     let scaled = tape.rmsNorm(tape.add(rows, attended), weight: norm, epsilon: 1e-5)
     let loss = tape.linearCrossEntropy(
-      scaled, weight: out, targets: (0..<126).map { $0 % 20 }, CrossEntropyOptions(clusterSize: 5)
+      scaled, weight: out, targets: (0..<126).map { $0 % 20 }, ClusterLoss(clusterSize: 5)
     ).loss
     tape.backward(from: loss)
     let named = [

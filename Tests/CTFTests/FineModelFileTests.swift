@@ -1,10 +1,10 @@
+@testable import CTF
+@testable import ImageModels
 import NeuralNet
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
-
-@testable import ImageModels
+import TestSupport
 
 /// Fine-model files: what is written is read back, and what does not fit together is refused.
 @Suite struct FineModelFileTests {

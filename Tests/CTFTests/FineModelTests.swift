@@ -1,11 +1,11 @@
 import Autograd
+@testable import CTF
 import Glibc
+@testable import ImageModels
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
-
-@testable import ImageModels
+import TestSupport
 
 /// The second stage of coarse-to-fine prediction: its distributions, its draws, its files.
 @Suite struct FineModelTests {
@@ -70,7 +70,7 @@ import Testing
       }
     }
     let tape = Tape(device: device, isRecording: false)
-    let result = model.loss(tape, labels: [0, 1, 2], tokens: tokens, CrossEntropyOptions())
+    let result = model.loss(tape, labels: [0, 1, 2], tokens: tokens, TokenLoss())
     #expect(abs(result.tokenLoss - exact) < 1e-5 * exact)
   }
 
@@ -97,7 +97,7 @@ import Testing
     let model = Transformer(sizes, device: device, seed: 1)
     let tokens = [Int](repeating: 0, count: 12)
     let result = model.loss(
-      Tape(device: device, isRecording: false), labels: [0, 1], tokens: tokens, CrossEntropyOptions())
+      Tape(device: device, isRecording: false), labels: [0, 1], tokens: tokens, TokenLoss())
     #expect(result.tokenLoss == 0)
   }
 
@@ -177,7 +177,7 @@ import Testing
     let model = model(permutation)
     let tokens = coarse.flatMap { $0 }.map { permutation.firstIndex(of: $0)! }
     let result = model.loss(
-      Tape(device: device, isRecording: false), labels: [0, 1, 2], tokens: tokens, CrossEntropyOptions())
+      Tape(device: device, isRecording: false), labels: [0, 1, 2], tokens: tokens, TokenLoss())
     #expect(result.tokenLoss == 0)
     #expect(try fill(model, [0, 1, 2]).flatMap { $0 } == tokens)
   }

@@ -1,7 +1,7 @@
+@testable import CTF
 import Glibc
-import TensorCore
-
 @testable import ImageModels
+import TensorCore
 
 /// The fine model by its formulas, one number after the other in double: every position sees every other.
 struct NaiveFineModel {

@@ -1,8 +1,9 @@
 import Autograd
+@testable import CTF
 import Glibc
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// The cross-entropy within clusters against a loop over the formula, for clusters of all shapes.
 @Suite struct ClusterCrossEntropyTests {
@@ -55,8 +56,9 @@ import Testing
     let (hidden, weight) = (device.random([rows, c], 50), device.random([k, c], 51))
     let tape = Tape(device: device)
     let (h, w) = (Variable(hidden, requiresGradient: true), Variable(weight, requiresGradient: true))
-    let result = tape.clusterCrossEntropy(
-      h, weight: w, targets: targets, clusters: Grouping(labels, count: clusters), labelSmoothing: smoothing)
+    let result = tape.withinClusterCrossEntropy(
+      h, weight: w, targets: targets, clusters: GroupedItems(labels, count: clusters),
+      loss: TokenLoss(labelSmoothing: smoothing))
     let (loss, dHidden, dWeight) = exact(
       hidden.toArray(), weight.toArray(), c: c, targets, labels, smoothing: Double(smoothing))
     // Logits are sums of c products of about 1; the loss is a mean of numbers like them.
@@ -82,8 +84,8 @@ import Testing
     let k = shape.labels.count
     let targets = (0..<7).map { $0 * 5 % k }
     checkGradients(device, of: [device.random([7, 4], 52), device.random([k, 4], 53)]) {
-      $0.clusterCrossEntropy(
-        $1[0], weight: $1[1], targets: targets, clusters: Grouping(shape.labels, count: shape.clusters)
+      $0.withinClusterCrossEntropy(
+        $1[0], weight: $1[1], targets: targets, clusters: GroupedItems(shape.labels, count: shape.clusters)
       ).loss
     }
   }
@@ -106,8 +108,8 @@ import Testing
       tape.backward(from: result.loss)
       return (result.tokenLoss, try #require(h.gradient).toArray(), try #require(w.gradient).toArray())
     }
-    let all = Grouping([Int](repeating: 0, count: k), count: 1)
-    let one = try run { $0.clusterCrossEntropy($1, weight: $2, targets: targets, clusters: all) }
+    let all = GroupedItems([Int](repeating: 0, count: k), count: 1)
+    let one = try run { $0.withinClusterCrossEntropy($1, weight: $2, targets: targets, clusters: all) }
     let two = try run { $0.linearCrossEntropy($1, weight: $2, targets: targets) }
     #expect(abs(one.0 - two.0) <= 100 * unitRoundoff * two.0)
     expectClose(one.1, two.1, relativeToNorm: 2000 * unitRoundoff, "d hidden")
@@ -120,8 +122,8 @@ import Testing
       Variable(device.random([6, 4], 57), requiresGradient: true)
     )
     let tape = Tape(device: device)
-    let result = tape.clusterCrossEntropy(
-      h, weight: w, targets: (0..<9).map { $0 % 6 }, clusters: Grouping(Array(0..<6), count: 6))
+    let result = tape.withinClusterCrossEntropy(
+      h, weight: w, targets: (0..<9).map { $0 % 6 }, clusters: GroupedItems(Array(0..<6), count: 6))
     tape.backward(from: result.loss)
     #expect(result.tokenLoss == 0)
     #expect(try #require(h.gradient).toArray().allSatisfy { $0 == 0 })
@@ -134,8 +136,8 @@ import Testing
       let tape = Tape(device: device)
       let h = Variable(device.random([40, 6], 58), requiresGradient: true)
       let w = Variable(device.random([30, 6], 59), requiresGradient: true)
-      let clusters = Grouping((0..<30).map { $0 * $0 % 8 }, count: 8)
-      let result = tape.clusterCrossEntropy(
+      let clusters = GroupedItems((0..<30).map { $0 * $0 % 8 }, count: 8)
+      let result = tape.withinClusterCrossEntropy(
         h, weight: w, targets: (0..<40).map { $0 * 11 % 30 }, clusters: clusters)
       tape.backward(from: result.loss)
       return (result.tokenLoss, try #require(h.gradient).toArray(), try #require(w.gradient).toArray())

@@ -1,7 +1,6 @@
+@testable import Codebooks
 import TensorCore
 import Testing
-
-@testable import Codebooks
 
 @Suite struct AverageLinkageTests {
   let device = Device(threadCount: 2)
@@ -52,7 +51,7 @@ import Testing
     #expect(found.clusterOf == (0..<200).map { UInt32($0 % 20) })
     for count in [1, 3, 20, 64, 200] {
       let clusters = try AverageLinkage(clusterCount: count).run(codes)
-      #expect(throws: Never.self) { try CodeClusters(clusterOf: clusters.clusterOf, clusterCount: count) }
+      #expect(throws: Never.self) { try CodePartition(clusterOf: clusters.clusterOf, clusterCount: count) }
     }
   }
 

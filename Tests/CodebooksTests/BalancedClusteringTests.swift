@@ -1,7 +1,6 @@
+@testable import Codebooks
 import TensorCore
 import Testing
-
-@testable import Codebooks
 
 @Suite struct BalancedClusteringTests {
   let device = Device(threadCount: 2)
@@ -37,7 +36,7 @@ import Testing
       let codes = randomVectors(150, dimension: 5, clumps: 9, seed: seed)
       let result = try BalancedClustering(clusterSize: size, start: start, seed: seed).run(codes, on: device)
       #expect(throws: Never.self) {
-        try BalancedClusters(clusterOf: result.clusters.clusterOf, clusterSize: size)
+        try BalancedPartition(clusterOf: result.clusters.clusterOf, clusterSize: size)
       }
       let statistics = ClusterStatistics(codes, result.clusters, on: device)
       #expect(abs(statistics.innerMSE - result.innerMSE) <= 1e-6 * statistics.innerMSE + 1e-12)
@@ -98,10 +97,10 @@ import Testing
     }
     #expect("\(CodebookError.indivisible(codes: 60, clusterSize: 7))".contains("60"))
     #expect(throws: CodebookError.unbalanced(cluster: 0, members: 3, clusterSize: 2)) {
-      try BalancedClusters(clusterOf: [0, 0, 0, 1], clusterSize: 2)
+      try BalancedPartition(clusterOf: [0, 0, 0, 1], clusterSize: 2)
     }
     #expect(throws: CodebookError.outOfRange(code: 3, cluster: 2, clusterCount: 2)) {
-      try BalancedClusters(clusterOf: [0, 0, 1, 2], clusterSize: 2)
+      try BalancedPartition(clusterOf: [0, 0, 1, 2], clusterSize: 2)
     }
   }
 }

@@ -1,7 +1,6 @@
+@testable import Codebooks
 import TensorCore
 import Testing
-
-@testable import Codebooks
 
 @Suite struct ClusterRefinementTests {
   let device = Device(threadCount: 2)
@@ -29,7 +28,7 @@ import Testing
       for other in 0..<one {
         var clusterOf = refined.clusters.clusterOf
         clusterOf.swapAt(one, other)
-        let swapped = try BalancedClusters(clusterOf: clusterOf, clusterSize: task.size)
+        let swapped = try BalancedPartition(clusterOf: clusterOf, clusterSize: task.size)
         #expect(swapped.withinClusterSum(codes) > optimum * (1 - 1e-6))
       }
     }
@@ -43,7 +42,7 @@ import Testing
       let passes = exchange.descend(maximumPasses: 1, on: device)
       #expect(passes == 1)
       let clusters = exchange.clusters()
-      #expect(throws: Never.self) { try BalancedClusters(clusterOf: clusters.clusterOf, clusterSize: 20) }
+      #expect(throws: Never.self) { try BalancedPartition(clusterOf: clusters.clusterOf, clusterSize: 20) }
       let sum = clusters.withinClusterSum(codes)
       #expect(sum <= sums[sums.count - 1] * (1 + 1e-12))
       if sum == sums[sums.count - 1] { break }
@@ -61,7 +60,7 @@ import Testing
       #expect(refined.innerMSE <= refined.innerMSEBefore)
       #expect(abs(refined.innerMSEBefore - plain.innerMSE) <= 1e-5 * plain.innerMSE + 1e-12)
       #expect(throws: Never.self) {
-        try BalancedClusters(clusterOf: refined.clusters.clusterOf, clusterSize: size)
+        try BalancedPartition(clusterOf: refined.clusters.clusterOf, clusterSize: size)
       }
       let again = try ClusterRefinement(annealingSteps: 0).run(codes, refined.clusters, on: device)
       #expect(again.innerMSE == refined.innerMSE)

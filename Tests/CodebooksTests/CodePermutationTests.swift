@@ -1,7 +1,6 @@
+@testable import Codebooks
 import TensorCore
 import Testing
-
-@testable import Codebooks
 
 @Suite struct CodePermutationTests {
   let device = Device(threadCount: 2)
@@ -36,7 +35,7 @@ import Testing
     // From the middle of unevenly spaced points both ends can only grow outwards.
     let positions: [Float] = [4, 0, 1, 3, 2]
     let codes = CodeVectors(count: 5, dimension: 1, elements: positions)
-    let order = try BalancedClusters.blocks(codes: 5, clusterSize: 5).order(codes, on: device).newToOld
+    let order = try BalancedPartition.blocks(codes: 5, clusterSize: 5).order(codes, on: device).newToOld
     let line = order.map { positions[$0] }
     #expect(line == line.sorted() || line == line.sorted().reversed())
   }

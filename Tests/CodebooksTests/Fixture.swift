@@ -1,8 +1,7 @@
+@testable import Codebooks
 import Foundation
 import TensorCore
 import Testing
-
-@testable import Codebooks
 
 /// Reference values of a balanced clustering, computed with PyTorch in float32.
 struct BalancedFixture {
@@ -59,8 +58,8 @@ func randomVectors(_ count: Int, dimension: Int, clumps: Int = 0, seed: UInt64) 
 }
 
 /// Clusters of one size drawn at random.
-func randomClusters(_ count: Int, size: Int, seed: UInt64) throws -> BalancedClusters {
+func randomClusters(_ count: Int, size: Int, seed: UInt64) throws -> BalancedPartition {
   var random = CounterRandom(seed: seed, purpose: .test, index: 1)
-  return try BalancedClusters(
+  return try BalancedPartition(
     clusterOf: random.permutation(count).map { UInt32($0 / size) }, clusterSize: size)
 }

@@ -1,7 +1,6 @@
+@testable import Codebooks
 import TensorCore
 import Testing
-
-@testable import Codebooks
 
 @Suite struct GoldenTests {
   let device = Device(threadCount: 2)
@@ -17,7 +16,7 @@ import Testing
 
   @Test func orderAndPermutationFollowTheReference() throws {
     let golden = try BalancedFixture()
-    let clusters = try BalancedClusters(clusterOf: golden.assignment, clusterSize: 32)
+    let clusters = try BalancedPartition(clusterOf: golden.assignment, clusterSize: 32)
     let permutation = clusters.order(golden.codes.normalized(on: device), on: device)
     #expect(permutation.newToOld == golden.newToOld)
     #expect(permutation.oldToNew == golden.oldToNew)
@@ -26,7 +25,7 @@ import Testing
   @Test func statisticsFollowTheReference() throws {
     let golden = try BalancedFixture()
     let codes = golden.codes.normalized(on: device)
-    let clusters = try BalancedClusters(clusterOf: golden.assignment, clusterSize: 32)
+    let clusters = try BalancedPartition(clusterOf: golden.assignment, clusterSize: 32)
     let statistics = ClusterStatistics(codes, clusters, on: device)
     #expect(abs(statistics.innerMSE * 512 / golden.innerMSESum - 1) < 1e-5)
     #expect(abs(statistics.meanDistance / golden.meanDistance - 1) < 1e-5)
@@ -42,7 +41,7 @@ import Testing
   @Test func refinementBeatsTheReference() throws {
     let golden = try BalancedFixture()
     let codes = golden.codes.normalized(on: device)
-    let clusters = try BalancedClusters(clusterOf: golden.assignment, clusterSize: 32)
+    let clusters = try BalancedPartition(clusterOf: golden.assignment, clusterSize: 32)
     let refined = try ClusterRefinement().run(codes, clusters, on: device)
     #expect(refined.innerMSE < 0.97 * refined.innerMSEBefore)
   }

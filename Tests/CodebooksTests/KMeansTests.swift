@@ -1,7 +1,6 @@
+@testable import Codebooks
 import TensorCore
 import Testing
-
-@testable import Codebooks
 
 @Suite struct KMeansTests {
   let device = Device(threadCount: 2)
@@ -99,7 +98,7 @@ import Testing
       let result = try KMeans(
         count: count, start: start, maximumIterations: 100, emptyClusters: .takeFarthest
       ).run(vectors, on: device)
-      let clusters = try CodeClusters(clusterOf: result.clusterOf, clusterCount: count)
+      let clusters = try CodePartition(clusterOf: result.clusterOf, clusterCount: count)
       #expect(clusters.sizes().allSatisfy { $0 > 0 } && result.converged)
       if count == 120 || (count >= 30 && start == .greedyKMeansPlusPlus) {
         #expect(result.meanSquaredError < 1e-12)

@@ -1,8 +1,7 @@
+@testable import Codebooks
 import Foundation
 import TensorCore
 import Testing
-
-@testable import Codebooks
 
 /// Figures for the performance page: `TESSERA_MEASURE=1 swift test -c release -Xswiftc -enable-testing
 /// --filter CodebooksTests.Measurement`.

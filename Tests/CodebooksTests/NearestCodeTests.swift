@@ -1,7 +1,6 @@
+@testable import Codebooks
 import TensorCore
 import Testing
-
-@testable import Codebooks
 
 @Suite struct NearestCodeTests {
   /// The slow obvious version: float sums of squares in the order of the components.
@@ -54,7 +53,7 @@ import Testing
   @Test func barredCodesAreNotFound() {
     let codes = randomVectors(20, dimension: 4, seed: 7)
     var search = NearestCode(codes, on: Device(threadCount: 1))
-    search.bar(3)
+    search.exclude(3)
     let found = search.find(codes).codes
     #expect(found[3] != 3)
     #expect(found[4] == 4)

@@ -1,7 +1,7 @@
 import Foundation
 import Images
-import TestSupport
 import Testing
+import TestSupport
 
 /// `attention-maps`: its sheet, its numbers, and what it refuses.
 @Suite struct AttentionMapsTests {

@@ -1,8 +1,8 @@
 import Foundation
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Damaged and unfitting tensor files: a clear refusal, never a crash, a hang or a product.
 @Suite struct BadFileTests {

@@ -1,6 +1,6 @@
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 /// Folders and images that cannot be used.
 @Suite struct BadImageTests {

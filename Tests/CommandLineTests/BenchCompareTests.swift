@@ -1,6 +1,6 @@
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 /// `tessera-bench --compare` on its quickest row.
 @Suite struct BenchCompareTests {

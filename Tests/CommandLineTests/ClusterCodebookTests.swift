@@ -1,7 +1,7 @@
 import Foundation
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ClusterCodebookTests {
   private let files: SharedFiles

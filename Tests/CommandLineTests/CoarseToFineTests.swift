@@ -1,7 +1,7 @@
 import Foundation
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 /// Coarse-to-fine prediction, from a mapping to scores.
 @Suite struct CoarseToFineTests {

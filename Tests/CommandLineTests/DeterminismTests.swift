@@ -1,7 +1,7 @@
 import Foundation
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 /// Same seed, settings and threads: the same bytes.
 @Suite struct DeterminismTests {

@@ -1,8 +1,9 @@
 import Foundation
 import Images
+import Metrics
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct EvalMetricsTests {
   private let folder = try! TemporaryFolder()

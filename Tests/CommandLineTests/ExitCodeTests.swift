@@ -1,6 +1,6 @@
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 /// What every tool does alike: help, version, usage errors, quiet, JSON and logs.
 @Suite struct MannersTests {

@@ -1,7 +1,7 @@
 import Foundation
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ImportWeightsTests {
   private func run(_ arguments: String..., in folder: TemporaryFolder) throws -> ToolProcess.Result {

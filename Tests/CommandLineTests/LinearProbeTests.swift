@@ -1,6 +1,6 @@
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 /// `linear-probe`: its table, its two ways to split, and what it refuses.
 @Suite struct LinearProbeTests {

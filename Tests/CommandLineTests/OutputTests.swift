@@ -1,7 +1,7 @@
 import Foundation
 import Images
-import TestSupport
 import Testing
+import TestSupport
 
 /// Products appear whole or not at all, and what they are.
 @Suite struct OutputTests {

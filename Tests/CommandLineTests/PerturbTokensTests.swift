@@ -1,8 +1,8 @@
 import Foundation
 import Images
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct PerturbTokensTests {
   private let folder = try! TemporaryFolder()

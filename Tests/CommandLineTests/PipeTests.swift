@@ -1,6 +1,6 @@
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 /// Stages that pipe into each other give what they give file by file.
 @Suite struct PipeTests {

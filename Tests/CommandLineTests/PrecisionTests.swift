@@ -1,6 +1,6 @@
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 /// `--precision` of the tools that run the autoencoder.
 @Suite struct PrecisionTests {

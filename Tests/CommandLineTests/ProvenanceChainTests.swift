@@ -1,7 +1,7 @@
 import Foundation
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 /// What a file tells of the tools it came through.
 @Suite struct ProvenanceChainTests {

@@ -1,8 +1,8 @@
 import Foundation
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// A training run that was stopped, in whatever way, and resumed is the run that was not.
 @Suite(.serialized) struct ResumeTests {

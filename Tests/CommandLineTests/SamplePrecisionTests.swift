@@ -1,7 +1,7 @@
 import Foundation
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 /// `sample --precision`, and what sampling says of a broken model.
 @Suite struct SamplePrecisionTests {

@@ -1,7 +1,7 @@
 import Foundation
 import Images
-import TestSupport
 import Testing
+import TestSupport
 
 /// Which images detokenize decodes. The shared tokens are of 60 images, 20 a class.
 @Suite struct SelectionTests {

@@ -1,7 +1,7 @@
 import Foundation
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 /// `train-ar --self-guided`, and the random crops that it may be given.
 @Suite struct SelfGuidedTests {

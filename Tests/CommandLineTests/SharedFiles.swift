@@ -1,8 +1,8 @@
 import Foundation
 import Images
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 /// One small run of the whole pipeline, made once for all tests: nothing in it may be changed by them.
 final class SharedFiles: Sendable {

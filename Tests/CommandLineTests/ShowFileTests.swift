@@ -1,7 +1,8 @@
 import Foundation
 import StreamFormat
-import TestSupport
+import TensorCore
 import Testing
+import TestSupport
 
 @Suite struct ShowFileTests {
   private let folder = try! TemporaryFolder()

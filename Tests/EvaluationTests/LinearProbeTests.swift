@@ -1,12 +1,12 @@
 import Autograd
+import Datasets
+@testable import Evaluation
 import Glibc
 import ImageModels
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
-
-@testable import Training
+import TestSupport
 
 /// Linear classifiers: every step against the formulas in double, and what they can and cannot learn.
 @Suite struct LinearProbeTests {
@@ -137,7 +137,7 @@ import Testing
         features(classes, channels: 3, apart: 1, 25), labels: classes, classCount: 2,
         options: .init(learningRate: 1e39), device: device)
     } throws: {
-      if case TrainingError.notFinite = $0 { true } else { false }
+      if case EvaluationError.probeNotFinite = $0 { true } else { false }
     }
   }
 

@@ -1,11 +1,11 @@
 import Codebooks
+import Datasets
+@testable import Evaluation
 import Glibc
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
-
-@testable import Training
+import TestSupport
 
 /// Losses and accuracies against counting by hand.
 @Suite struct TokenScoresTests {

@@ -1,11 +1,10 @@
+@testable import FeatureNetworks
 import Foundation
 import Images
 import StreamFormat
-import TestSupport
-import Testing
-
-@testable import FeatureNetworks
 @testable import TensorCore
+import Testing
+import TestSupport
 
 /// Random weights and pictures, drawn as `Fixtures/networks/make-inception.py` draws them.
 struct InceptionFixture {

@@ -1,10 +1,11 @@
-import Foundation
-import StreamFormat
-import TestSupport
-import Testing
-
 @testable import FeatureNetworks
+import ForeignFiles
+import Foundation
+import LlamaGen
+import StreamFormat
 @testable import TensorCore
+import Testing
+import TestSupport
 
 /// LPIPS with random weights, drawn as `Fixtures/networks/make-lpips.py` draws them.
 @Suite struct PerceptualDistanceTests {

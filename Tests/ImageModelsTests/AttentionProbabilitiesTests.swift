@@ -1,9 +1,8 @@
 import Autograd
-import TensorCore
-import TestSupport
-import Testing
-
 @testable import ImageModels
+import TensorCore
+import Testing
+import TestSupport
 
 /// Attention weights against the op that training runs, and figures of weights made by hand.
 @Suite struct AttentionProbabilitiesTests {

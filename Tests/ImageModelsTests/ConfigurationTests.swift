@@ -1,7 +1,6 @@
+@testable import ImageModels
 import TensorCore
 import Testing
-
-@testable import ImageModels
 
 /// Sizes by name: the papers' parameter counts, and LlamaGen's parameter names.
 @Suite struct ConfigurationTests {

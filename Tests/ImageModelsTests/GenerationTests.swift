@@ -1,9 +1,8 @@
 import Autograd
-import TensorCore
-import TestSupport
-import Testing
-
 @testable import ImageModels
+import TensorCore
+import Testing
+import TestSupport
 
 /// Sampling with the cache against the whole model run at once, and its independence of the batch.
 @Suite struct GenerationTests {

@@ -1,7 +1,6 @@
 import Glibc
-import Testing
-
 @testable import ImageModels
+import Testing
 
 @Suite struct GuidanceTests {
   @Test func schedules() {

@@ -1,10 +1,9 @@
+@testable import ImageModels
 import NeuralNet
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
-
-@testable import ImageModels
+import TestSupport
 
 /// Model files: what is written is read back, and what does not fit together is refused.
 @Suite struct ModelFileTests {

@@ -1,9 +1,8 @@
 import Foundation
+@testable import ImageModels
 import StreamFormat
 import TensorCore
 import Testing
-
-@testable import ImageModels
 
 /// Figures for the performance page: how often a model's greedy tokens in smaller formats are float32's.
 /// `TESSERA_MEASURE=out/quickstart/model.tensors.zst swift test -c release -Xswiftc -enable-testing

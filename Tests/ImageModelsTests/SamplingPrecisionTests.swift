@@ -1,11 +1,10 @@
 import Autograd
+@testable import ImageModels
 import NeuralNet
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
-
-@testable import ImageModels
+import TestSupport
 
 /// A small model trained on chains: the next token follows from the last one and the class, most of the time.
 /// Its logits lie as far apart as a trained model's do, which decides how often rounding changes the largest.
@@ -24,7 +23,7 @@ private enum TrainedModel {
       let labels = (0..<32).map { _ in random.integer(below: 10) }
       let tokens = labels.flatMap { chain(label: $0, &random) }
       let tape = Tape(device: device)
-      let result = model.loss(tape, labels: labels, tokens: tokens, CrossEntropyOptions())
+      let result = model.loss(tape, labels: labels, tokens: tokens, TokenLoss())
       tape.backward(from: result.loss)
       optimizer.step(learningRate: 4e-3, gradientNorm: optimizer.gradientNorm())
     }

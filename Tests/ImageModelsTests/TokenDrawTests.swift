@@ -1,9 +1,8 @@
 import Glibc
-import TensorCore
-import TestSupport
-import Testing
-
 @testable import ImageModels
+import TensorCore
+import Testing
+import TestSupport
 
 /// Drawing against a plain version in double.
 @Suite struct TokenDrawTests {

@@ -1,10 +1,9 @@
 import Autograd
+@testable import ImageModels
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
-
-@testable import ImageModels
+import TestSupport
 
 /// The autoencoder against LlamaGen's own code run in PyTorch (float32): `vq_tiny`.
 @Suite struct TokenizerGoldenTests {

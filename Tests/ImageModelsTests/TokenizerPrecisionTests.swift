@@ -1,8 +1,7 @@
-import TensorCore
-import TestSupport
-import Testing
-
 @testable import ImageModels
+import TensorCore
+import Testing
+import TestSupport
 
 /// Packed weights and bfloat16 in the autoencoder, on random parameters.
 @Suite struct TokenizerPrecisionTests {

@@ -1,11 +1,11 @@
 import Autograd
+import IAR
+@testable import ImageModels
 import NeuralNet
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
-
-@testable import ImageModels
+import TestSupport
 
 /// The transformer against LlamaGen's own code run in PyTorch (float32, dropout off): `gpt_tiny`.
 @Suite struct TransformerGoldenTests {
@@ -43,7 +43,7 @@ import Testing
 
   @Test func lossAndAllGradients() throws {
     let tape = Tape(device: device)
-    let result = model.loss(tape, labels: labels, tokens: tokens, CrossEntropyOptions())
+    let result = model.loss(tape, labels: labels, tokens: tokens, TokenLoss())
     let expected = Double(try golden.floats("loss")[0])
     #expect(abs(result.tokenLoss - expected) <= 1e-5 * expected)
     tape.backward(from: result.loss)
@@ -57,7 +57,7 @@ import Testing
   @Test func clusterLossesAndGradient() throws {
     let logits = Variable(try golden.tensor("logits", device), requiresGradient: true)
     let tape = Tape(device: device)
-    let result = tape.crossEntropy(logits, targets: tokens, CrossEntropyOptions(clusterSize: 16))
+    let result = tape.crossEntropy(logits, targets: tokens, ClusterLoss(clusterSize: 16))
     let (token, cluster) = (
       Double(try golden.floats("iar.token_loss")[0]), Double(try golden.floats("iar.cluster_loss")[0])
     )
@@ -75,7 +75,7 @@ import Testing
     let norms = try golden.floats("adamw.grad_norms")
     for step in 0..<5 {
       let tape = Tape(device: device)
-      let result = model.loss(tape, labels: labels, tokens: tokens, CrossEntropyOptions())
+      let result = model.loss(tape, labels: labels, tokens: tokens, TokenLoss())
       tape.backward(from: result.loss)
       let norm = optimizer.gradientNorm()
       #expect(

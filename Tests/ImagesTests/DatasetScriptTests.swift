@@ -1,6 +1,7 @@
 import Foundation
-import Images
+@testable import Images
 import Testing
+import TestSupport
 
 /// Runs the scripts under pipelines/datasets. Skipped, with the reason in the test log, where python3 is missing.
 private let python = "/usr/bin/env"

@@ -1,6 +1,7 @@
 import Foundation
-import Images
+@testable import Images
 import Testing
+import TestSupport
 
 @Suite struct DecoderTests {
   @Test(arguments: [

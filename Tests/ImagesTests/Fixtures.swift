@@ -1,5 +1,6 @@
 import Foundation
-import Images
+@testable import Images
+import TestSupport
 
 /// Files beside the tests.
 enum Fixture {

@@ -1,5 +1,5 @@
 import Foundation
-import Images
+@testable import Images
 import Testing
 
 /// Makes empty files at the given relative paths; listing does not open them.

@@ -1,5 +1,6 @@
-import Images
+@testable import Images
 import Testing
+import TestSupport
 
 @Suite struct MalformedImageTests {
   static let valid = [

@@ -1,6 +1,5 @@
-import Testing
-
 @testable import Images
+import Testing
 
 @Suite struct RandomCropsTests {
   let crops = RandomCrops(count: 5, seed: 3)

@@ -1,5 +1,6 @@
-import Images
+@testable import Images
 import Testing
+import TestSupport
 
 @Suite struct ResamplingTests {
   static let sizes = [(53, 7), (9, 31), (26, 15), (1, 1), (101, 67), (3, 80), (90, 2)]

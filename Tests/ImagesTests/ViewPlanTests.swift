@@ -1,4 +1,4 @@
-import Images
+@testable import Images
 import Testing
 
 @Suite struct ViewPlanTests {

@@ -1,4 +1,4 @@
-import Metrics
+@testable import Metrics
 import StreamFormat
 import TensorCore
 import TestSupport

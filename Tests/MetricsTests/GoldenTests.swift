@@ -1,7 +1,7 @@
-import Metrics
+@testable import Metrics
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct GoldenTests {
   let device = Device(threadCount: 2)

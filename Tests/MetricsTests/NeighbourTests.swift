@@ -1,7 +1,6 @@
+@testable import Metrics
 import TensorCore
 import Testing
-
-@testable import Metrics
 
 @Suite struct NeighbourTests {
   let device = Device(threadCount: 2)

@@ -1,4 +1,4 @@
-import Metrics
+@testable import Metrics
 import TensorCore
 import Testing
 

@@ -1,8 +1,8 @@
 import Images
-import Metrics
+@testable import Metrics
 import StreamFormat
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct PairTests {
   private func image(_ stored: StoredTensor) -> RGBImage {

@@ -1,9 +1,8 @@
 import Autograd
-import TensorCore
-import TestSupport
-import Testing
-
 @testable import NeuralNet
+import TensorCore
+import Testing
+import TestSupport
 
 /// The optimiser against the published algorithm in double.
 @Suite struct AdamWTests {

@@ -1,8 +1,7 @@
-import TensorCore
-import TestSupport
-import Testing
-
 @testable import NeuralNet
+import TensorCore
+import Testing
+import TestSupport
 
 /// How parameters start, and how their averages run.
 @Suite struct ParameterTests {

@@ -1,8 +1,7 @@
 import Glibc
+@testable import NeuralNet
 import TensorCore
 import Testing
-
-@testable import NeuralNet
 
 @Suite struct ScheduleTests {
   @Test func constant() {

@@ -1,6 +1,6 @@
+@testable import STAR
+import StreamFormat
 import Testing
-
-@testable import Training
 
 /// Which tokens a self-guided student cannot attend to.
 @Suite struct HiddenKeysTests {

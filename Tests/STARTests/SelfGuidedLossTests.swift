@@ -1,20 +1,13 @@
 import Autograd
 import Glibc
+@testable import STAR
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// What self-guided training adds to the token loss, against its equations in double.
 @Suite struct SelfGuidedLossTests {
   let device = Device(threadCount: 2)
-
-  @Test(arguments: [1, 7, 5000]) func swishIsItsFormula(n: Int) {
-    let x = device.random([n], 60, deviation: 3)
-    let y = Tape(device: device, isRecording: false).swish(Variable(x))
-    let exact = x.toArray().map { ExactSum(swish(Double($0)), magnitude: abs(Double($0))) }
-    expectWithin(y.value.toArray(), exact, roundings: 40, "swish")
-    if n == 7 { checkGradients(device, of: [x]) { $0.swish($1[0]) } }
-  }
 
   // MARK: ST-AR, equation 4
 

@@ -1,5 +1,5 @@
 import Foundation
-import StreamFormat
+@testable import StreamFormat
 import Testing
 
 /// Replays the malformed files: the first part of a file's name is the defect it must be refused for.

@@ -1,4 +1,4 @@
-import StreamFormat
+@testable import StreamFormat
 import Testing
 
 /// Damaged files are refused with an error, or read as what was written; never as something else.

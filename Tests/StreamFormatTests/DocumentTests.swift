@@ -1,5 +1,5 @@
 import Foundation
-import StreamFormat
+@testable import StreamFormat
 import Testing
 
 /// What `docs/formats.md` says is so.

@@ -1,7 +1,7 @@
 import Foundation
-import StreamFormat
-import TestSupport
+@testable import StreamFormat
 import Testing
+import TestSupport
 
 @Suite struct FileStreamTests {
   private let folder = try! TemporaryFolder()

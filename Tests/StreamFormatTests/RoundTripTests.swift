@@ -1,4 +1,4 @@
-import StreamFormat
+@testable import StreamFormat
 import Testing
 
 @Suite struct RoundTripTests {

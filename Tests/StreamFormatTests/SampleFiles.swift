@@ -1,5 +1,5 @@
 import Foundation
-import StreamFormat
+@testable import StreamFormat
 
 /// A small reproducible generator, so that each run draws the same files.
 struct SplitMix: RandomNumberGenerator {

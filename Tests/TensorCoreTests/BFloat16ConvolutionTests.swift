@@ -1,7 +1,6 @@
-import TestSupport
-import Testing
-
 @testable import TensorCore
+import Testing
+import TestSupport
 
 /// Convolutions of operands rounded to bfloat16. Both operands are off by at most 2^-8 of themselves, so a sum of
 /// products by 2^-7 of the sum of their sizes, which the same convolution of sizes computes.

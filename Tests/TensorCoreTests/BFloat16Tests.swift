@@ -1,8 +1,7 @@
 import CKernels
-import TestSupport
-import Testing
-
 @testable import TensorCore
+import Testing
+import TestSupport
 
 /// Products of operands rounded to bfloat16.
 @Suite struct BFloat16Tests {

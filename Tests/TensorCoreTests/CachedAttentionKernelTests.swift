@@ -1,7 +1,8 @@
 import CKernels
 import Glibc
-import TestSupport
+@testable import TensorCore
 import Testing
+import TestSupport
 
 /// Attention over a cache, in both formats, against the same formula in double.
 @Suite struct CachedAttentionKernelTests {

@@ -1,7 +1,6 @@
-import TestSupport
-import Testing
-
 @testable import TensorCore
+import Testing
+import TestSupport
 
 /// One convolution to test: sizes that divide nothing evenly.
 struct ConvolutionCase: Sendable, CustomTestStringConvertible {

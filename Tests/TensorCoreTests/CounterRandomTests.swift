@@ -1,6 +1,6 @@
 import CKernels
 import Glibc
-import TensorCore
+@testable import TensorCore
 import Testing
 
 /// The random streams: what they depend on, and what they look like.

@@ -1,7 +1,8 @@
 import CKernels
 import Glibc
-import TestSupport
+@testable import TensorCore
 import Testing
+import TestSupport
 
 /// The loops of draw.c against sorting.
 @Suite struct DrawKernelTests {

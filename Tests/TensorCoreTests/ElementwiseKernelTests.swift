@@ -1,6 +1,7 @@
 import CKernels
-import TestSupport
+@testable import TensorCore
 import Testing
+import TestSupport
 
 /// The loops of elementwise.c and optimizer.c against the same formulas in double.
 @Suite struct ElementwiseKernelTests {

@@ -1,9 +1,10 @@
 import CKernels
 import Glibc
-import TestSupport
+@testable import TensorCore
 import Testing
+import TestSupport
 
-/// exp and what is made of it: sigmoid, swish, SwiGLU.
+/// exp and what is made of it: sigmoid, silu, SwiGLU.
 @Suite struct ExponentialKernelTests {
   func exponentials(_ x: [Float]) -> [Float] {
     var y = [Float](repeating: .nan, count: x.count)
@@ -37,34 +38,34 @@ import Testing
     for i in x.indices { #expect(exponentials([x[i]])[0] == together[i]) }
   }
 
-  /// swish and its derivative with magnitudes of their errors: e^-x is 4 roundings off, and 1 - sigmoid
+  /// silu and its derivative with magnitudes of their errors: e^-x is 4 roundings off, and 1 - sigmoid
   /// loses what sigmoid has in front of it.
-  static func swish(_ x: Double) -> (value: ExactSum, derivative: ExactSum) {
+  static func silu(_ x: Double) -> (value: ExactSum, derivative: ExactSum) {
     let s = 1 / (1 + exp(-x))
     return (ExactSum(x * s), ExactSum(s + x * s * (1 - s), magnitude: s * (1 + abs(x))))
   }
 
-  @Test(arguments: cornerSizes) func swishForwardAndBackward(n: Int) {
+  @Test(arguments: cornerSizes) func siluForwardAndBackward(n: Int) {
     let (x, dy) = (normals(n, 21, deviation: 6), normals(n, 22))
     var y = x
-    y.withUnsafeMutableBufferPointer { tsr_swish($0.baseAddress, $0.baseAddress, n) }
-    expectWithin(y, x.map { Self.swish(Double($0)).value }, roundings: 8, "swish in place")
+    y.withUnsafeMutableBufferPointer { tsr_silu($0.baseAddress, $0.baseAddress, n) }
+    expectWithin(y, x.map { Self.silu(Double($0)).value }, roundings: 8, "silu in place")
     var dx = [Float](repeating: .nan, count: n)
-    tsr_swish_backward(&dx, dy, x, n)
+    tsr_silu_backward(&dx, dy, x, n)
     let exact = zip(x, dy).map {
-      let d = Self.swish(Double($0)).derivative
+      let d = Self.silu(Double($0)).derivative
       return ExactSum(d.value * Double($1), magnitude: d.magnitude * abs(Double($1)))
     }
-    expectWithin(dx, exact, roundings: 14, "swish backward")
+    expectWithin(dx, exact, roundings: 14, "silu backward")
   }
 
-  @Test func swishOfLargeNumbers() {
+  @Test func siluOfLargeNumbers() {
     let x: [Float] = [-1e30, -100, 100, 1e30]
     var (y, dx) = (x, x)
-    tsr_swish(&y, x, 4)
+    tsr_silu(&y, x, 4)
     #expect(abs(y[1]) < 1e-35 && y[2] == 100 && y[3] == 1e30)
     #expect(y.allSatisfy { $0.isFinite })
-    tsr_swish_backward(&dx, [1, 1, 1, 1], x, 4)
+    tsr_silu_backward(&dx, [1, 1, 1, 1], x, 4)
     #expect(abs(dx[1]) < 1e-35 && dx[2] == 1 && dx[3] == 1)
   }
 
@@ -77,7 +78,7 @@ import Testing
     for i in 0..<rows * n {
       let place = i / n * 2 * n + i % n
       let (gate, up, g) = (Double(both[place]), Double(both[place + n]), Double(dy[i]))
-      let (value, derivative) = Self.swish(gate)
+      let (value, derivative) = Self.silu(gate)
       exact.append(ExactSum(value.value * up))
       exactUp.append(ExactSum(value.value * g))
       exactGate.append(ExactSum(g * up * derivative.value, magnitude: abs(g * up) * derivative.magnitude))

@@ -1,6 +1,6 @@
-import TensorCore
-import TestSupport
+@testable import TensorCore
 import Testing
+import TestSupport
 
 /// Matrix products against the sum of products in double.
 @Suite struct MatrixProductTests {

@@ -1,7 +1,6 @@
-import TestSupport
-import Testing
-
 @testable import TensorCore
+import Testing
+import TestSupport
 
 /// Pooled memory and the tensors in it.
 @Suite struct MemoryTests {

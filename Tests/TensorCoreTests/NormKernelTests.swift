@@ -1,6 +1,7 @@
 import CKernels
-import TestSupport
+@testable import TensorCore
 import Testing
+import TestSupport
 
 /// The loops of norm.c against the same formulas in double.
 @Suite struct NormKernelTests {
@@ -54,24 +55,24 @@ import Testing
     }
   }
 
-  @Test(arguments: shapes, [false, true]) func scaleShift(shape: (Int, Int), swish: Bool) {
+  @Test(arguments: shapes, [false, true]) func scaleShift(shape: (Int, Int), silu: Bool) {
     let (rows, n) = shape
     let (x, dy) = (normals(rows * n, 36, deviation: 3), normals(rows * n, 37))
     let (scale, shift) = (normals(n, 38), normals(n, 39))
     var (y, du) = (nan(rows * n), nan(rows * n))
     var (sums, products) = ([Double](repeating: 0, count: n), [Double](repeating: 0, count: n))
-    tsr_scale_shift(&y, x, scale, shift, swish, rows, n)
-    tsr_scale_shift_backward(&du, &sums, &products, dy, x, scale, shift, swish, rows, n)
+    tsr_scale_shift(&y, x, scale, shift, silu, rows, n)
+    tsr_scale_shift_backward(&du, &sums, &products, dy, x, scale, shift, silu, rows, n)
     var (exact, exactGradient) = ([ExactSum](), [ExactSum]())
     for i in x.indices {
       var u = ExactSum(Double(x[i]) * Double(scale[i % n]))
       u.add(Double(shift[i % n]))
-      let (value, derivative) = ExponentialKernelTests.swish(u.value)
-      // The error of u goes through swish, whose slope is below 1.1 and whose curvature is at most 0.5.
-      exact.append(swish ? ExactSum(value.value, magnitude: u.magnitude + value.magnitude) : u)
+      let (value, derivative) = ExponentialKernelTests.silu(u.value)
+      // The error of u goes through silu, whose slope is below 1.1 and whose curvature is at most 0.5.
+      exact.append(silu ? ExactSum(value.value, magnitude: u.magnitude + value.magnitude) : u)
       let g = Double(dy[i])
       exactGradient.append(
-        swish
+        silu
           ? ExactSum(g * derivative.value, magnitude: abs(g) * (u.magnitude + derivative.magnitude))
           : ExactSum(g))
     }
@@ -91,12 +92,12 @@ import Testing
   }
 
   /// Rounding to 8 bits is off by at most 2^-8 of the value; a last bit of the value itself may tip it over.
-  @Test(arguments: shapes, [false, true]) func scaleShiftInBFloat16(shape: (Int, Int), swish: Bool) {
+  @Test(arguments: shapes, [false, true]) func scaleShiftInBFloat16(shape: (Int, Int), silu: Bool) {
     let (rows, n) = shape
     let (x, scale, shift) = (normals(rows * n, 36, deviation: 3), normals(n, 38), normals(n, 39))
     var (y, rounded) = (nan(rows * n), [UInt16](repeating: 0x7fc0, count: rows * n))
-    tsr_scale_shift(&y, x, scale, shift, swish, rows, n)
-    tsr_scale_shift_bfloat16(&rounded, x, scale, shift, swish, rows, n)
+    tsr_scale_shift(&y, x, scale, shift, silu, rows, n)
+    tsr_scale_shift_bfloat16(&rounded, x, scale, shift, silu, rows, n)
     for (exact, half) in zip(y, rounded) {
       let value = Float(bitPattern: UInt32(half) << 16)
       #expect(abs(value - exact) <= 0x1.01p-8 * abs(exact) + 1e-6, "\(exact) as \(value)")

@@ -1,7 +1,8 @@
 import CKernels
 import Glibc
-import TestSupport
+@testable import TensorCore
 import Testing
+import TestSupport
 
 /// The three packed linear layers against sums in double: the processor's own and the portable version alike.
 @Suite struct PackedLinearKernelTests {

@@ -1,6 +1,7 @@
 import CKernels
-import TestSupport
+@testable import TensorCore
 import Testing
+import TestSupport
 
 /// Patches and nearest-code search.
 @Suite struct PanelKernelTests {

@@ -1,6 +1,7 @@
 import CKernels
-import TestSupport
+@testable import TensorCore
 import Testing
+import TestSupport
 
 /// Philox against the known answers of its authors' Random123 library, and dropout's masks.
 @Suite struct RandomKernelTests {

@@ -1,6 +1,6 @@
-import Testing
-
 @testable import TensorCore
+import Testing
+import TestSupport
 
 /// Kernels that are not square, against the definition in double, by both implementations.
 @Suite struct RectangularConvolutionTests {

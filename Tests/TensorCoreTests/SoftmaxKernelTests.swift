@@ -1,7 +1,9 @@
 import CKernels
 import Glibc
-import TestSupport
+import StreamFormat
+@testable import TensorCore
 import Testing
+import TestSupport
 
 /// The loops of softmax.c and rotary.c against the same formulas in double.
 @Suite struct SoftmaxKernelTests {

@@ -1,5 +1,5 @@
 import Synchronization
-import TensorCore
+@testable import TensorCore
 import Testing
 
 /// The promises of parallel loops: every element once, the same cut every time, and no hang.

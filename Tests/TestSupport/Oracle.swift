@@ -1,3 +1,4 @@
+import Glibc
 import TensorCore
 import Testing
 
@@ -67,3 +68,9 @@ public func normals(_ count: Int, _ index: UInt64, deviation: Double = 1, mean: 
 /// Sizes at which vector loops have their corners: nothing, one, odd, around multiples of 16, and beyond the
 /// 4096 elements after which sums go on in double.
 public let cornerSizes = [0, 1, 2, 3, 15, 16, 17, 31, 33, 64, 100, 257, 5000]
+
+/// log of the sum of exponentials, in double; -infinity of nothing.
+public func logSumExp(_ x: [Double]) -> Double {
+  guard let maximum = x.max() else { return -.infinity }
+  return maximum + log(x.reduce(0) { $0 + exp($1 - maximum) })
+}

@@ -2,7 +2,7 @@ import Foundation
 import StreamFormat
 import Testing
 import TestSupport
-import ToolKit
+@testable import ToolRuntime
 
 @Suite struct AtomicOutputTests {
   private let folder = try! TemporaryFolder()

@@ -1,6 +1,6 @@
 import StreamFormat
 import Testing
-import ToolKit
+@testable import ToolRuntime
 
 @Suite struct ProgressTests {
   /// Runs a reporter by a clock of its own: each pair is a time and a count.

@@ -3,7 +3,7 @@ import Foundation
 import StreamFormat
 import Testing
 import TestSupport
-import ToolKit
+@testable import ToolRuntime
 
 @Suite struct SessionTests {
   private let folder = try! TemporaryFolder()

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 import TestSupport
-import ToolKit
+@testable import ToolRuntime
 
 @Suite struct ThreadCountTests {
   private func count(_ files: [String: String]) throws -> Int {

@@ -1,11 +1,12 @@
+import Datasets
 import Foundation
-import Images
 import ImageModels
+import Images
 import NeuralNet
+import STAR
 import StreamFormat
 import TensorCore
 import TestSupport
-
 @testable import Training
 
 /// Something small to train.
@@ -77,7 +78,7 @@ final class TinyTokenizer: TinyTask {
         groups: 4, imageSize: 8), device: device, seed: 1)
     let listing = ImageListing(classNames: ["x"], entries: (0..<8).map { .init(path: path($0), label: 0) })
     return TokenizerTask(
-      model, images: TrainingImages(listing, size: 8, plan: .flip),
+      model, images: ImageDataset(listing, size: 8, plan: .flip),
       split: try HeldOutSplit(count: 8, fraction: 0.25, seed: 3),
       options: .init(
         batchSize: 3, reconstruction: .l2, commitment: 0.25, warmupSteps: 3, deadCodeThreshold: 0.5,

@@ -1,8 +1,8 @@
+import STAR
 import StreamFormat
 import TensorCore
-import TestSupport
 import Testing
-
+import TestSupport
 @testable import Training
 
 /// The loop's promises: exact resumption, honest failures, steady memory, and that it learns.

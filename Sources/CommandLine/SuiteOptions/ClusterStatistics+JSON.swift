@@ -1,4 +1,5 @@
 import Codebooks
+import ToolRuntime
 
 extension ClusterStatistics {
   /// The figures of the papers' tables (IAR 4, A8, A10), for a summary.

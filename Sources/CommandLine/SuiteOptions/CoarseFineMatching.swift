@@ -1,4 +1,5 @@
 import StreamFormat
+import ToolRuntime
 
 // Two codebooks take part in coarse-to-fine prediction, and a file of the one is easily given for the other.
 

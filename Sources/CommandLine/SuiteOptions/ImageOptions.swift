@@ -1,8 +1,9 @@
 import ArgumentParser
+import Datasets
 import Foundation
 import Images
 import StreamFormat
-import Training
+import ToolRuntime
 
 /// Where images come from and how they become views; shared by the tools that read images.
 public struct ImageOptions: ParsableArguments {
@@ -111,29 +112,17 @@ public struct ImageOptions: ParsableArguments {
 
   /// Lists the images; nothing is decoded yet.
   /// - Throws: `ImageError`, `StreamError`.
-  public func open(_ session: ToolSession, size: Int) throws -> TrainingImages {
+  public func open(_ session: ToolSession, size: Int) throws -> ImageDataset {
     session.recordInput(name: images.path)
     let listing: ImageListing
     if images.isStandardInput {
-      let text = try String(decoding: readAll(images.open()), as: UTF8.self)
+      let text = try String(decoding: images.open().readAll(), as: UTF8.self)
       listing = try ImageListing(list: text, name: "standard input")
     } else {
       listing = try ImageFolder.list(images.path)
     }
-    return TrainingImages(
+    return ImageDataset(
       listing, size: size, plan: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale,
       background: color ?? .white)
-  }
-}
-
-/// Everything that a source still gives.
-/// - Throws: `StreamError`.
-public func readAll(_ source: ByteSource) throws -> [UInt8] {
-  var bytes: [UInt8] = []
-  var buffer = [UInt8](repeating: 0, count: 1 << 16)
-  while true {
-    let count = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
-    if count == 0 { return bytes }
-    bytes += buffer[..<count]
   }
 }

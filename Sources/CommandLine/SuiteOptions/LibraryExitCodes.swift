@@ -1,6 +1,9 @@
 import Codebooks
+import Datasets
+import Evaluation
 import ImageModels
 import Images
+import ToolRuntime
 import Training
 
 // The rooms know nothing of exit codes; this is where their errors get theirs.
@@ -32,8 +35,23 @@ extension TrainingError: ExitCoded {
   public var exitCode: ToolExit {
     switch self {
     case .notFinite: .failed
-    case .settingsChanged, .tooFewItems: .badData
+    case .settingsChanged: .badData
     case .interrupted: .interrupted
+    }
+  }
+}
+
+extension DatasetError: ExitCoded {
+  /// Bad data.
+  public var exitCode: ToolExit { .badData }
+}
+
+extension EvaluationError: ExitCoded {
+  /// A probe that diverges is a failure; features that do not fit together are bad data.
+  public var exitCode: ToolExit {
+    switch self {
+    case .probeNotFinite: .failed
+    case .badFeatures: .badData
     }
   }
 }

@@ -1,4 +1,5 @@
 import StreamFormat
+import ToolRuntime
 
 extension ToolSession {
   /// Stops when two files are about different codebooks.

@@ -1,5 +1,6 @@
 import ImageModels
 import StreamFormat
+import ToolRuntime
 
 extension ToolSession {
   /// Stops when a model cannot read the tokens of a file: another codebook, grid or vocabulary, or too few views.

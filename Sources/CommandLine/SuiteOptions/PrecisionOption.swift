@@ -1,6 +1,7 @@
 import ArgumentParser
 import ImageModels
 import TensorCore
+import ToolRuntime
 
 extension Precision: ExpressibleByArgument {}
 extension SamplingPrecision: ExpressibleByArgument {}

@@ -1,14 +1,15 @@
+import Datasets
 import Images
 import StreamFormat
 import TensorCore
-import Training
+import ToolRuntime
 
 extension ToolSession {
   /// Decodes every image once and finds those that can be used.
   /// - Parameter skipUnreadable: report the others and go on, where without it the first of them is an error.
   /// - Returns: the indices of usable images.
   /// - Throws: `ImageError`; `ToolError` when none is left.
-  public func requireReadable(_ images: TrainingImages, skipUnreadable: Bool, on device: Device) throws
+  public func requireReadable(_ images: ImageDataset, skipUnreadable: Bool, on device: Device) throws
     -> [Int]
   {
     var usable: [Int] = []

@@ -1,6 +1,7 @@
+import Datasets
 import NeuralNet
 import StreamFormat
-import Training
+import ToolRuntime
 
 extension ToolSession {
   /// Ends a run that trained on tokens with its summary: scores, sizes and speed.

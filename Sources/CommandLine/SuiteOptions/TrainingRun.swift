@@ -1,6 +1,7 @@
 import Foundation
 import StreamFormat
 import TensorCore
+import ToolRuntime
 import Training
 
 /// What a training run leaves for its report.
@@ -91,7 +92,7 @@ extension ToolSession {
   }
 
   private func saveCheckpoint(_ record: Record, _ path: String) throws {
-    let sink = try AtomicOutput(path: path, force: options.force, temporaries: interruption.temporaries)
+    let sink = try createFile(path)
     // The fastest level: a checkpoint is read once at most.
     let writer = RecordWriter(sink, compressionLevel: 1)
     try writer.write(record)
@@ -110,7 +111,7 @@ extension ToolSession {
       guard let line = try? JSONDecoder().decode(Line.self, from: Data($0.utf8)) else { return false }
       return line.step <= step
     }
-    let sink = try AtomicOutput(path: path, force: options.force, temporaries: interruption.temporaries)
+    let sink = try createFile(path)
     try sink.write(text: kept.map { $0 + "\n" }.joined())
     try sink.commit()
     // The log was opened before the run; the file that now has its name is another one.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ImageModels
 import StreamFormat
+import ToolRuntime
 
 /// The sizes of a transformer: a named configuration, and options that change it. Vocabulary, grid and classes
 /// come from the tokens.

@@ -1,5 +1,4 @@
 import Foundation
-import ImageModels
 import StreamFormat
 import TensorCore
 
@@ -64,7 +63,7 @@ public final class ToolSession {
   }
 
   /// Opens the file of `--log`, if it was given, so that a name that cannot be created fails before the work.
-  func openLog() throws {
+  public func openLog() throws {
     if let path = options.log { log = try JSONLog(path: path, appending: true) }
   }
 
@@ -138,20 +137,9 @@ public final class ToolSession {
     return record
   }
 
-  /// Reads a file of one model for sampling, as ``readRecord(_:)`` does, without keeping it in float32.
-  /// - Throws: As ``readRecord(_:)``.
-  public func readPackedModel(
-    _ input: InputPath, precision: SamplingPrecision, device: Device
-  ) throws -> (PackedTransformer, ModelDescription) {
-    let reader = try openRecords(input)
-    let content = try readOne(reader) {
-      try PackedTransformer.read(reader, precision: precision, device: device)
-    }
-    try inherit(content.summary.withoutTensors)
-    return (content.model, content.description)
-  }
-
-  private func readOne<Content>(_ reader: RecordReader, _ read: () throws -> Content?) throws -> Content {
+  /// What `read` makes of the only record of a file.
+  /// - Throws: ``FormatError`` where there is none or a second one, and what `read` throws.
+  public func readOne<Content>(_ reader: RecordReader, _ read: () throws -> Content?) throws -> Content {
     guard let content = try read() else {
       throw FormatError(
         .noRecord, at: Origin(file: reader.name), expected: "one record", found: "none",
@@ -188,10 +176,7 @@ public final class ToolSession {
   /// - Parameter binary: The content is not text, so that it is refused to a terminal without `--force`.
   /// - Throws: ``StreamError/cannotCreate(file:errno:)``, ``ToolError``.
   public func create(_ output: OutputPath, binary: Bool = true) throws -> AtomicOutput {
-    if !output.isStandardOutput {
-      return try AtomicOutput(
-        path: output.path, force: options.force, temporaries: interruption.temporaries)
-    }
+    if !output.isStandardOutput { return try createFile(output.path) }
     if binary, !options.force, isatty(STDOUT_FILENO) == 1 {
       throw ToolError(
         .usage,
@@ -199,6 +184,12 @@ public final class ToolSession {
           + "a file, or --force")
     }
     return AtomicOutput.standardOutput()
+  }
+
+  /// Starts a file by its path, for which `-` is a name as any other.
+  /// - Throws: As ``create(_:binary:)``.
+  public func createFile(_ path: String) throws -> AtomicOutput {
+    try AtomicOutput(path: path, force: options.force, temporaries: interruption.temporaries)
   }
 
   /// Checks that an output can be created, before hours of work for it; nothing remains of the attempt.

@@ -1,4 +1,3 @@
-import ForeignFiles
 import StreamFormat
 
 /// The arrays of a weights file that another program wrote: torch `.pt` and `.pth` (zip and the older form), a pickle of

@@ -1,4 +1,5 @@
 import Autograd
+import ImageModels
 import TensorCore
 
 /// CTF's second stage: draws the fine codes of all positions of an image in one pass of a ``FineModel``. Each image

@@ -1,4 +1,5 @@
 import Autograd
+import ImageModels
 import NeuralNet
 import TensorCore
 
@@ -13,7 +14,7 @@ public final class FineModel {
   /// Whether a position's distribution is over the codes of its coarse label only, or over all.
   public let isMasked: Bool
   /// The sets of codes that distributions are over: the clusters, or one set of all codes.
-  let clusters: Grouping
+  let clusters: GroupedItems
   /// The number of each code within its set.
   public let ranks: [Int]
 
@@ -27,8 +28,8 @@ public final class FineModel {
     (self.transformer, self.fineToCoarse, self.isMasked) = (transformer, fineToCoarse, isMasked)
     clusters =
       isMasked
-      ? Grouping(fineToCoarse, count: sizes.inputCodes)
-      : Grouping([Int](repeating: 0, count: fineToCoarse.count), count: 1)
+      ? GroupedItems(fineToCoarse, count: sizes.inputCodes)
+      : GroupedItems([Int](repeating: 0, count: fineToCoarse.count), count: 1)
     ranks = clusters.ranks
   }
 
@@ -52,13 +53,14 @@ public final class FineModel {
 
   /// Mean cross-entropy of B * N fine codes given their coarse labels, -log p(T_i | C) (CTF 4.2.2).
   public func loss(
-    _ tape: Tape, labels: [Int], tokens: [Int], _ options: CrossEntropyOptions, dropout: DropoutPlan? = nil
+    _ tape: Tape, labels: [Int], tokens: [Int], _ loss: any RowLoss, dropout: DropoutPlan? = nil
   ) -> CrossEntropyResult {
-    precondition(options.clusterSize == 0, "FineModel: the cluster of a fine code is given, and has no loss")
+    precondition(
+      loss.additionalTerm == nil, "FineModel: the cluster of a fine code is given, and has no loss")
     let coarse = tokens.map { fineToCoarse[$0] }
-    return tape.clusterCrossEntropy(
+    return tape.withinClusterCrossEntropy(
       hidden(tape, labels: labels, coarse: coarse, dropout: dropout), weight: transformer.output,
-      targets: tokens, clusters: clusters, labelSmoothing: options.labelSmoothing)
+      targets: tokens, clusters: clusters, loss: loss)
   }
 
   /// Logits of positions, set of codes by set of codes; no other logit is computed.
@@ -70,7 +72,7 @@ public final class FineModel {
     _ hidden: Tensor, coarse: [Int], on device: Device,
     _ body: (_ positions: ArraySlice<Int>, _ codes: ArraySlice<Int>, _ logits: Tensor) throws -> Void
   ) rethrows {
-    let groups = Grouping(isMasked ? coarse : coarse.map { _ in 0 }, count: clusters.count)
+    let groups = GroupedItems(isMasked ? coarse : coarse.map { _ in 0 }, count: clusters.count)
     for cluster in 0..<groups.count where !groups[cluster].isEmpty {
       let codes = clusters[cluster]
       // A coarse label that no code has can be drawn where a mapping has empty clusters; there is no code for it then,

@@ -1,3 +1,4 @@
+import ImageModels
 import NeuralNet
 import StreamFormat
 import TensorCore
@@ -43,13 +44,13 @@ extension FineModel {
   public static func read(_ record: Record, device: Device) throws -> (FineModel, FineModelDescription) {
     try record.require(kind: .fineModel)
     let sizes = try record.jsonMetadata("config", as: TransformerConfiguration.self)
-    try checkConfiguration(sizes.problem, record)
+    try record.requireConfiguration(sizes.problem)
     let description = FineModelDescription(
       codebookSHA256: try record.metadata("codebook_sha256"),
       coarseCodebookSHA256: try record.metadata("coarse_codebook_sha256"),
       classNames: try record.jsonMetadata("class_names"))
-    try checkClassNames(description.classNames, sizes, record)
-    try checkSize(sizes.scalarCount, found: record.numberCount, record)
+    try record.requireClassNames(description.classNames, count: sizes.classCount)
+    try record.requireNumbers(sizes.scalarCount, found: record.numberCount)
     let isMasked = try record.integerMetadata("cluster_mask", in: 0...1) == 1
     let mapping = try readMapping(record, sizes)
     let transformer = Transformer(sizes, device: device, seed: nil)

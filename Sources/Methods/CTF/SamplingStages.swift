@@ -1,18 +1,8 @@
 import ImageModels
 import StreamFormat
-import ToolKit
 
-/// What is recorded with the samples, since a result means nothing without it.
-struct SamplingSettings: Encodable {
-  var precision: SamplingPrecision
-  var guidance: Guidance?
-  var draw: DrawOptions?
-  var fineGuidance: Float?
-  var fineDraw: DrawOptions?
-}
-
-/// Where the tokens that are drawn, or that the second stage is given, come from.
-protocol FirstStage {
+/// Where the tokens come from that are drawn, or that the second stage is given.
+public protocol FirstStage {
   /// Of the tokens.
   var header: TokenHeader { get }
   /// Class of each image.
@@ -24,21 +14,24 @@ protocol FirstStage {
 }
 
 extension FirstStage {
-  func stream(of image: Int) -> UInt64 { UInt64(image) }
+  /// The image's number.
+  public func stream(of image: Int) -> UInt64 { UInt64(image) }
 }
 
-/// An autoregressive model.
-struct ModelStage: FirstStage {
-  let header: TokenHeader
-  let labels: [Int]
-  let generator: TokenGenerator
-  let guidance: Guidance
-  let draw: DrawOptions
-  let session: ToolSession
+/// An autoregressive model that draws tokens: a whole model, or the coarse one of CTF.
+public struct ModelStage: FirstStage {
+  public let header: TokenHeader
+  public let labels: [Int]
+  private let generator: TokenGenerator
+  private let guidance: Guidance
+  private let draw: DrawOptions
+  private let seed: UInt64
+  private let interrupted: () -> Bool
 
-  init(
-    _ model: PackedTransformer, _ description: ModelDescription, labels: [Int], _ guidance: Guidance,
-    _ draw: DrawOptions, _ session: ToolSession
+  /// - Parameter interrupted: asked at every position; true ends a batch early.
+  public init(
+    _ model: PackedTransformer, _ description: ModelDescription, labels: [Int], guidance: Guidance,
+    draw: DrawOptions, seed: UInt64, interrupted: @escaping () -> Bool = { false }
   ) {
     let sizes = model.configuration
     let names = description.classNames
@@ -51,32 +44,94 @@ struct ModelStage: FirstStage {
       classNames: unconditional && !names.isEmpty ? names + ["no-class"] : names, viewNames: ["sample"])
     self.labels = labels
     generator = TokenGenerator(model)
-    (self.guidance, self.draw, self.session) = (guidance, draw, session)
+    (self.guidance, self.draw, self.seed, self.interrupted) = (guidance, draw, seed, interrupted)
   }
 
-  func tokens(of images: Range<Int>) throws -> [[Int]]? {
+  public func tokens(of images: Range<Int>) throws -> [[Int]]? {
     try generator.generate(
-      labels: Array(labels[images]), imageIndices: Array(images), guidance: guidance, draw: draw,
-      seed: session.seed, interrupted: { session.interruption.isRaised })
+      labels: Array(labels[images]), imageIndices: Array(images), guidance: guidance, draw: draw, seed: seed,
+      interrupted: interrupted)
   }
 }
 
 /// Coarse tokens of a file, first view, each as often as it is to be filled.
-struct FileStage: FirstStage {
-  let header: TokenHeader
-  let labels: [Int]
-  let batch: TokenBatch
-  let fillings: Int
+public struct FileStage: FirstStage {
+  public let header: TokenHeader
+  public let labels: [Int]
+  private let batch: TokenBatch
+  private let fillings: Int
 
-  init(_ batch: TokenBatch, fillings: Int) {
+  /// - Parameter fillings: images drawn for each image of the batch.
+  public init(_ batch: TokenBatch, fillings: Int) {
     (header, self.batch, self.fillings) = (batch.header, batch, fillings)
     labels = batch.labels.flatMap { [Int](repeating: Int($0), count: fillings) }
   }
 
-  func tokens(of images: Range<Int>) -> [[Int]]? {
+  public func tokens(of images: Range<Int>) -> [[Int]]? {
     images.map { batch.tokens(image: $0 / fillings).map(Int.init) }
   }
 
   /// The first filling of an image has the image's own stream, so that one filling repeats what sampling drew.
-  func stream(of image: Int) -> UInt64 { UInt64(image % fillings) << 32 | UInt64(image / fillings) }
+  public func stream(of image: Int) -> UInt64 { UInt64(image % fillings) << 32 | UInt64(image / fillings) }
+}
+
+/// CTF's second stage with its settings: coarse labels in, fine codes out.
+public struct FineStage {
+  /// The file it was read from, for messages.
+  public let path: String
+  public let sizes: TransformerConfiguration
+  public let description: FineModelDescription
+  private let generator: FineGenerator
+  private let guidance: Float
+  private let draw: DrawOptions
+
+  public init(
+    _ model: FineModel, _ description: FineModelDescription, path: String, guidance: Float, draw: DrawOptions
+  ) {
+    (sizes, self.description, self.path) = (model.configuration, description, path)
+    generator = FineGenerator(model)
+    (self.guidance, self.draw) = (guidance, draw)
+  }
+
+  /// The header of the fine tokens.
+  public func header(for coarse: TokenHeader) -> TokenHeader {
+    var header = coarse
+    (header.vocabSize, header.codebookSHA256) = (sizes.vocabularySize, description.codebookSHA256)
+    header.viewNames = ["sample"]
+    return header
+  }
+
+  /// Fine codes [B, N] of images.
+  /// - Parameter coarse: coarse labels [B, N].
+  /// - Throws: `GenerationError`.
+  public func fill(_ coarse: [[Int]], labels: [Int], streams: [UInt64], seed: UInt64) throws -> [[Int]] {
+    try generator.fill(
+      coarse: coarse, labels: labels, streams: streams, guidance: guidance, draw: draw, seed: seed)
+  }
+}
+
+/// Draws images in one stage or in two. `sample`, `tessera-bench` and the tests share it.
+public struct StagedSampler {
+  public let first: any FirstStage
+  public let second: FineStage?
+  private let seed: UInt64
+
+  public init(first: any FirstStage, second: FineStage?, seed: UInt64) {
+    (self.first, self.second, self.seed) = (first, second, seed)
+  }
+
+  /// The header of the tokens that ``draw(_:)`` gives last.
+  public var header: TokenHeader { second?.header(for: first.header) ?? first.header }
+
+  /// The tokens [B, N] of some images after the first stage and after the last one; nil when interrupted.
+  /// - Parameter betweenStages: called before the second stage, which cannot be interrupted.
+  /// - Throws: `GenerationError`, and what `betweenStages` throws.
+  public func draw(
+    _ images: Range<Int>, betweenStages: ([[Int]]) throws -> Void = { _ in }
+  ) throws -> [[Int]]? {
+    guard let tokens = try first.tokens(of: images) else { return nil }
+    try betweenStages(tokens)
+    return try second?.fill(
+      tokens, labels: Array(first.labels[images]), streams: images.map(first.stream), seed: seed) ?? tokens
+  }
 }

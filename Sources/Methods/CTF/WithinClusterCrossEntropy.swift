@@ -1,3 +1,4 @@
+import Autograd
 import CKernels
 import TensorCore
 
@@ -8,26 +9,27 @@ extension Tape {
   /// - Parameters:
   ///   - targets: a code for each row.
   ///   - clusters: the K codes by cluster.
-  ///   - labelSmoothing: weight of the uniform distribution over the cluster.
-  public func clusterCrossEntropy(
-    _ hidden: Variable, weight: Variable, targets: [Int], clusters: Grouping, labelSmoothing: Float = 0
+  ///   - loss: of a row of logits over the cluster's codes, without a second term.
+  public func withinClusterCrossEntropy(
+    _ hidden: Variable, weight: Variable, targets: [Int], clusters: GroupedItems,
+    loss: any RowLoss = TokenLoss()
   ) -> CrossEntropyResult {
     let (k, c) = (weight.shape[0], weight.shape[1])
     precondition(
       hidden.value.lastDimension == c && hidden.value.rowCount == targets.count && clusters.items.count == k
         && targets.allSatisfy { (0..<k).contains($0) },
-      "clusterCrossEntropy: hidden \(hidden.shape), weight \(weight.shape), \(targets.count) targets, "
+      "withinClusterCrossEntropy: hidden \(hidden.shape), weight \(weight.shape), \(targets.count) targets, "
         + "\(clusters.items.count) codes in clusters")
-    let rows = Grouping(targets.map { clusters.labels[$0] }, count: clusters.count)
+    let rows = GroupedItems(targets.map { clusters.labels[$0] }, count: clusters.count)
     let ranks = clusters.ranks
     let pass = ClusterPass(
       device: device, rows: rows, codes: clusters, targets: rows.items.map { ranks[targets[$0]] },
       hidden: device.gathered(hidden.value, rows.items),
       weight: device.gathered(weight.value, clusters.items),
       needsGradient: isRecording && (hidden.requiresGradient || weight.requiresGradient),
-      smoothing: labelSmoothing)
+      loss: loss)
     let sum = pass.run()
-    return result((sum, 0), count: targets.count, CrossEntropyOptions(), from: [hidden, weight]) {
+    return result((sum, 0), count: targets.count, loss, from: [hidden, weight]) {
       [unowned self] dy in
       guard let dHidden = pass.dHidden, let dWeight = pass.dWeight else { return }
       accumulate(device.scattered(dHidden, rows.items, scale: dy, hidden.shape), into: hidden)
@@ -39,13 +41,13 @@ extension Tape {
 /// Losses and gradients with rows and codes in the order of their clusters, so that each cluster is one block of both.
 private struct ClusterPass {
   let device: Device
-  let rows: Grouping
-  let codes: Grouping
+  let rows: GroupedItems
+  let codes: GroupedItems
   /// The rank of each row's target in its cluster.
   let targets: [Int]
   let hidden: Tensor
   let weight: Tensor
-  let smoothing: Float
+  let loss: any RowLoss
   let dHidden: Tensor?
   let dWeight: Tensor?
   private let losses: Tensor
@@ -58,11 +60,11 @@ private struct ClusterPass {
   private static let large = 8 << 20
 
   init(
-    device: Device, rows: Grouping, codes: Grouping, targets: [Int], hidden: Tensor, weight: Tensor,
-    needsGradient: Bool, smoothing: Float
+    device: Device, rows: GroupedItems, codes: GroupedItems, targets: [Int], hidden: Tensor, weight: Tensor,
+    needsGradient: Bool, loss: any RowLoss
   ) {
     (self.device, self.rows, self.codes, self.targets) = (device, rows, codes, targets)
-    (self.hidden, self.weight, self.smoothing) = (hidden, weight, smoothing)
+    (self.hidden, self.weight, self.loss) = (hidden, weight, loss)
     dHidden = needsGradient ? device.empty(hidden.shape) : nil
     // Clusters that no row belongs to have no gradient.
     dWeight = needsGradient ? device.zeros(weight.shape) : nil
@@ -110,9 +112,11 @@ private struct ClusterPass {
     multiply(on: device, m: m, n: n, k: c, input, output.asTransposed, into: logits, stride: n)
     let losses = { (range: Range<Int>) in
       for row in range {
-        tsr_cross_entropy_row(
-          self.losses.pointer + 2 * (rows.lowerBound + row), dHidden == nil ? nil : logits + row * n,
-          logits + row * n, n, targets[rows.lowerBound + row], smoothing, 0, 0, 1 / Float(targets.count))
+        loss.computeRow(
+          self.losses.pointer + 2 * (rows.lowerBound + row),
+          gradient: dHidden == nil ? nil : logits + row * n,
+          logits: logits + row * n, vocabulary: n, target: targets[rows.lowerBound + row],
+          scale: 1 / Float(targets.count))
       }
     }
     if let device { device.forRanges(m, losses) } else { losses(0..<m) }

@@ -1,3 +1,4 @@
+import FeatureNetworks
 import ForeignFiles
 import ImageModels
 import StreamFormat
@@ -95,22 +96,8 @@ public struct WeightsImport {
   }
 
   private func network(_ target: ImportTarget, _ tensors: [StoredTensor], _ device: Device) throws -> Record {
-    var record = Record(kind: .network, tensors: tensors)
-    record.origin = Origin(file: weights.file)
-    try record.setJSONMetadata("config", NetworkConfiguration(name: target.rawValue))
-    let names = NetworkWeights.UsedNames()
-    if let trunk = PerceptualDistance.Trunk(rawValue: target.rawValue) {
-      let weights = try NetworkWeights(record, network: target.rawValue, used: names)
-      _ = try PerceptualDistance(trunk, weights, device: device)
-    } else {
-      _ = try FeatureNetworks.load(target.rawValue, weights: record, names: names, device: device)
-    }
-    if let unknown = tensors.first(where: { !names.contains($0.name) && !target.ignores($0.name) }) {
-      throw FormatError(
-        .unexpectedTensor, at: record.origin, expected: "only the parameters of \(target.rawValue)",
-        found: "a tensor \(unknown.name)", hint: "check which network the file is of")
-    }
-    return record
+    try FeatureNetworks.record(
+      target.rawValue, tensors: tensors, origin: Origin(file: weights.file), device: device)
   }
 
   /// All tensors of the part as F32, but those that are left out.
@@ -193,7 +180,4 @@ extension ImportTarget {
     case .inceptionV3, .squeezeNet, .efficientNetLite0, .lpipsAlex, .lpipsVGG: ["state_dict", ""]
     }
   }
-
-  /// Tensors that files of the network have and its features do not need.
-  fileprivate func ignores(_ name: String) -> Bool { self == .inceptionV3 && name == "fc.bias" }
 }

@@ -1,4 +1,5 @@
 import Autograd
+import StreamFormat
 import TensorCore
 
 /// The tokens that a self-guided student cannot attend to (ST-AR 3.3.1): in each sequence a random set of a given

@@ -4,7 +4,7 @@ import NeuralNet
 /// The projector of self-guided training (ST-AR 3.3.2): a perceptron on the student's features, whose outcome is
 /// compared with the teacher's features as they are. A final model does without it.
 ///
-/// RMSNorm, then `layers` linear layers with biases and swish between them; from the model's width to itself.
+/// RMSNorm, then `layers` linear layers with biases and silu between them; from the model's width to itself.
 public struct Projector {
   private let norm: Variable?
   private let layers: [(weight: Variable, bias: Variable)]
@@ -33,7 +33,7 @@ public struct Projector {
     guard let norm else { return x }
     var y = tape.rmsNorm(x, weight: norm, epsilon: 1e-5)
     for (index, layer) in layers.enumerated() {
-      y = tape.linear(index == 0 ? y : tape.swish(y), weight: layer.weight, bias: layer.bias)
+      y = tape.linear(index == 0 ? y : tape.silu(y), weight: layer.weight, bias: layer.bias)
     }
     return y
   }

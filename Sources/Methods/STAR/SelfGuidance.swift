@@ -41,20 +41,24 @@ public final class SelfGuidance {
   }
 
   /// A batch of two views an image.
-  struct Batch {
+  public struct Batch {
     /// Class of each sequence.
-    var labels: [Int]
+    public var labels: [Int]
     /// Tokens, sequence after sequence.
-    var tokens: [Int]
+    public var tokens: [Int]
     /// Number of the first image in the endless run of epochs.
-    var firstPlace: Int
+    public var firstPlace: Int
     /// The optimiser step, from 0.
-    var step: Int
+    public var step: Int
+
+    public init(labels: [Int], tokens: [Int], firstPlace: Int, step: Int) {
+      (self.labels, self.tokens, self.firstPlace, self.step) = (labels, tokens, firstPlace, step)
+    }
   }
 
   /// The loss (equation 8), a scalar to run backward from, and the means it is made of, to log.
-  func loss(
-    _ tape: Tape, _ batch: Batch, _ crossEntropy: CrossEntropyOptions, dropout: DropoutPlan
+  public func loss(
+    _ tape: Tape, _ batch: Batch, _ crossEntropy: any RowLoss, dropout: DropoutPlan
   ) -> (loss: Variable, values: [String: Double]) {
     let rows = contrastRows(batch)
     // The teacher first: what it leaves behind is small, and its working memory serves the student next.
@@ -67,7 +71,7 @@ public final class SelfGuidance {
     let tokens = student.loss(tape, hidden: hidden, tokens: batch.tokens, crossEntropy)
     var terms = [(term: tokens.loss, weight: Float(1))]
     var values = ["token_loss": tokens.tokenLoss]
-    if crossEntropy.clusterSize > 0 { values["cluster_loss"] = tokens.clusterLoss }
+    if let term = crossEntropy.additionalTerm { values[term.name] = tokens.additionalLoss }
     for (loss, term, weight) in guidance(tape, own, target, images: batch.labels.count / Self.viewCount) {
       terms.append((term, weight))
       values[loss.rawValue + "_loss"] = Double(term.value.scalar)
@@ -78,7 +82,7 @@ public final class SelfGuidance {
   }
 
   /// Moves the teacher towards the student.
-  func finishStep(optimizer: AdamW) {
+  public func finishStep(optimizer: AdamW) {
     average.update(decay: options.decay(afterSteps: optimizer.stepCount))
   }
 }
@@ -176,8 +180,8 @@ extension SelfGuidance {
 
 extension SelfGuidance {
   /// The teacher; the projector is among the parameters, and masks and positions follow from the seed.
-  var state: [StoredTensor] { teacher.store.storedTensors(prefix: "task.teacher.") }
+  public var state: [StoredTensor] { teacher.store.storedTensors(prefix: "task.teacher.") }
 
   /// Takes the teacher back.
-  func restore(_ record: Record) throws { try teacher.store.load(record, prefix: "task.teacher.") }
+  public func restore(_ record: Record) throws { try teacher.store.load(record, prefix: "task.teacher.") }
 }

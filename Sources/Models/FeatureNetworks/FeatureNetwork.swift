@@ -1,5 +1,5 @@
-import Images
 import ImageModels
+import Images
 import StreamFormat
 import TensorCore
 

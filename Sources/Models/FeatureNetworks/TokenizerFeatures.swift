@@ -1,6 +1,6 @@
 import Autograd
-import Images
 import ImageModels
+import Images
 import StreamFormat
 import TensorCore
 

@@ -9,22 +9,22 @@ import Synchronization
 public final class ThreadPool {
   /// Number of threads, the caller included.
   public let count: Int
-  private let crew: Crew
+  private let workers: Workers
 
   /// - Parameter count: at least 1; `count - 1` threads are started.
   public init(count: Int) {
     precondition(count >= 1, "ThreadPool: \(count) threads")
     self.count = count
-    crew = Crew(count: count)
-    for index in 1..<max(count, 1) { Crew.start(crew, index: index) }
+    workers = Workers(count: count)
+    for index in 1..<max(count, 1) { Workers.start(workers, index: index) }
   }
 
-  deinit { crew.dismiss() }
+  deinit { workers.dismiss() }
 
   /// Calls `body(i)` once for every thread index i, each on its own thread, and waits for all.
   public func run(_ body: (Int) -> Void) {
     if count == 1 { return body(0) }
-    withoutActuallyEscaping(body) { crew.run($0) }
+    withoutActuallyEscaping(body) { workers.run($0) }
   }
 
   /// Calls `body(range, thread)` with disjoint ranges that cover `0..<total`.
@@ -42,7 +42,7 @@ public final class ThreadPool {
 
 /// What the threads of a pool share. Sound because `job` is written only while no worker runs: before a
 /// new generation is published and after all parts of the last one were counted in.
-private final class Crew: @unchecked Sendable {
+private final class Workers: @unchecked Sendable {
   private let count: Int
   private let generation = Atomic<Int>(0)
   private let unfinished = Atomic<Int>(0)
@@ -68,19 +68,19 @@ private final class Crew: @unchecked Sendable {
     wake.deallocate()
   }
 
-  static func start(_ crew: Crew, index: Int) {
+  static func start(_ workers: Workers, index: Int) {
     final class Start {
-      let crew: Crew
+      let workers: Workers
       let index: Int
-      init(_ crew: Crew, _ index: Int) { (self.crew, self.index) = (crew, index) }
+      init(_ workers: Workers, _ index: Int) { (self.workers, self.index) = (workers, index) }
     }
-    let argument = Unmanaged.passRetained(Start(crew, index)).toOpaque()
+    let argument = Unmanaged.passRetained(Start(workers, index)).toOpaque()
     var thread = pthread_t()
     let status = pthread_create(
       &thread, nil,
       { argument in
         let start = Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
-        start.crew.work(start.index)
+        start.workers.work(start.index)
         return nil
       }, argument)
     precondition(status == 0, "ThreadPool: cannot start a thread (error \(status))")

@@ -1,10 +1,11 @@
 import ArgumentParser
+import Datasets
 import ImageModels
 import Images
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
-import Training
+import ToolRuntime
 
 @main struct AttentionMaps: Tool {
   static let toolName = "attention-maps"

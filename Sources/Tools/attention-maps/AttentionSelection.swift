@@ -1,6 +1,6 @@
 import ArgumentParser
-import ToolKit
-import Training
+import Datasets
+import ToolRuntime
 
 /// A place on the grid of tokens, `row,column` from 0.
 struct GridPosition: ExpressibleByArgument {

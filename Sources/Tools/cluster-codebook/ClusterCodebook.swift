@@ -2,8 +2,9 @@ import ArgumentParser
 import Codebooks
 import ImageModels
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 @main struct ClusterCodebook: Tool {
   static let toolName = "cluster-codebook"

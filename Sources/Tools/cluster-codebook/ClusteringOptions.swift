@@ -34,10 +34,10 @@ struct ClusteringOptions: ParsableArguments {
 
   /// Clusters the codes; iterations and convergence are of k-means only.
   func run(_ codes: CodeVectors, clusterCount: Int, seed: UInt64, on device: Device) throws(CodebookError)
-    -> (clusters: CodeClusters, iterations: Int?, converged: Bool?)
+    -> (clusters: CodePartition, iterations: Int?, converged: Bool?)
   {
     if random {
-      let clusters = try CodeClusters.random(codes: codes.count, clusterCount: clusterCount, seed: seed)
+      let clusters = try CodePartition.random(codes: codes.count, clusterCount: clusterCount, seed: seed)
       return (clusters, nil, nil)
     }
     if agglomerative { return (try AverageLinkage(clusterCount: clusterCount).run(codes), nil, nil) }
@@ -46,7 +46,7 @@ struct ClusteringOptions: ParsableArguments {
       maximumIterations: maximumIterations ?? 300,
       restarts: restarts ?? 1, emptyClusters: .takeFarthest, seed: seed)
     let found = try clustering.run(codes, on: device)
-    let clusters = try CodeClusters(clusterOf: found.clusterOf, clusterCount: clusterCount)
+    let clusters = try CodePartition(clusterOf: found.clusterOf, clusterCount: clusterCount)
     return (clusters, found.iterations, found.converged)
   }
 }

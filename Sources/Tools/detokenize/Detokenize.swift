@@ -1,11 +1,12 @@
 import ArgumentParser
+import Datasets
 import Foundation
 import ImageModels
 import Images
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
-import Training
+import ToolRuntime
 
 @main struct Detokenize: Tool {
   static let toolName = "detokenize"
@@ -119,7 +120,7 @@ import Training
         "\(folder): expected the \(batch.count) images that \(tokens.path) was made from, in its order of classes; "
           + "found \(listing.entries.count)")
     }
-    let source = TrainingImages(listing, size: size, plan: .center)
+    let source = ImageDataset(listing, size: size, plan: .center)
     return try source.views(of: items, on: device).map { try $0.get()[0] }
   }
 

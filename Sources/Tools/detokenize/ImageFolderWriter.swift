@@ -1,6 +1,6 @@
 import Foundation
 import Images
-import ToolKit
+import ToolRuntime
 
 /// Writes images as `CLASS/000123.png`, into a folder that appears whole or not at all.
 struct ImageFolderWriter {

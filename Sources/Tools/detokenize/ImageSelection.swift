@@ -1,6 +1,6 @@
 import ArgumentParser
-import ToolKit
-import Training
+import Datasets
+import ToolRuntime
 
 /// Which images of a token file are decoded.
 struct ImageSelection: ParsableArguments {

@@ -1,6 +1,7 @@
+import Evaluation
 import Metrics
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 /// The metrics of two sets of features, and what must be said along with them.
 struct DistributionComparison {

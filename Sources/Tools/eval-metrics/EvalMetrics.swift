@@ -4,7 +4,7 @@ import ImageModels
 import Images
 import StreamFormat
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 @main struct EvalMetrics: Tool {
   static let toolName = "eval-metrics"

@@ -1,9 +1,10 @@
+import Evaluation
 import FeatureNetworks
 import Images
 import Metrics
 import StreamFormat
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 /// One run of the tool, after its inputs were opened.
 struct EvaluationRun {

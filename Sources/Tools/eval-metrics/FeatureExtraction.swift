@@ -1,10 +1,11 @@
+import Evaluation
 import FeatureNetworks
 import ForeignFiles
 import Images
 import Metrics
 import StreamFormat
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 /// Shows images to a network.
 struct FeatureExtraction {

@@ -2,8 +2,7 @@ import ImageModels
 import Images
 import StreamFormat
 import TensorCore
-import ToolKit
-import Training
+import ToolRuntime
 
 /// Somewhere that images come from, by number.
 protocol ImageProvider {

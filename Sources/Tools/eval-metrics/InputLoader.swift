@@ -1,3 +1,5 @@
+import Datasets
+import Evaluation
 import FeatureNetworks
 import ForeignFiles
 import Foundation
@@ -5,9 +7,9 @@ import ImageModels
 import Images
 import Metrics
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
-import Training
+import ToolRuntime
 
 /// What an input turned out to hold.
 enum LoadedInput {

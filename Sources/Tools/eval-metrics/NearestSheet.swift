@@ -1,8 +1,9 @@
+import Evaluation
 import Images
 import Metrics
 import StreamFormat
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 /// The first samples, each beside its nearest references in the network's features.
 struct NearestSheet {

@@ -1,6 +1,6 @@
 import ArgumentParser
 import FeatureNetworks
-import ToolKit
+import ToolRuntime
 
 /// The metrics of distributions, under the names of `--metrics`.
 enum DistributionMetric: String, CaseIterable {

@@ -3,7 +3,7 @@ import Images
 import Metrics
 import StreamFormat
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 /// Compares two sets image by image, in order: reconstructions with their originals.
 struct PairComparison {

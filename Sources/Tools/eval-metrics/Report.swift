@@ -1,6 +1,7 @@
+import Evaluation
 import Foundation
 import Metrics
-import ToolKit
+import ToolRuntime
 
 /// What a comparison found, as JSON and as a table.
 struct Report {

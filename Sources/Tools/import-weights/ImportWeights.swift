@@ -2,9 +2,10 @@ import ArgumentParser
 import FeatureNetworks
 import ForeignFiles
 import ImageModels
+import LlamaGen
 import StreamFormat
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 @main struct ImportWeights: Tool {
   static let toolName = "import-weights"

@@ -1,9 +1,11 @@
 import ArgumentParser
+import Datasets
+import Evaluation
 import ImageModels
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
-import Training
+import ToolRuntime
 
 @main struct LinearProbeTool: Tool {
   static let toolName = "linear-probe"

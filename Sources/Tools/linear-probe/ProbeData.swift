@@ -1,5 +1,5 @@
-import ToolKit
-import Training
+import Datasets
+import ToolRuntime
 
 /// The images that the classifiers are trained on and those that they are scored on.
 struct ProbeData {

@@ -1,5 +1,5 @@
+import Evaluation
 import StreamFormat
-import Training
 
 /// What the tool writes.
 struct ProbeTable: Encodable {

@@ -1,8 +1,9 @@
 import ArgumentParser
 import ImageModels
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 @main struct PerturbTokens: Tool {
   static let toolName = "perturb-tokens"

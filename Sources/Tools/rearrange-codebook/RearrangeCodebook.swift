@@ -2,8 +2,9 @@ import ArgumentParser
 import Codebooks
 import ImageModels
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 @main struct RearrangeCodebook: Tool {
   static let toolName = "rearrange-codebook"
@@ -53,7 +54,7 @@ import ToolKit
           + "divides \(codes.count)")
     }
     let points = raw ? codes : codes.normalized(on: device)
-    let blocks = try BalancedClusters.blocks(codes: codes.count, clusterSize: clusterSize)
+    let blocks = try BalancedPartition.blocks(codes: codes.count, clusterSize: clusterSize)
     let begin = ContinuousClock.now
     let clustering = BalancedClustering(
       clusterSize: clusterSize, start: startKind ?? .random, maximumIterations: maximumIterations,

@@ -1,6 +1,7 @@
 import ArgumentParser
 import StreamFormat
-import ToolKit
+import SuiteOptions
+import ToolRuntime
 
 @main struct RelabelTokens: Tool {
   static let toolName = "relabel-tokens"

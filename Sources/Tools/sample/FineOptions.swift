@@ -1,8 +1,10 @@
 import ArgumentParser
+import CTF
 import ImageModels
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 /// The second stage of coarse-to-fine prediction: its model, how it draws, and the coarse tokens between the stages.
 struct FineOptions: ParsableArguments {
@@ -47,21 +49,11 @@ struct FineOptions: ParsableArguments {
   func read(_ session: ToolSession, _ device: Device) throws -> FineStage? {
     guard let fine else { return nil }
     let (model, description) = try FineModel.read(session.readRecord(fine), device: device)
-    return FineStage(
-      path: fine.path, sizes: model.configuration, description: description,
-      generator: FineGenerator(model), guidance: fineGuidance, draw: draw)
+    return FineStage(model, description, path: fine.path, guidance: fineGuidance, draw: draw)
   }
 }
 
-/// The second stage with all that it needs to know: coarse batches in, fine batches out.
-struct FineStage {
-  let path: String
-  let sizes: TransformerConfiguration
-  let description: FineModelDescription
-  let generator: FineGenerator
-  let guidance: Float
-  let draw: DrawOptions
-
+extension FineStage {
   /// Checks that coarse tokens are this stage's own.
   /// - Throws: `ToolError` (bad data).
   func requireFit(_ coarse: TokenHeader, of file: String, _ session: ToolSession) throws {
@@ -78,20 +70,5 @@ struct FineStage {
           + "\(sizes.classCount) classes, as \(path) has; found \(coarse.vocabSize) on "
           + "\(coarse.rows)x\(coarse.columns), \(coarse.classCount) classes")
     }
-  }
-
-  /// The header of the fine tokens.
-  func header(for coarse: TokenHeader) -> TokenHeader {
-    var header = coarse
-    (header.vocabSize, header.codebookSHA256) = (sizes.vocabularySize, description.codebookSHA256)
-    header.viewNames = ["sample"]
-    return header
-  }
-
-  /// Fine codes of images.
-  /// - Throws: `GenerationError`.
-  func fill(_ coarse: [[Int]], labels: [Int], streams: [UInt64], seed: UInt64) throws -> [[Int]] {
-    try generator.fill(
-      coarse: coarse, labels: labels, streams: streams, guidance: guidance, draw: draw, seed: seed)
   }
 }

@@ -1,7 +1,8 @@
 import ArgumentParser
 import Foundation
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 /// Which classes are drawn: the label plan is part of a result.
 struct LabelOptions: ParsableArguments {
@@ -61,7 +62,7 @@ struct LabelOptions: ParsableArguments {
   }
 
   private func read(_ input: InputPath) throws -> [Int] {
-    let lines = String(decoding: try readAll(input.open()), as: UTF8.self).split(separator: "\n")
+    let lines = String(decoding: try input.open().readAll(), as: UTF8.self).split(separator: "\n")
     guard !lines.isEmpty else {
       throw ToolError(.badData, "\(input.path): expected a class number a line; found no line")
     }

@@ -1,8 +1,10 @@
 import ArgumentParser
+import CTF
 import ImageModels
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 extension Guidance.Schedule: ExpressibleByArgument {}
 
@@ -75,21 +77,18 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     let coarseFile = try second.coarseOutput.map {
       try SampleFile($0, first.header, settings: settings, session)
     }
-    let file = try SampleFile(
-      output, fine?.header(for: first.header) ?? first.header, settings: settings, session)
+    let sampler = StagedSampler(first: first, second: fine, seed: session.seed)
+    let file = try SampleFile(output, sampler.header, settings: settings, session)
     let count = first.labels.count
     let progress = session.progress("images", total: count)
     let start = ContinuousClock.now
     for begin in stride(from: 0, to: count, by: batchSize) {
       let images = begin..<min(begin + batchSize, count)
       let labels = Array(first.labels[images])
-      guard var tokens = try first.tokens(of: images) else { return try session.interruption.check() }
-      try coarseFile?.write(tokens, labels: labels)
-      if let fine {
-        tokens = try fine.fill(tokens, labels: labels, streams: images.map(first.stream), seed: session.seed)
-        try session.interruption.check()
-      }
-      try file.write(tokens, labels: labels)
+      let drawn = try sampler.draw(images) { try coarseFile?.write($0, labels: labels) }
+      try session.interruption.check()
+      guard let drawn else { return }
+      try file.write(drawn, labels: labels)
       progress.advance(by: images.count)
     }
     progress.finish()
@@ -113,7 +112,9 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     guard let model else { preconditionFailure("sample: validated without a model") }
     let (packed, description) = try session.readPackedModel(model, precision: precision, device: device)
     let labels = try labels.labels(classCount: packed.configuration.classCount, seed: session.seed)
-    return ModelStage(packed, description, labels: labels, stageGuidance, draw, session)
+    return ModelStage(
+      packed, description, labels: labels, guidance: stageGuidance, draw: draw, seed: session.seed,
+      interrupted: { session.interruption.isRaised })
   }
 
   private var stageGuidance: Guidance {

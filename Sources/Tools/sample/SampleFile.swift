@@ -1,5 +1,15 @@
+import ImageModels
 import StreamFormat
-import ToolKit
+import ToolRuntime
+
+/// What is recorded with the samples, since a result means nothing without it.
+struct SamplingSettings: Encodable {
+  var precision: SamplingPrecision
+  var guidance: Guidance?
+  var draw: DrawOptions?
+  var fineGuidance: Float?
+  var fineDraw: DrawOptions?
+}
 
 /// A token file that is written as images are drawn.
 struct SampleFile {

@@ -1,7 +1,9 @@
+import CTF
 import ImageModels
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 /// Scores of the two stages of coarse-to-fine prediction, on fine tokens whose coarse labels the fine model knows.
 struct FineScoring {

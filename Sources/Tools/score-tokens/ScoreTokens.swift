@@ -1,9 +1,11 @@
 import ArgumentParser
+import Datasets
+import Evaluation
 import ImageModels
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
-import Training
+import ToolRuntime
 
 @main struct ScoreTokens: Tool {
   static let toolName = "score-tokens"

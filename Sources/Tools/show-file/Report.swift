@@ -1,5 +1,5 @@
 import StreamFormat
-import ToolKit
+import ToolRuntime
 
 /// Prints a file's records as they are read and then its totals, so that a damaged file shows what precedes
 /// the damage.

@@ -1,6 +1,6 @@
 import ArgumentParser
 import StreamFormat
-import ToolKit
+import ToolRuntime
 
 /// Tells what is in a file of the suite; verifies all of it on the way.
 @main

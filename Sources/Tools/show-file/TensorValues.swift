@@ -1,5 +1,5 @@
 import StreamFormat
-import ToolKit
+import ToolRuntime
 
 /// The first values of a tensor, as text or as JSON.
 struct TensorValues {

@@ -1,3 +1,4 @@
+import CTF
 import ImageModels
 import TensorCore
 
@@ -26,23 +27,23 @@ extension BenchmarkRow {
     return BenchmarkRow(
       name: name, unit: "tokens", units: Double(images * first.tokenCount), operations: nil
     ) { device in
-      let generator = TokenGenerator(Transformer(first, device: device, seed: 1), precision: precision)
-      let mapping = (0..<codes).map { $0 * 7919 % coarseCodes }
-      let filler =
-        isCoarse
-        ? FineGenerator(
-          FineModel(Transformer(second, device: device, seed: 2), fineToCoarse: mapping, isMasked: true))
-        : nil
       let labels = (0..<images).map { $0 % 10 }
+      let model = PackedTransformer(Transformer(first, device: device, seed: 1), precision: precision)
+      let drawing = ModelStage(
+        model, ModelDescription(codebookSHA256: "", classNames: [], clusterSize: 0), labels: labels,
+        guidance: Guidance(scale: 2), draw: DrawOptions(), seed: 1)
+      let mapping = (0..<codes).map { $0 * 7919 % coarseCodes }
+      let filling =
+        isCoarse
+        ? FineStage(
+          FineModel(Transformer(second, device: device, seed: 2), fineToCoarse: mapping, isMasked: true),
+          FineModelDescription(codebookSHA256: "", coarseCodebookSHA256: "", classNames: []), path: name,
+          guidance: 1, draw: DrawOptions())
+        : nil
+      let sampler = StagedSampler(first: drawing, second: filling, seed: 1)
       return {
         do {
-          let drawn = try generator.generate(
-            labels: labels, imageIndices: Array(0..<images), guidance: Guidance(scale: 2),
-            draw: DrawOptions(),
-            seed: 1)
-          _ = try filler?.fill(
-            coarse: drawn ?? [], labels: labels, streams: (0..<images).map(UInt64.init), draw: DrawOptions(),
-            seed: 1)
+          _ = try sampler.draw(0..<images)
         } catch {
           preconditionFailure("\(name): \(error)")
         }

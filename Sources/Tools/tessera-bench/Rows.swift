@@ -64,7 +64,7 @@ extension BenchmarkRow {
       return {
         let tape = Tape(device: device)
         let plan = DropoutPlan(rate: 0.1, classRate: 0.1, seed: 1, step: step)
-        let result = model.loss(tape, labels: labels, tokens: data, CrossEntropyOptions(), dropout: plan)
+        let result = model.loss(tape, labels: labels, tokens: data, TokenLoss(), dropout: plan)
         tape.backward(from: result.loss)
         optimizer.step(learningRate: 1e-4, gradientNorm: optimizer.gradientNorm())
         step += 1

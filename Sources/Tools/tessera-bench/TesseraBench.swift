@@ -1,8 +1,9 @@
 import ArgumentParser
 import Foundation
 import ImageModels
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 
 @main struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(

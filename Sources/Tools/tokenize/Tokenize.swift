@@ -1,11 +1,12 @@
 import ArgumentParser
 import Codebooks
+import Datasets
 import ImageModels
 import Images
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
-import Training
+import ToolRuntime
 
 @main struct Tokenize: Tool {
   static let toolName = "tokenize"
@@ -80,7 +81,7 @@ import Training
 
   /// One record's worth of images.
   private func tokenize(
-    _ items: [Int], _ images: TrainingImages, _ model: Tokenizer, _ header: TokenHeader,
+    _ items: [Int], _ images: ImageDataset, _ model: Tokenizer, _ header: TokenHeader,
     _ session: ToolSession,
     _ progress: ProgressReporter, _ skipped: inout Int
   ) throws -> TokenBatch {

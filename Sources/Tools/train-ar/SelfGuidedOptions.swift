@@ -1,8 +1,8 @@
 import ArgumentParser
 import ImageModels
+import STAR
 import StreamFormat
-import ToolKit
-import Training
+import ToolRuntime
 
 /// Self-guided training (ST-AR). All but the first say nothing without it, and are refused.
 struct SelfGuidedOptions: ParsableArguments {

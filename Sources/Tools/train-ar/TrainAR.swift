@@ -1,8 +1,11 @@
 import ArgumentParser
+import Datasets
 import ImageModels
+import STAR
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 import Training
 
 @main struct TrainAR: Tool {

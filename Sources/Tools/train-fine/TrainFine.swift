@@ -1,8 +1,11 @@
 import ArgumentParser
+import CTF
+import Datasets
 import ImageModels
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 import Training
 
 @main struct TrainFine: Tool {

@@ -1,9 +1,11 @@
 import ArgumentParser
 import Autograd
+import Datasets
 import ImageModels
 import StreamFormat
+import SuiteOptions
 import TensorCore
-import ToolKit
+import ToolRuntime
 import Training
 
 extension ReconstructionLoss: ExpressibleByArgument {}

@@ -9,10 +9,10 @@ public struct HeldOutSplit: Sendable, Equatable {
   public let heldOut: [Int]
 
   /// Holds out `round(fraction * count)` items, chosen by `seed` alone.
-  /// - Throws: `TrainingError.tooFewItems` when nothing would be left to train on.
+  /// - Throws: `DatasetError.tooFewItems` when nothing would be left to train on.
   public init(count: Int, fraction: Double, seed: UInt64) throws {
     let held = Int((fraction * Double(count)).rounded())
-    guard count - held >= 1 else { throw TrainingError.tooFewItems(found: count, needed: held + 1) }
+    guard count - held >= 1 else { throw DatasetError.tooFewItems(found: count, needed: held + 1) }
     var random = CounterRandom(seed: seed, purpose: .split)
     let order = random.permutation(count)
     heldOut = order.prefix(held).sorted()

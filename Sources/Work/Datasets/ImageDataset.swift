@@ -4,7 +4,7 @@ import TensorCore
 
 /// The images that a tokenizer is trained on or that are tokenised: decoded, cut into views and kept while a
 /// budget of memory lasts.
-public final class TrainingImages {
+public final class ImageDataset {
   /// The files and their classes.
   public let listing: ImageListing
   /// Side of a view, in pixels.

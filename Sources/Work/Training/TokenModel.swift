@@ -1,4 +1,7 @@
 import Autograd
+import CTF
+import Datasets
+import Evaluation
 import ImageModels
 import NeuralNet
 
@@ -8,7 +11,7 @@ public protocol TokenModel: AnyObject {
   var store: ParameterStore { get }
   /// The mean loss of whole images: a class each, and their tokens, image after image.
   func loss(
-    _ tape: Tape, labels: [Int], tokens: [Int], _ options: CrossEntropyOptions, dropout: DropoutPlan?
+    _ tape: Tape, labels: [Int], tokens: [Int], _ loss: any RowLoss, dropout: DropoutPlan?
   ) -> CrossEntropyResult
   /// Loss and accuracies of some images of a data set.
   func scores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws -> TokenScores

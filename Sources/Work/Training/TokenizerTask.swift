@@ -1,5 +1,6 @@
 import Autograd
 import Codebooks
+import Datasets
 import Glibc
 import ImageModels
 import Metrics
@@ -41,7 +42,7 @@ public final class TokenizerTask: TrainingTask {
   }
 
   private let model: Tokenizer
-  private let images: TrainingImages
+  private let images: ImageDataset
   private let split: HeldOutSplit
   private let options: Options
   private var order: DataOrder
@@ -51,7 +52,7 @@ public final class TokenizerTask: TrainingTask {
   private var latents: Tensor?
 
   /// A task over the training part of `split`, scored on its held-out part.
-  public init(_ model: Tokenizer, images: TrainingImages, split: HeldOutSplit, options: Options) {
+  public init(_ model: Tokenizer, images: ImageDataset, split: HeldOutSplit, options: Options) {
     (self.model, self.images, self.split, self.options) = (model, images, split, options)
     order = DataOrder(items: split.training, seed: options.seed)
     uses = [Int](repeating: 0, count: model.configuration.codebookSize)

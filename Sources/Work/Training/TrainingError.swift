@@ -4,8 +4,6 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible, Sendable {
   case notFinite(step: Int, loss: Double, gradientNorm: Double, lastCheckpoint: Int?)
   /// The checkpoint was made with other settings or other data.
   case settingsChanged(name: String, checkpoint: String, now: String)
-  /// The data is too little for a training and a held-out part.
-  case tooFewItems(found: Int, needed: Int)
   /// A signal arrived; the state has been saved.
   case interrupted(step: Int)
 
@@ -20,9 +18,6 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible, Sendable {
     case .settingsChanged(let name, let checkpoint, let now):
       return
         "expected \(name) \(now), as it is now; found \(checkpoint); try: the settings it was made with, or remove it"
-    case .tooFewItems(let found, let needed):
-      return
-        "data: expected at least \(needed) images; found \(found); try: more images or a smaller --held-out"
     case .interrupted(let step): return "interrupted after step \(step); the state has been saved"
     }
   }

@@ -1,6 +1,10 @@
 import Autograd
+import Datasets
+import Evaluation
+import IAR
 import ImageModels
 import NeuralNet
+import STAR
 import StreamFormat
 
 /// Training a transformer on tokens: LlamaGen's baseline, IAR with the cluster loss, both stages of CTF, and
@@ -59,9 +63,12 @@ public final class TransformerTask: TrainingTask {
 
   /// One batch, in `accumulation` parts.
   public func accumulateGradients(step: Int) -> [String: Double] {
-    let losses = CrossEntropyOptions(
-      labelSmoothing: options.labelSmoothing, clusterSize: options.clusterSize,
-      clusterWeight: options.clusterWeight)
+    let loss: any RowLoss =
+      options.clusterSize > 0
+      ? ClusterLoss(
+        labelSmoothing: options.labelSmoothing, clusterSize: options.clusterSize,
+        clusterWeight: options.clusterWeight)
+      : TokenLoss(labelSmoothing: options.labelSmoothing)
     let parts = options.accumulation
     let size = options.batchSize / parts
     var values: [String: Double] = [:]
@@ -71,8 +78,8 @@ public final class TransformerTask: TrainingTask {
         rate: options.dropout, classRate: options.classDropout, seed: options.seed, step: step * parts + part)
       let tape = Tape(device: store.device)
       let result =
-        guidance.map { guidedLoss(tape, $0, first: first, count: size, step: step, losses, plan) }
-        ?? plainLoss(tape, first: first, count: size, losses, plan)
+        guidance.map { guidedLoss(tape, $0, first: first, count: size, step: step, loss, plan) }
+        ?? plainLoss(tape, first: first, count: size, loss, plan)
       tape.backward(from: result.loss, scale: 1 / Float(parts))
       for (name, value) in result.values { values[name, default: 0] += value / Double(parts) }
     }
@@ -80,24 +87,24 @@ public final class TransformerTask: TrainingTask {
   }
 
   private func plainLoss(
-    _ tape: Tape, first: Int, count: Int, _ losses: CrossEntropyOptions, _ plan: DropoutPlan
+    _ tape: Tape, first: Int, count: Int, _ loss: any RowLoss, _ plan: DropoutPlan
   ) -> (loss: Variable, values: [String: Double]) {
     let (labels, tokens) = data.batch(
       order.items(first: first, count: count, viewCount: data.header.viewCount))
-    let result = model.loss(tape, labels: labels, tokens: tokens, losses, dropout: plan)
+    let result = model.loss(tape, labels: labels, tokens: tokens, loss, dropout: plan)
     var values = ["loss": Double(result.loss.value.scalar), "token_loss": result.tokenLoss]
-    if options.clusterSize > 0 { values["cluster_loss"] = result.clusterLoss }
+    if let term = loss.additionalTerm { values[term.name] = result.additionalLoss }
     return (result.loss, values)
   }
 
   private func guidedLoss(
-    _ tape: Tape, _ guidance: SelfGuidance, first: Int, count: Int, step: Int, _ losses: CrossEntropyOptions,
+    _ tape: Tape, _ guidance: SelfGuidance, first: Int, count: Int, step: Int, _ loss: any RowLoss,
     _ plan: DropoutPlan
   ) -> (loss: Variable, values: [String: Double]) {
     let (labels, tokens) = data.batch(
       order.pairs(first: first, count: count, viewCount: data.header.viewCount))
     let batch = SelfGuidance.Batch(labels: labels, tokens: tokens, firstPlace: first, step: step)
-    return guidance.loss(tape, batch, losses, dropout: plan)
+    return guidance.loss(tape, batch, loss, dropout: plan)
   }
 
   /// Lets the teacher follow.

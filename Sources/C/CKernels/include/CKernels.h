@@ -37,10 +37,10 @@ void tsr_exp(float *y, const float *x, size_t n);
 
 // MARK: activation.c
 /// y = x sigmoid(x)
-void tsr_swish(float *y, const float *x, size_t n);
-/// dx = dy * d swish(x) / dx
-void tsr_swish_backward(float *dx, const float *dy, const float *x, size_t n);
-/// y[row] = swish(gate[row]) * up[row]; a row of both holds gate then up, 2n long.
+void tsr_silu(float *y, const float *x, size_t n);
+/// dx = dy * d silu(x) / dx
+void tsr_silu_backward(float *dx, const float *dy, const float *x, size_t n);
+/// y[row] = silu(gate[row]) * up[row]; a row of both holds gate then up, 2n long.
 void tsr_swiglu(float *y, const float *both, size_t rows, size_t n);
 void tsr_swiglu_backward(float *d_both, const float *dy, const float *both, size_t rows, size_t n);
 
@@ -54,15 +54,15 @@ void tsr_rms_norm_backward(float *dx, float *d_weight, const float *dy, const fl
 /// sums[c] += x - pivot, squares[c] += (x - pivot)^2 over rows of n channels.
 void tsr_channel_moments(double *sums, double *squares, const float *x, const float *pivot,
                          size_t rows, size_t n);
-/// y = x * scale + shift per channel, then swish when asked.
-void tsr_scale_shift(float *y, const float *x, const float *scale, const float *shift, bool swish,
+/// y = x * scale + shift per channel, then silu when asked.
+void tsr_scale_shift(float *y, const float *x, const float *scale, const float *shift, bool silu,
                      size_t rows, size_t n);
 /// The same, rounded to bfloat16.
 void tsr_scale_shift_bfloat16(uint16_t *y, const float *x, const float *scale, const float *shift,
-                              bool swish, size_t rows, size_t n);
-/// du = dy * swish'(x scale + shift) (or dy); sum_du[c] += du, sum_dux[c] += du x.
+                              bool silu, size_t rows, size_t n);
+/// du = dy * silu'(x scale + shift) (or dy); sum_du[c] += du, sum_dux[c] += du x.
 void tsr_scale_shift_backward(float *du, double *sum_du, double *sum_dux, const float *dy,
-                              const float *x, const float *scale, const float *shift, bool swish,
+                              const float *x, const float *scale, const float *shift, bool silu,
                               size_t rows, size_t n);
 /// dx = du * a[c] + x * b[c] + c0[c]; du may be dx.
 void tsr_affine_pair(float *dx, const float *du, const float *x, const float *a, const float *b,

@@ -1,12 +1,12 @@
 #include "CKernels.h"
 #include "dispatch.h"
 
-TSR_DISPATCH void tsr_swish(float *y, const float *x, size_t n) {
+TSR_DISPATCH void tsr_silu(float *y, const float *x, size_t n) {
   TSR_ELEMENTWISE
   for (size_t i = 0; i < n; i++) y[i] = x[i] * tsr_sigmoid1(x[i]);
 }
 
-TSR_DISPATCH void tsr_swish_backward(float *dx, const float *dy, const float *x, size_t n) {
+TSR_DISPATCH void tsr_silu_backward(float *dx, const float *dy, const float *x, size_t n) {
   for (size_t i = 0; i < n; i++) {
     float s = tsr_sigmoid1(x[i]);
     dx[i] = dy[i] * (s + x[i] * s * (1.0f - s));
@@ -27,9 +27,9 @@ TSR_DISPATCH void tsr_swiglu_backward(float *d_both, const float *dy, const floa
     float *restrict d_gate = d_both + 2 * r * n, *restrict d_up = d_gate + n;
     for (size_t i = 0; i < n; i++) {
       float s = tsr_sigmoid1(gate[i]);
-      float swish = gate[i] * s;
-      d_up[i] = d[i] * swish;
-      d_gate[i] = d[i] * up[i] * (s + swish * (1.0f - s));
+      float silu = gate[i] * s;
+      d_up[i] = d[i] * silu;
+      d_gate[i] = d[i] * up[i] * (s + silu * (1.0f - s));
     }
   }
 }

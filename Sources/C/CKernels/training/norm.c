@@ -58,11 +58,11 @@ TSR_DISPATCH void tsr_channel_moments(double *sums, double *squares, const float
 }
 
 TSR_DISPATCH void tsr_scale_shift(float *y, const float *x, const float *scale, const float *shift,
-                                  bool swish, size_t rows, size_t n) {
+                                  bool silu, size_t rows, size_t n) {
   for (size_t r = 0; r < rows; r++) {
     const float *restrict row = x + r * n;
     float *restrict out = y + r * n;
-    if (swish)
+    if (silu)
       for (size_t i = 0; i < n; i++) {
         float u = row[i] * scale[i] + shift[i];
         out[i] = u * tsr_sigmoid1(u);
@@ -73,11 +73,11 @@ TSR_DISPATCH void tsr_scale_shift(float *y, const float *x, const float *scale, 
 }
 
 TSR_DISPATCH void tsr_scale_shift_bfloat16(uint16_t *y, const float *x, const float *scale,
-                                           const float *shift, bool swish, size_t rows, size_t n) {
+                                           const float *shift, bool silu, size_t rows, size_t n) {
   for (size_t r = 0; r < rows; r++) {
     const float *restrict row = x + r * n;
     uint16_t *restrict out = y + r * n;
-    if (swish)
+    if (silu)
       for (size_t i = 0; i < n; i++) {
         float u = row[i] * scale[i] + shift[i];
         out[i] = tsr_bfloat16_of(u * tsr_sigmoid1(u));
@@ -89,7 +89,7 @@ TSR_DISPATCH void tsr_scale_shift_bfloat16(uint16_t *y, const float *x, const fl
 
 TSR_DISPATCH void tsr_scale_shift_backward(float *du, double *sum_du, double *sum_dux,
                                            const float *dy, const float *x, const float *scale,
-                                           const float *shift, bool swish, size_t rows, size_t n) {
+                                           const float *shift, bool silu, size_t rows, size_t n) {
   for (size_t c0 = 0; c0 < n; c0 += CHANNELS) {
     size_t width = n - c0 < CHANNELS ? n - c0 : CHANNELS;
     for (size_t r0 = 0; r0 < rows; r0 += BLOCK_ROWS) {
@@ -100,7 +100,7 @@ TSR_DISPATCH void tsr_scale_shift_backward(float *du, double *sum_du, double *su
         float *restrict out = du + r * n + c0;
         for (size_t i = 0; i < width; i++) {
           float g = d[i];
-          if (swish) {
+          if (silu) {
             float u = row[i] * scale[c0 + i] + shift[c0 + i];
             float sg = tsr_sigmoid1(u);
             g *= sg + u * sg * (1.0f - sg);

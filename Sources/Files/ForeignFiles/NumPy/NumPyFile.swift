@@ -1,4 +1,3 @@
-import ForeignFiles
 import Foundation
 import StreamFormat
 

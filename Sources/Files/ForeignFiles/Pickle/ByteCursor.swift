@@ -1,5 +1,3 @@
-import ForeignFiles
-
 /// The bytes of a file, read with every length checked.
 struct ByteCursor {
   let bytes: ArraySlice<UInt8>

@@ -1,4 +1,3 @@
-import ForeignFiles
 import StreamFormat
 
 /// The few functions and types that pickles of arrays refer to, done by hand. None of them runs code of the file's.

@@ -1,5 +1,3 @@
-import ForeignFiles
-
 /// Runs a pickle (protocols 2 to 5) without the power to do anything: it makes plain values and descriptions of
 /// arrays, and refuses every name that is not in ``PickleGlobal``.
 ///

@@ -1,4 +1,3 @@
-import ForeignFiles
 import StreamFormat
 
 extension PickleTensor {

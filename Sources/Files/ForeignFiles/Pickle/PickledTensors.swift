@@ -1,5 +1,3 @@
-import ForeignFiles
-
 /// A tensor and its name in a pickle.
 typealias NamedPickleTensor = (name: String, tensor: PickleTensor)
 

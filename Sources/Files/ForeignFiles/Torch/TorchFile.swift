@@ -1,4 +1,3 @@
-import ForeignFiles
 import StreamFormat
 
 /// A file of `torch.save`: its tensors, and the storages they refer to.

@@ -56,3 +56,17 @@ public final class MemorySink: ByteSink {
     bytes.append(contentsOf: buffer)
   }
 }
+
+extension ByteSource {
+  /// Everything that the source still gives.
+  /// - Throws: ``StreamError``.
+  public func readAll() throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = try buffer.withUnsafeMutableBytes { try read(into: $0) }
+      if count == 0 { return bytes }
+      bytes += buffer[..<count]
+    }
+  }
+}

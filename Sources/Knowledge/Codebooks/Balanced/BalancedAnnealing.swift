@@ -16,7 +16,7 @@ struct BalancedAnnealing {
   /// Share of the steps without noise.
   private static let settling = 0.1
 
-  func run(_ codes: CodeVectors, _ clusters: BalancedClusters, on device: Device) -> BalancedClusters {
+  func run(_ codes: CodeVectors, _ clusters: BalancedPartition, on device: Device) -> BalancedPartition {
     let start = codes.rows(Array(0..<clusters.clusterCount))
     var centroids = codes.means(clusterOf: clusters.clusterOf, previous: start)
     let variance = clusters.withinClusterSum(codes) / Double(codes.elements.count)
@@ -33,7 +33,7 @@ struct BalancedAnnealing {
     }
     let size = clusters.clusterSize
     let found = assignGreedily(codes, to: centroids, prices: prices, clusterSize: size, on: device)
-    return BalancedClusters(valid: found, clusterSize: size)
+    return BalancedPartition(valid: found, clusterSize: size)
   }
 
   private func noise(at step: Int) -> Double {

@@ -21,7 +21,7 @@ func assignGreedily(
       }
       let cluster = Int(clusterOf[vector])
       room[cluster] -= 1
-      if room[cluster] == 0 { open.bar(cluster) }
+      if room[cluster] == 0 { open.exclude(cluster) }
     }
   }
   return clusterOf

@@ -36,7 +36,7 @@ public struct BalancedClustering: Sendable {
   /// What a run found.
   public struct Result: Sendable {
     /// The clusters.
-    public let clusters: BalancedClusters
+    public let clusters: BalancedPartition
     /// Mean over codes and components of the squared difference to the cluster's mean.
     public let innerMSE: Double
     /// Rounds of assignment.
@@ -58,7 +58,7 @@ public struct BalancedClustering: Sendable {
     progress: (_ iteration: Int, _ innerMSE: Double) -> Void = { _, _ in }
   ) throws(CodebookError) -> Result {
     try codes.requireFinite()
-    let count = try BalancedClusters.clusterCount(codes: codes.count, clusterSize: clusterSize)
+    let count = try BalancedPartition.clusterCount(codes: codes.count, clusterSize: clusterSize)
     var best: Result?
     for restart in 0..<restarts {
       var random = CounterRandom(seed: seed, purpose: .clustering, index: UInt64(restart))
@@ -86,7 +86,7 @@ public struct BalancedClustering: Sendable {
       if converged || error < best.error { best = (clusterOf, error) }
       if converged || iteration == maximumIterations {
         return Result(
-          clusters: BalancedClusters(valid: best.clusterOf, clusterSize: clusterSize), innerMSE: best.error,
+          clusters: BalancedPartition(valid: best.clusterOf, clusterSize: clusterSize), innerMSE: best.error,
           iterations: iteration, converged: converged, restart: restart)
       }
       centroids = means

@@ -20,7 +20,7 @@ final class ClusterExchange {
   /// No two codes are further apart than this, squared.
   private let largestSquaredDistance: Double
 
-  init(_ codes: CodeVectors, _ clusters: BalancedClusters) {
+  init(_ codes: CodeVectors, _ clusters: BalancedPartition) {
     self.codes = codes
     (clusterSize, clusterCount) = (clusters.clusterSize, clusters.clusterCount)
     members = clusters.members()
@@ -36,10 +36,10 @@ final class ClusterExchange {
   }
 
   /// The clusters as they are.
-  func clusters() -> BalancedClusters {
+  func clusters() -> BalancedPartition {
     var clusterOf = [UInt32](repeating: 0, count: members.count)
     for (position, code) in members.enumerated() { clusterOf[code] = UInt32(position / clusterSize) }
-    return BalancedClusters(valid: clusterOf, clusterSize: clusterSize)
+    return BalancedPartition(valid: clusterOf, clusterSize: clusterSize)
   }
 
   /// Passes over all pairs until one changes nothing or `maximumPasses` are done; returns their number.
@@ -87,7 +87,7 @@ final class ClusterExchange {
           didChange.withUnsafeMutableBufferPointer { didChange in
             let (members, sums, didChange) = (members, sums, didChange)
             device.forRanges(pairs.count) { range in
-              var pair = ClusterPair(
+              var pair = PairDivision(
                 x: x, dimension: codes.dimension, clusterSize: clusterSize,
                 largestSquaredDistance: largestSquaredDistance)
               for index in range {

@@ -1,13 +1,13 @@
 import TensorCore
 
-extension BalancedClusters {
+extension BalancedPartition {
   /// The order of a rearranged codebook (IAR): cluster c occupies `c * clusterSize ..< (c + 1) *
   /// clusterSize`, and inside it the codes form a nearest-neighbour chain that starts at the member
   /// closest to the centre and grows by turns at its back and at its front. The released code does the
   /// latter; the paper does not mention it.
   /// - Parameter codes: the vectors that were clustered.
   public func order(_ codes: CodeVectors, on device: Device) -> CodePermutation {
-    precondition(codes.count == clusterOf.count, "BalancedClusters.order: \(codes.count) codes")
+    precondition(codes.count == clusterOf.count, "BalancedPartition.order: \(codes.count) codes")
     let members = members()
     var newToOld = members
     newToOld.withUnsafeMutableBufferPointer { buffer in
@@ -21,7 +21,7 @@ extension BalancedClusters {
       }
     }
     guard let permutation = try? CodePermutation(newToOld: newToOld) else {
-      preconditionFailure("BalancedClusters.order: the clusters do not hold each code once")
+      preconditionFailure("BalancedPartition.order: the clusters do not hold each code once")
     }
     return permutation
   }

@@ -28,7 +28,7 @@ public struct ClusterRefinement: Sendable {
   /// What a run found. MSEs are means over codes and components, as `ClusterStatistics.innerMSE`.
   public struct Result: Sendable {
     /// The clusters.
-    public let clusters: BalancedClusters
+    public let clusters: BalancedPartition
     /// Of the clusters given.
     public let innerMSEBefore: Double
     /// Of the clusters found; never above the former.
@@ -43,14 +43,14 @@ public struct ClusterRefinement: Sendable {
   /// nor on the number of threads.
   ///
   /// Throws `CodebookError.notFinite`.
-  public func run(_ codes: CodeVectors, _ clusters: BalancedClusters, on device: Device)
+  public func run(_ codes: CodeVectors, _ clusters: BalancedPartition, on device: Device)
     throws(CodebookError) -> Result
   {
     precondition(codes.count == clusters.clusterOf.count, "ClusterRefinement: \(codes.count) codes")
     try codes.requireFinite()
     let before = clusters.withinClusterSum(codes)
     var best = (clusters: clusters, sum: before, passes: 0, annealed: false)
-    func descend(from start: BalancedClusters, annealed: Bool) {
+    func descend(from start: BalancedPartition, annealed: Bool) {
       let exchange = ClusterExchange(codes, start)
       let passes = exchange.descend(maximumPasses: maximumPasses, on: device)
       let found = exchange.clusters()

@@ -1,6 +1,6 @@
 /// Two clusters a and b of one size m, whose 2m codes are divided anew. One value serves one thread for
 /// many pairs.
-struct ClusterPair {
+struct PairDivision {
   private struct Candidate {
     var code: Int
     /// Projection of the code on S_a - S_b: large values belong to a.

@@ -29,7 +29,7 @@ public struct AverageLinkage: Sendable {
   /// Clusters `codes`; labels follow the clusters' first codes.
   ///
   /// Throws `CodebookError` when a code is not finite or there are fewer codes than clusters.
-  public func run(_ codes: CodeVectors) throws(CodebookError) -> CodeClusters {
+  public func run(_ codes: CodeVectors) throws(CodebookError) -> CodePartition {
     try codes.requireFinite()
     guard codes.count >= clusterCount else {
       throw .tooFewVectors(vectors: codes.count, centroids: clusterCount)
@@ -49,7 +49,7 @@ public struct AverageLinkage: Sendable {
       labels[root] = label
       return label
     }
-    return CodeClusters(valid: clusterOf, clusterCount: clusterCount)
+    return CodePartition(valid: clusterOf, clusterCount: clusterCount)
   }
 
   private func root(_ code: Int, _ parent: inout [Int]) -> Int {
@@ -63,7 +63,7 @@ public struct AverageLinkage: Sendable {
 
   /// All joins, in the order in which chains of nearest neighbours find them.
   private func tree(of codes: CodeVectors) -> [Join] {
-    var rest = LinkedClusters(codes)
+    var rest = LinkageState(codes)
     var joins: [Join] = []
     joins.reserveCapacity(codes.count)
     var chain: [Int] = []

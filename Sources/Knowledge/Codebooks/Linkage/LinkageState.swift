@@ -2,7 +2,7 @@
 ///
 /// Float64 throughout, and distances summed in the same order from both sides: were the distance of a pair to
 /// depend on the side by rounding, a chain of nearest neighbours might not end.
-struct LinkedClusters {
+struct LinkageState {
   /// Clusters left.
   private(set) var count: Int
   /// A code of each cluster.
@@ -64,7 +64,7 @@ struct LinkedClusters {
   /// Joins the clusters of two slots in the first of them; the last slot's cluster moves to the second.
   /// Returns the slot that is no more.
   mutating func join(_ one: Int, _ other: Int) -> Int {
-    precondition(one < other && other < count, "LinkedClusters.join: \(one) and \(other) of \(count)")
+    precondition(one < other && other < count, "LinkageState.join: \(one) and \(other) of \(count)")
     let size = sizes[one] + sizes[other]
     let (share, rest) = (sizes[one] / size, sizes[other] / size)
     var squaredDistance = 0.0

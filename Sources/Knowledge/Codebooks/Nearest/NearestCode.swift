@@ -56,7 +56,7 @@ public struct NearestCode {
   }
 
   /// Takes a code out of later searches.
-  mutating func bar(_ code: Int) { prices[code] = .infinity }
+  mutating func exclude(_ code: Int) { prices[code] = .infinity }
 
   /// The nearest code of each vector, and its squared distance plus price.
   public func find(_ vectors: CodeVectors) -> (codes: [UInt32], distances: [Float]) {

@@ -21,14 +21,14 @@ public struct ClusterStatistics: Codable, Sendable, Equatable {
   public let largestDistance: Double
 
   /// Measures equal `clusters` of `codes`. For a codebook before it is rearranged, pass
-  /// `BalancedClusters.blocks`.
-  public init(_ codes: CodeVectors, _ clusters: BalancedClusters, on device: Device) {
+  /// `BalancedPartition.blocks`.
+  public init(_ codes: CodeVectors, _ clusters: BalancedPartition, on device: Device) {
     self.init(codes, clusters.partition, on: device)
   }
 
   /// Measures `clusters` of `codes`. Clusters of one code have no pairs, and do not count in the averages
   /// of smallest and largest distances; where all are such, the distances are 0.
-  public init(_ codes: CodeVectors, _ clusters: CodeClusters, on device: Device) {
+  public init(_ codes: CodeVectors, _ clusters: CodePartition, on device: Device) {
     precondition(codes.count == clusters.clusterOf.count, "ClusterStatistics: \(codes.count) codes")
     let members = clusters.members()
     var measured = [PairDistances](repeating: PairDistances(), count: members.count)
@@ -77,7 +77,7 @@ private struct PairDistances {
   }
 }
 
-extension BalancedClusters {
+extension BalancedPartition {
   /// Sum over all codes of the squared distance to their cluster's mean, in float64: what balanced
   /// clustering and its refinement make small.
   public func withinClusterSum(_ codes: CodeVectors) -> Double { partition.withinClusterSum(codes) }

@@ -82,7 +82,7 @@ struct ConvolutionLayer: ImageLayer {
     return tape.convolution(x, filter)
   }
 
-  /// The convolution of swish(norm(x)).
+  /// The convolution of silu(norm(x)).
   func apply(_ x: Variable, after norm: GroupNormLayer, _ tape: Tape) -> Variable {
     tape.normalizedConvolution(x, norm: norm.parameters, filter)
   }
@@ -91,15 +91,15 @@ struct ConvolutionLayer: ImageLayer {
 struct GroupNormLayer {
   let parameters: GroupNormParameters
 
-  /// The norm alone, without swish.
+  /// The norm alone, without silu.
   func apply(_ x: Variable, _ tape: Tape) -> Variable {
     tape.groupNorm(
       x, weight: parameters.weight, bias: parameters.bias, groups: parameters.groups,
-      epsilon: parameters.epsilon, swish: false)
+      epsilon: parameters.epsilon, silu: false)
   }
 }
 
-/// x + convolutions of x, with group norm and swish before each; a 1x1 shortcut when widths differ.
+/// x + convolutions of x, with group norm and silu before each; a 1x1 shortcut when widths differ.
 struct ResidualBlock: ImageLayer {
   let norm1: GroupNormLayer
   let convolution1: ConvolutionLayer

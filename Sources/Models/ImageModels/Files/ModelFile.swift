@@ -49,8 +49,8 @@ extension Tokenizer {
   public convenience init(_ record: Record, device: Device) throws {
     try record.require(kind: .tokenizer)
     let configuration = try record.jsonMetadata("config", as: TokenizerConfiguration.self)
-    try checkConfiguration(configuration.problem, record)
-    try checkSize(configuration.scalarCount, found: record.numberCount, record)
+    try record.requireConfiguration(configuration.problem)
+    try record.requireNumbers(configuration.scalarCount, found: record.numberCount)
     self.init(configuration, device: device, seed: nil)
     try store.load(record)
     let (recorded, actual) = (
@@ -124,34 +124,13 @@ extension Transformer {
   static func header(of record: Record, numbers: Int) throws -> (TransformerConfiguration, ModelDescription) {
     try record.require(kind: .arModel)
     let configuration = try record.jsonMetadata("config", as: TransformerConfiguration.self)
-    try checkConfiguration(configuration.problem, record)
-    try checkConfiguration(
-      configuration.inputVocabularySize.map { "input_vocab_size \($0), which only a fine model has" }, record)
+    try record.requireConfiguration(configuration.problem)
+    try record.requireConfiguration(
+      configuration.inputVocabularySize.map { "input_vocab_size \($0), which only a fine model has" })
     let description = try ModelDescription(record)
     try checkDescription(description, configuration, record)
-    try checkSize(configuration.scalarCount, found: numbers, record)
+    try record.requireNumbers(configuration.scalarCount, found: numbers)
     return (configuration, description)
-  }
-}
-
-extension Record {
-  var numberCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
-}
-
-func checkConfiguration(_ problem: String?, _ record: Record) throws {
-  guard let problem else { return }
-  throw FormatError(
-    .badMetadata, at: record.origin, expected: "a configuration with sizes that fit together", found: problem,
-    hint: "make the file again")
-}
-
-/// A configuration may claim any size: little more is allocated than the record holds. A tensor too many or
-/// too few is found, and named, when the parameters are filled.
-func checkSize(_ scalars: Int, found: Int, _ record: Record) throws {
-  guard scalars <= 2 * found + (1 << 20) else {
-    throw FormatError(
-      .badMetadata, at: record.origin, expected: "tensors of \(scalars) numbers, as the configuration says",
-      found: "\(found) numbers", hint: "check that the configuration belongs to these weights")
   }
 }
 
@@ -159,20 +138,12 @@ private func checkDescription(
   _ description: ModelDescription, _ configuration: TransformerConfiguration, _ record: Record
 ) throws {
   let size = description.clusterSize
-  try checkClassNames(description.classNames, configuration, record)
+  try record.requireClassNames(description.classNames, count: configuration.classCount)
   guard size == 0 || configuration.vocabularySize % size == 0 else {
     throw FormatError(
       .badMetadata, at: record.origin,
       expected: "a cluster_size that divides \(configuration.vocabularySize) codes", found: "\(size)",
       hint: "make the file again")
-  }
-}
-
-func checkClassNames(_ names: [String], _ configuration: TransformerConfiguration, _ record: Record) throws {
-  guard names.isEmpty || names.count == configuration.classCount else {
-    throw FormatError(
-      .badMetadata, at: record.origin, expected: "\(configuration.classCount) class names or none",
-      found: "\(names.count)", hint: "make the file again")
   }
 }
 

@@ -21,7 +21,9 @@ public struct DrawOptions: Sendable, Equatable, Codable {
 ///   - logits: overwritten.
 ///   - uniform: a random number in [0, 1).
 /// - Returns: nil if a logit is NaN or the largest is infinite.
-func drawToken(_ logits: UnsafeMutableBufferPointer<Float>, _ options: DrawOptions, uniform: Double) -> Int? {
+public func drawToken(_ logits: UnsafeMutableBufferPointer<Float>, _ options: DrawOptions, uniform: Double)
+  -> Int?
+{
   let (n, block) = (logits.count, Int(TSR_DRAW_BLOCK))
   guard let x = logits.baseAddress else { return nil }
   let best = tsr_largest(x, n)

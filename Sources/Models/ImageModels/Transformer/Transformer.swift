@@ -45,7 +45,8 @@ public final class Transformer {
   let tokenTable: Variable
   let blocks: [Block]
   let finalNorm: Variable
-  let output: Variable
+  /// The output projection [V, C].
+  public let output: Variable
   /// Cos and sin for the class position and every token, [1 + N, headSize / 2, 2].
   let rotation: Tensor
 
@@ -140,17 +141,17 @@ public final class Transformer {
 
   /// Mean cross-entropy of the tokens, without keeping the logits.
   public func loss(
-    _ tape: Tape, labels: [Int], tokens: [Int], _ options: CrossEntropyOptions, dropout: DropoutPlan? = nil
+    _ tape: Tape, labels: [Int], tokens: [Int], _ loss: any RowLoss, dropout: DropoutPlan? = nil
   ) -> CrossEntropyResult {
-    loss(
-      tape, hidden: hidden(tape, labels: labels, tokens: tokens, dropout: dropout), tokens: tokens, options)
+    self.loss(
+      tape, hidden: hidden(tape, labels: labels, tokens: tokens, dropout: dropout), tokens: tokens, loss)
   }
 
   /// Mean cross-entropy of the tokens, from the hidden states [B, N, C] that predict them.
   public func loss(
-    _ tape: Tape, hidden: Variable, tokens: [Int], _ options: CrossEntropyOptions
+    _ tape: Tape, hidden: Variable, tokens: [Int], _ loss: any RowLoss
   ) -> CrossEntropyResult {
-    tape.linearCrossEntropy(hidden, weight: output, targets: tokens, options)
+    tape.linearCrossEntropy(hidden, weight: output, targets: tokens, loss)
   }
 
   private func apply(
@@ -166,7 +167,7 @@ public final class Transformer {
       qkv: tape.linear(normed, weight: block.wqkv), heads: configuration.heads, rotation: rotation, mask: mask
     )
     let x = added(tape.linear(attended, weight: block.wo), to: x, place: 2 * index + 1)
-    let gated = tape.gatedLinear(
+    let gated = tape.swiGLU(
       tape.rmsNorm(x, weight: block.feedForwardNorm, epsilon: epsilon), gate: block.w1, up: block.w3)
     return added(tape.linear(gated, weight: block.w2), to: x, place: 2 * index + 2)
   }

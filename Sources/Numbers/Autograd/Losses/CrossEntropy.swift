@@ -1,78 +1,91 @@
 import CKernels
 import TensorCore
 
-/// What a cross-entropy adds up: label smoothing, and IAR's cluster term (IAR 3.3): the cross-entropy of
-/// the target's cluster, whose probability is the sum over its codes.
-public struct CrossEntropyOptions: Sendable, Equatable {
+/// A loss of one row of logits against one target, which a cross-entropy averages over rows. The plain one is
+/// ``TokenLoss``; IAR's adds the cross-entropy of the target's cluster.
+public protocol RowLoss: Sendable {
+  /// Name and weight of a second term that is added to the token cross-entropy; nil for none.
+  var additionalTerm: (name: String, weight: Float)? { get }
+  /// - Precondition: the loss is defined for so many codes.
+  func check(vocabulary: Int)
+  /// Computes one row.
+  /// - Parameters:
+  ///   - losses: receives the token cross-entropy and the second term, unweighted, in nats.
+  ///   - gradient: receives `scale` times the gradient [V] of the weighted sum; may be `logits` itself; nil for none.
+  ///   - logits: [V].
+  func computeRow(
+    _ losses: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>?,
+    logits: UnsafePointer<Float>,
+    vocabulary: Int, target: Int, scale: Float)
+}
+
+/// The cross-entropy of the target.
+public struct TokenLoss: RowLoss, Equatable {
   /// Weight of the uniform distribution in the target, 0 ..< 1.
   public var labelSmoothing: Float
-  /// Codes in a cluster; code y belongs to cluster y / size. 0 turns the cluster term off.
-  public var clusterSize: Int
-  /// lambda, the weight of the cluster loss.
-  public var clusterWeight: Float
 
-  /// Plain cross-entropy unless options are given.
-  public init(labelSmoothing: Float = 0, clusterSize: Int = 0, clusterWeight: Float = 1) {
-    self.labelSmoothing = labelSmoothing
-    self.clusterSize = clusterSize
-    self.clusterWeight = clusterWeight
-  }
+  public init(labelSmoothing: Float = 0) { self.labelSmoothing = labelSmoothing }
 
-  func check(vocabulary: Int) {
-    precondition(
-      clusterSize == 0 || vocabulary % clusterSize == 0,
-      "crossEntropy: \(vocabulary) codes do not divide into clusters of \(clusterSize)")
+  public var additionalTerm: (name: String, weight: Float)? { nil }
+
+  public func check(vocabulary: Int) {}
+
+  public func computeRow(
+    _ losses: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>?,
+    logits: UnsafePointer<Float>,
+    vocabulary: Int, target: Int, scale: Float
+  ) {
+    tsr_cross_entropy_row(losses, gradient, logits, vocabulary, target, labelSmoothing, 0, 0, scale)
   }
 }
 
-/// A loss and the means it is made of, in nats a token.
+/// A loss and the means it is made of, in nats per token.
 public struct CrossEntropyResult {
-  /// token + clusterWeight * cluster, a scalar to run backward from.
+  /// Token cross-entropy plus the weighted second term, a scalar to run backward from.
   public let loss: Variable
   /// Mean token cross-entropy.
   public let tokenLoss: Double
-  /// Mean cluster cross-entropy; 0 where the term is off.
-  public let clusterLoss: Double
+  /// Mean of the second term, unweighted; 0 where the loss has none.
+  public let additionalLoss: Double
 }
 
 /// Runs the kernel over rows of logits: adds up the losses and, where asked, writes gradients.
 func crossEntropyRows(
   _ device: Device, logits: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>?, vocabulary: Int,
-  targets: ArraySlice<Int>, scale: Float, _ options: CrossEntropyOptions
-) -> (token: Double, cluster: Double) {
+  targets: ArraySlice<Int>, scale: Float, _ loss: any RowLoss
+) -> (token: Double, additional: Double) {
   let losses = device.empty([targets.count, 2])
   device.forRanges(targets.count) { range in
     for row in range {
-      tsr_cross_entropy_row(
-        losses.pointer + 2 * row, gradient.map { $0 + row * vocabulary }, logits + row * vocabulary,
-        vocabulary,
-        targets[targets.startIndex + row], options.labelSmoothing, options.clusterSize, options.clusterWeight,
-        scale)
+      loss.computeRow(
+        losses.pointer + 2 * row, gradient: gradient.map { $0 + row * vocabulary },
+        logits: logits + row * vocabulary, vocabulary: vocabulary, target: targets[targets.startIndex + row],
+        scale: scale)
     }
   }
-  var sums = (token: 0.0, cluster: 0.0)
+  var sums = (token: 0.0, additional: 0.0)
   for row in 0..<targets.count {
     sums.token += Double(losses.pointer[2 * row])
-    sums.cluster += Double(losses.pointer[2 * row + 1])
+    sums.additional += Double(losses.pointer[2 * row + 1])
   }
   return sums
 }
 
 extension Tape {
-  /// Mean cross-entropy of logits [..., V] against one target a row, with the cluster term.
+  /// Mean cross-entropy of logits [..., V] against one target per row.
   public func crossEntropy(
-    _ logits: Variable, targets: [Int], _ options: CrossEntropyOptions = CrossEntropyOptions()
+    _ logits: Variable, targets: [Int], _ loss: any RowLoss = TokenLoss()
   ) -> CrossEntropyResult {
     let v = logits.value.lastDimension
-    options.check(vocabulary: v)
+    loss.check(vocabulary: v)
     precondition(
       logits.value.rowCount == targets.count && targets.allSatisfy { (0..<v).contains($0) },
       "crossEntropy: logits \(logits.shape), \(targets.count) targets")
     let gradient = isRecording && logits.requiresGradient ? device.empty(logits.shape) : nil
     let sums = crossEntropyRows(
       device, logits: logits.value.pointer, gradient: gradient?.pointer, vocabulary: v, targets: targets[...],
-      scale: 1 / Float(targets.count), options)
-    return result(sums, count: targets.count, options, from: [logits]) { [unowned self] dy in
+      scale: 1 / Float(targets.count), loss)
+    return result(sums, count: targets.count, loss, from: [logits]) { [unowned self] dy in
       guard let gradient else { return }
       accumulate(dy == 1 ? gradient : device.scaled(gradient, dy), into: logits)
     }
@@ -82,10 +95,10 @@ extension Tape {
   /// exist for a block of rows at a time, and their gradient is used up before the next block is made.
   public func linearCrossEntropy(
     _ hidden: Variable, weight: Variable, targets: [Int],
-    _ options: CrossEntropyOptions = CrossEntropyOptions()
+    _ loss: any RowLoss = TokenLoss()
   ) -> CrossEntropyResult {
     let (v, c) = (weight.shape[0], weight.shape[1])
-    options.check(vocabulary: v)
+    loss.check(vocabulary: v)
     let rows = targets.count
     precondition(
       hidden.value.lastDimension == c && hidden.value.rowCount == rows
@@ -97,7 +110,7 @@ extension Tape {
     let blockRows = min(rows, max(64, Self.logitFloats / v))
     let logits = device.empty([blockRows, v])
     let output = device.prepared(MatrixOperand(weight.value.pointer, stride: c), rows: v, columns: c)
-    var sums = (token: 0.0, cluster: 0.0)
+    var sums = (token: 0.0, additional: 0.0)
     for first in stride(from: 0, to: rows, by: blockRows) {
       let count = min(blockRows, rows - first)
       let input = device.prepared(
@@ -105,8 +118,8 @@ extension Tape {
       device.multiply(m: count, n: v, k: c, input, output.asTransposed, into: logits.pointer, stride: v)
       let part = crossEntropyRows(
         device, logits: logits.pointer, gradient: needsGradient ? logits.pointer : nil, vocabulary: v,
-        targets: targets[first..<first + count], scale: 1 / Float(rows), options)
-      sums = (sums.token + part.token, sums.cluster + part.cluster)
+        targets: targets[first..<first + count], scale: 1 / Float(rows), loss)
+      sums = (sums.token + part.token, sums.additional + part.additional)
       guard let dHidden, let dWeight else { continue }
       let d = device.prepared(MatrixOperand(logits.pointer, stride: v), rows: count, columns: v)
       device.multiply(m: count, n: c, k: v, d, output, into: dHidden.pointer + first * c, stride: c)
@@ -114,7 +127,7 @@ extension Tape {
         m: v, n: c, k: count, d.asTransposed, input, beta: first == 0 ? 0 : 1, into: dWeight.pointer,
         stride: c)
     }
-    return result(sums, count: rows, options, from: [hidden, weight]) { [unowned self] dy in
+    return result(sums, count: rows, loss, from: [hidden, weight]) { [unowned self] dy in
       guard let dHidden, let dWeight else { return }
       accumulate(dy == 1 ? dHidden : device.scaled(dHidden, dy), into: hidden)
       accumulate(dy == 1 ? dWeight : device.scaled(dWeight, dy), into: weight)
@@ -125,13 +138,13 @@ extension Tape {
   private static let logitFloats = 8 << 20
 
   /// The variable and the means of an op that has computed its gradients forward; `backward` gets their factor.
-  func result(
-    _ sums: (token: Double, cluster: Double), count: Int, _ options: CrossEntropyOptions,
-    from inputs: [Variable], backward: @escaping (Float) -> Void
+  public func result(
+    _ sums: (token: Double, additional: Double), count: Int, _ loss: any RowLoss, from inputs: [Variable],
+    backward: @escaping (Float) -> Void
   ) -> CrossEntropyResult {
-    let (token, cluster) = (sums.token / Double(count), sums.cluster / Double(count))
-    let total = options.clusterSize > 0 ? token + Double(options.clusterWeight) * cluster : token
-    let loss = record(device.full([], Float(total)), from: inputs) { backward($0.scalar) }
-    return CrossEntropyResult(loss: loss, tokenLoss: token, clusterLoss: cluster)
+    let (token, additional) = (sums.token / Double(count), sums.additional / Double(count))
+    let total = token + (loss.additionalTerm.map { Double($0.weight) * additional } ?? 0)
+    let variable = record(device.full([], Float(total)), from: inputs) { backward($0.scalar) }
+    return CrossEntropyResult(loss: variable, tokenLoss: token, additionalLoss: additional)
   }
 }

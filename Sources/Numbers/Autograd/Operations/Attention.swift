@@ -99,11 +99,11 @@ extension Tape {
       rotation.map { $0.count >= shape[1] * channels / heads } ?? true,
       "attention: rotation \(rotation?.shape ?? []) for \(shape[1]) positions of \(channels / heads) channels"
     )
-    let heart = AttentionHeart(
+    let kernel = AttentionKernel(
       sources: sources, batch: shape[0], length: shape[1], heads: heads, size: channels / heads,
       rotation: rotation, mask: mask)
     let y = device.empty([shape[0], shape[1], channels])
-    heart.forward(device, into: y)
+    kernel.forward(device, into: y)
     return record(y, from: sources.map(\.variable)) { [unowned self] dy in
       // Side by side in one variable, the three have one gradient, passed on once.
       let isPacked = sources[1].offset > 0
@@ -111,7 +111,7 @@ extension Tape {
         isPacked
         ? Array(repeating: device.empty(sources[0].variable.shape), count: 3)
         : sources.map { device.empty($0.variable.shape) }
-      heart.backward(device, dy, into: targets)
+      kernel.backward(device, dy, into: targets)
       for (source, gradient) in zip(sources, targets).prefix(isPacked ? 1 : 3) {
         accumulate(gradient, into: source.variable)
       }

@@ -3,7 +3,7 @@ import TensorCore
 
 /// The loops of attention. Scores exist for one block of queries at a time, in cache; nothing of size T x T
 /// is kept: the backward pass computes them again.
-struct AttentionHeart {
+struct AttentionKernel {
   let sources: [AttentionSource]
   let batch: Int
   let length: Int

@@ -3,15 +3,15 @@ import TensorCore
 
 extension Tape {
   /// Group normalisation of x [B, H, W, C] over `groups` groups of channels, times weight [C] plus bias
-  /// [C], then swish where asked (the two always come together in the autoencoder).
+  /// [C], then silu where asked (the two always come together in the autoencoder).
   public func groupNorm(
-    _ x: Variable, weight: Variable, bias: Variable, groups: Int, epsilon: Double, swish: Bool
+    _ x: Variable, weight: Variable, bias: Variable, groups: Int, epsilon: Double, silu: Bool
   ) -> Variable {
-    let heart = GroupNormHeart(
+    let kernel = GroupNormKernel(
       device, x: x.value, weight: weight.value, bias: bias.value, groups: groups, epsilon: epsilon,
-      swish: swish)
-    return record(heart.output(device), from: [x, weight, bias]) { [unowned self] dy in
-      let dx = heart.backward(
+      silu: silu)
+    return record(kernel.output(device), from: [x, weight, bias]) { [unowned self] dy in
+      let dx = kernel.backward(
         device, dy, weight: weight.value, weightGradient: additionTarget(for: weight),
         biasGradient: additionTarget(for: bias))
       accumulate(dx, into: x)

@@ -2,24 +2,24 @@ import CKernels
 import TensorCore
 
 /// The loops of group normalisation over channels-last images: sums per channel, then per group.
-struct GroupNormHeart {
+struct GroupNormKernel {
   private let x: Tensor
   private let groups: Int
   private let epsilon: Double
-  private let swish: Bool
+  private let silu: Bool
   /// Mean and 1 / standard deviation of each image's groups.
   private var statistics: (mean: [Double], inverse: [Double]) = ([], [])
   /// y = x scale + shift, per image and channel [B, C].
   private var affine: (scale: Tensor, shift: Tensor)
 
   init(
-    _ device: Device, x: Tensor, weight: Tensor, bias: Tensor, groups: Int, epsilon: Double, swish: Bool
+    _ device: Device, x: Tensor, weight: Tensor, bias: Tensor, groups: Int, epsilon: Double, silu: Bool
   ) {
     let c = x.lastDimension
     precondition(
       c % groups == 0 && weight.shape == [c] && bias.shape == [c],
       "groupNorm: x \(x.shape), weight \(weight.shape), \(groups) groups")
-    (self.x, self.groups, self.epsilon, self.swish) = (x, groups, epsilon, swish)
+    (self.x, self.groups, self.epsilon, self.silu) = (x, groups, epsilon, silu)
     affine = (device.empty([x.shape[0], c]), device.empty([x.shape[0], c]))
     statistics = makeStatistics(device)
     setAffine(weight, bias)
@@ -52,7 +52,7 @@ struct GroupNormHeart {
     forEachRowRange(device) { image, rows, _ in
       tsr_scale_shift(
         y.pointer + rows.lowerBound * c, x.pointer + rows.lowerBound * c, affine.scale.pointer + image * c,
-        affine.shift.pointer + image * c, swish, rows.count, c)
+        affine.shift.pointer + image * c, silu, rows.count, c)
     }
     return y
   }
@@ -63,7 +63,7 @@ struct GroupNormHeart {
     forEachRowRange(device) { image, rows, _ in
       tsr_scale_shift_bfloat16(
         y.pointer + rows.lowerBound * c, x.pointer + rows.lowerBound * c, affine.scale.pointer + image * c,
-        affine.shift.pointer + image * c, swish, rows.count, c)
+        affine.shift.pointer + image * c, silu, rows.count, c)
     }
     return y
   }
@@ -117,7 +117,7 @@ struct GroupNormHeart {
       let first = rows.lowerBound * c
       tsr_scale_shift_backward(
         du.pointer + first, sumU, sumUX, dy.pointer + first, x.pointer + first,
-        affine.scale.pointer + image * c, affine.shift.pointer + image * c, swish, rows.count, c)
+        affine.scale.pointer + image * c, affine.shift.pointer + image * c, silu, rows.count, c)
     }
     let (onX, constant) = (device.empty([batch, c]), device.empty([batch, c]))
     let n = Double(area * groupSize)

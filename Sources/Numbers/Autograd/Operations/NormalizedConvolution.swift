@@ -19,7 +19,7 @@ public struct ConvolutionFilter {
   }
 }
 
-/// A group norm's parameters and constants; swish follows.
+/// A group norm's parameters and constants; silu follows.
 public struct GroupNormParameters {
   /// [C]
   public let weight: Variable
@@ -43,20 +43,20 @@ extension Tape {
     return convolution(x, weight: filter.weight, bias: filter.bias, filter.geometry)
   }
 
-  /// Convolution of swish(groupNorm(x)). In bfloat16 the convolution's input is rounded as the norm makes it, and
+  /// Convolution of silu(groupNorm(x)). In bfloat16 the convolution's input is rounded as the norm makes it, and
   /// never exists in float32.
   public func normalizedConvolution(
     _ x: Variable, norm: GroupNormParameters, _ filter: ConvolutionFilter
   ) -> Variable {
     guard device.precision == .bfloat16 else {
       let normed = groupNorm(
-        x, weight: norm.weight, bias: norm.bias, groups: norm.groups, epsilon: norm.epsilon, swish: true)
+        x, weight: norm.weight, bias: norm.bias, groups: norm.groups, epsilon: norm.epsilon, silu: true)
       return convolution(normed, filter)
     }
-    let heart = GroupNormHeart(
+    let kernel = GroupNormKernel(
       device, x: x.value, weight: norm.weight.value, bias: norm.bias.value, groups: norm.groups,
-      epsilon: norm.epsilon, swish: true)
-    let input = ConvolutionInput(heart.roundedOutput(device))
+      epsilon: norm.epsilon, silu: true)
+    let input = ConvolutionInput(kernel.roundedOutput(device))
     if let packed = filter.packed, !isRecording { return Variable(device.convolve(input, packed)) }
     let (weight, bias) = (filter.weight, filter.bias)
     let y = device.convolve(
@@ -66,7 +66,7 @@ extension Tape {
         dy, input: input, weight: weight.value, filter.geometry, weightGradient: additionTarget(for: weight),
         biasGradient: additionTarget(for: bias), needsInputGradient: true)
       guard let dNormed else { return }
-      let dx = heart.backward(
+      let dx = kernel.backward(
         device, dNormed, weight: norm.weight.value, weightGradient: additionTarget(for: norm.weight),
         biasGradient: additionTarget(for: norm.bias))
       accumulate(dx, into: x)

@@ -2,13 +2,13 @@ import CKernels
 import TensorCore
 
 extension Tape {
-  /// The gated half of a SwiGLU feed-forward layer: y [..., H] = swish(x gate^T) * (x up^T), with x
+  /// The gated half of a SwiGLU feed-forward layer: y [..., H] = silu(x gate^T) * (x up^T), with x
   /// [..., C] and both weights [H, C].
-  public func gatedLinear(_ x: Variable, gate: Variable, up: Variable) -> Variable {
+  public func swiGLU(_ x: Variable, gate: Variable, up: Variable) -> Variable {
     let (h, c) = (gate.shape[0], gate.shape[1])
     precondition(
       x.value.lastDimension == c && up.shape == gate.shape,
-      "gatedLinear: x \(x.shape), gate \(gate.shape), up \(up.shape)")
+      "swiGLU: x \(x.shape), gate \(gate.shape), up \(up.shape)")
     let rows = x.value.rowCount
     // Both products side by side in one buffer: a row holds the gate, then the up projection.
     let both = device.empty([rows, 2 * h])

@@ -28,7 +28,9 @@ public final class Tape {
   }
 
   /// The variable an op returns. `backward` gets the gradient by `value` and passes gradients on to `inputs`.
-  func record(_ value: Tensor, from inputs: [Variable], backward: @escaping (Tensor) -> Void) -> Variable {
+  public func record(_ value: Tensor, from inputs: [Variable], backward: @escaping (Tensor) -> Void)
+    -> Variable
+  {
     let needsGradient = isRecording && inputs.contains { $0.requiresGradient }
     let output = Variable(value, requiresGradient: needsGradient)
     if needsGradient {
@@ -42,7 +44,7 @@ public final class Tape {
   }
 
   /// Adds `gradient` to what has arrived at `variable`.
-  func accumulate(_ gradient: Tensor, into variable: Variable) {
+  public func accumulate(_ gradient: Tensor, into variable: Variable) {
     guard variable.requiresGradient else { return }
     precondition(
       gradient.count == variable.value.count,
@@ -99,7 +101,7 @@ extension Device {
   }
 
   /// alpha x, elementwise.
-  func scaled(_ x: Tensor, _ alpha: Float) -> Tensor {
+  public func scaled(_ x: Tensor, _ alpha: Float) -> Tensor {
     let y = empty(x.shape)
     forRanges(y.count, grain: 4096) {
       tsr_scale(y.pointer + $0.lowerBound, alpha, x.pointer + $0.lowerBound, $0.count)

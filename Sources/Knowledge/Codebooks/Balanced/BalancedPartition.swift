@@ -1,5 +1,5 @@
 /// A partition of codes into clusters of one size.
-public struct BalancedClusters: Sendable, Equatable {
+public struct BalancedPartition: Sendable, Equatable {
   /// Codes in each cluster.
   public let clusterSize: Int
   /// Number of clusters.
@@ -7,7 +7,7 @@ public struct BalancedClusters: Sendable, Equatable {
   /// Cluster of each code.
   public let clusterOf: [UInt32]
   /// The same clusters without the promise of one size.
-  public var partition: CodeClusters { CodeClusters(valid: clusterOf, clusterCount: clusterCount) }
+  public var partition: CodePartition { CodePartition(valid: clusterOf, clusterCount: clusterCount) }
 
   /// Throws `CodebookError` unless every cluster has exactly `clusterSize` codes.
   public init(clusterOf: [UInt32], clusterSize: Int) throws(CodebookError) {
@@ -31,9 +31,9 @@ public struct BalancedClusters: Sendable, Equatable {
 
   /// Consecutive blocks of the order in which the codes stand: the clusters of a rearranged codebook, or
   /// the comparison before it. Throws `CodebookError.indivisible`.
-  public static func blocks(codes: Int, clusterSize: Int) throws(CodebookError) -> BalancedClusters {
+  public static func blocks(codes: Int, clusterSize: Int) throws(CodebookError) -> BalancedPartition {
     _ = try clusterCount(codes: codes, clusterSize: clusterSize)
-    return BalancedClusters(valid: (0..<codes).map { UInt32($0 / clusterSize) }, clusterSize: clusterSize)
+    return BalancedPartition(valid: (0..<codes).map { UInt32($0 / clusterSize) }, clusterSize: clusterSize)
   }
 
   /// Number of clusters; throws `CodebookError.indivisible` when the size does not divide the codes.

@@ -1,10 +1,11 @@
-import ImageModels
-import StreamFormat
-import TestSupport
-import Testing
-
 @testable import FeatureNetworks
+import ForeignFiles
+import ImageModels
+import LlamaGen
+import StreamFormat
 @testable import TensorCore
+import Testing
+import TestSupport
 
 /// Checkpoints as LlamaGen lays them out, and the networks under their sources' names.
 @Suite struct WeightsImportTests {
@@ -78,7 +79,6 @@ import Testing
     let (_, read) = try Transformer.read(imported, device: device)
     #expect(read == description)
     #expect(try imported.jsonMetadata("config", as: TransformerConfiguration.self) == configuration)
-    #expect(sameValues(imported, original))
   }
 
   @Test func missingUnknownAndMisshapenTensorsAreRefused() throws {

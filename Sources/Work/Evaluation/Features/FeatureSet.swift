@@ -3,65 +3,67 @@ import Images
 import Metrics
 import StreamFormat
 import TensorCore
-import ToolKit
-
-/// Which side of a comparison something is on.
-enum Role: String {
-  case reference
-  case samples
-}
 
 /// What features came from: two sets are comparable only if all three agree.
-struct NetworkIdentity: Equatable {
-  var name: String
-  var weightsSHA256: String
-  var resize: String
+public struct NetworkIdentity: Equatable {
+  public var name: String
+  public var weightsSHA256: String
+  public var resize: String
 
   /// The one network whose Fréchet distance is FID.
-  static let inception = "inception-v3"
+  public static let inception = "inception-v3"
   /// What stands where a file does not say.
-  static let unnamed = "unnamed"
+  public static let unnamed = "unnamed"
 
-  init(name: String, weightsSHA256: String, resize: String) {
+  public init(name: String, weightsSHA256: String, resize: String) {
     (self.name, self.weightsSHA256, self.resize) = (name, weightsSHA256, resize)
   }
 
-  init(_ network: any FeatureNetwork) {
+  public init(_ network: any FeatureNetwork) {
     self.init(name: network.name, weightsSHA256: network.weightsSHA256, resize: network.resize)
   }
 
-  init(_ record: Record) {
+  public init(_ record: Record) {
     self.init(
       name: record.metadata["network"] ?? Self.unnamed,
       weightsSHA256: record.metadata["weights_sha256"] ?? "unknown",
       resize: record.metadata["resize"] ?? "unknown")
   }
 
-  var isInception: Bool { name == Self.inception }
+  public var isInception: Bool { name == Self.inception }
 
-  var metadata: [String: String] { ["network": name, "weights_sha256": weightsSHA256, "resize": resize] }
+  public var metadata: [String: String] {
+    ["network": name, "weights_sha256": weightsSHA256, "resize": resize]
+  }
 }
 
 /// What is known of the images of one role.
-struct FeatureSet {
-  var path: String
+public struct FeatureSet {
+  public var path: String
   /// `folder`, `archive`, `tokens`, `features` or `statistics`.
-  var kind: String
-  var network: NetworkIdentity
+  public var kind: String
+  public var network: NetworkIdentity
   /// Number of images; nil where stored statistics do not tell.
-  var count: Int?
-  var features: FeatureMatrix?
-  var logits: FeatureMatrix?
-  var statistics: GaussianStatistics?
-  var spatialStatistics: GaussianStatistics?
+  public var count: Int?
+  public var features: FeatureMatrix?
+  public var logits: FeatureMatrix?
+  public var statistics: GaussianStatistics?
+  public var spatialStatistics: GaussianStatistics?
   /// SHA-256 of each image's pixels.
-  var pixelHashes: [String]?
+  public var pixelHashes: [String]?
+
+  public init(
+    path: String, kind: String, network: NetworkIdentity, count: Int?, statistics: GaussianStatistics? = nil
+  ) {
+    (self.path, self.kind, self.network, self.count) = (path, kind, network, count)
+    self.statistics = statistics
+  }
 
   /// Length of a feature vector.
-  var dimension: Int { features?.dimension ?? statistics?.dimension ?? 0 }
+  public var dimension: Int { features?.dimension ?? statistics?.dimension ?? 0 }
 
   /// Mean and covariance, computed if they were not stored.
-  func gaussian(on device: Device) throws -> GaussianStatistics {
+  public func gaussian(on device: Device) throws -> GaussianStatistics {
     if let statistics { return statistics }
     guard let features else { preconditionFailure("a feature set has features or statistics") }
     return try GaussianStatistics(features, on: device)
@@ -69,18 +71,18 @@ struct FeatureSet {
 }
 
 /// Gathers the features of one role's images, batch by batch.
-struct FeatureGatherer {
-  private(set) var set: FeatureSet
+public struct FeatureGatherer {
+  public private(set) var set: FeatureSet
   private var spatial: GaussianAccumulator?
   private let device: Device
 
-  init(path: String, kind: String, network: NetworkIdentity, on device: Device) {
+  public init(path: String, kind: String, network: NetworkIdentity, on device: Device) {
     set = FeatureSet(path: path, kind: kind, network: network, count: 0)
     self.device = device
   }
 
   /// Adds a batch; every batch must bring the same kinds of features.
-  mutating func add(
+  public mutating func add(
     features: FeatureMatrix, spatial batch: FeatureMatrix?, logits: FeatureMatrix?, pixelHashes: [String]?
   ) throws {
     try require(features.dimension == set.features?.dimension ?? features.dimension, "features of one length")
@@ -114,9 +116,10 @@ struct FeatureGatherer {
   }
 
   /// Everything gathered.
-  func finish() throws -> FeatureSet {
+  public func finish() throws -> FeatureSet {
     guard (set.count ?? 0) > 0 else {
-      throw ToolError(.badData, "\(set.path): expected at least one image; found none; try: another input")
+      throw EvaluationError.badFeatures(
+        place: set.path, expected: "at least one image", found: "none", hint: "another input")
     }
     var set = set
     if set.count ?? 0 >= 2 { set.spatialStatistics = try spatial?.statistics() }
@@ -126,17 +129,16 @@ struct FeatureGatherer {
   private func requireFinite(_ matrix: FeatureMatrix) throws {
     do { try matrix.requireFinite() } catch {
       guard case .notFinite(let row, let column) = error else { throw error }
-      throw ToolError(
-        .badData,
-        "\(set.path): image \((set.count ?? 0) + row): expected finite features; found NaN or infinity in column "
-          + "\(column); try: extract them again")
+      throw EvaluationError.badFeatures(
+        place: "\(set.path): image \((set.count ?? 0) + row)", expected: "finite features",
+        found: "NaN or infinity in column \(column)", hint: "extract them again")
     }
   }
 
   private func require(_ holds: Bool, _ expected: String) throws {
     if holds { return }
-    throw ToolError(
-      .badData,
-      "\(set.path): image \(set.count ?? 0): expected \(expected); found a change; try: extract them again")
+    throw EvaluationError.badFeatures(
+      place: "\(set.path): image \(set.count ?? 0)", expected: expected, found: "a change",
+      hint: "extract them again")
   }
 }

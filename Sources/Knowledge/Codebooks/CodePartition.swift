@@ -1,7 +1,7 @@
 import TensorCore
 
 /// A partition of codes into clusters of any size, none of them empty.
-public struct CodeClusters: Sendable, Equatable {
+public struct CodePartition: Sendable, Equatable {
   /// Number of clusters.
   public let clusterCount: Int
   /// Cluster of each code.
@@ -23,16 +23,17 @@ public struct CodeClusters: Sendable, Equatable {
   /// Clusters that know nothing of the codes, the ablation of CTF's Table 3: each cluster gets one random
   /// code, each remaining code a random cluster. Sizes vary about K / M as those of k-means do.
   /// - Throws: `CodebookError.tooFewVectors` when there are more clusters than codes.
-  public static func random(codes: Int, clusterCount: Int, seed: UInt64) throws(CodebookError) -> CodeClusters
+  public static func random(codes: Int, clusterCount: Int, seed: UInt64) throws(CodebookError)
+    -> CodePartition
   {
-    precondition(clusterCount > 0, "CodeClusters.random: \(clusterCount) clusters")
+    precondition(clusterCount > 0, "CodePartition.random: \(clusterCount) clusters")
     guard codes >= clusterCount else { throw .tooFewVectors(vectors: codes, centroids: clusterCount) }
     var random = CounterRandom(seed: seed, purpose: .clusterAssignment)
     var clusterOf = [UInt32](repeating: 0, count: codes)
     for (place, code) in random.permutation(codes).enumerated() {
       clusterOf[code] = UInt32(place < clusterCount ? place : random.integer(below: clusterCount))
     }
-    return CodeClusters(valid: clusterOf, clusterCount: clusterCount)
+    return CodePartition(valid: clusterOf, clusterCount: clusterCount)
   }
 
   /// Codes in each cluster.

@@ -1,25 +1,24 @@
 import CKernels
+@testable import Codebooks
 import TensorCore
 import Testing
-
-@testable import Codebooks
 
 @Suite struct CodeClustersTests {
   let device = Device(threadCount: 2)
 
   @Test func onlyPartitionsAreTaken() throws {
-    #expect(try CodeClusters(clusterOf: [1, 0, 1], clusterCount: 2).members() == [[1], [0, 2]])
+    #expect(try CodePartition(clusterOf: [1, 0, 1], clusterCount: 2).members() == [[1], [0, 2]])
     #expect(throws: CodebookError.outOfRange(code: 1, cluster: 2, clusterCount: 2)) {
-      try CodeClusters(clusterOf: [1, 2, 0], clusterCount: 2)
+      try CodePartition(clusterOf: [1, 2, 0], clusterCount: 2)
     }
     #expect(throws: CodebookError.emptyCluster(cluster: 1)) {
-      try CodeClusters(clusterOf: [0, 2, 0], clusterCount: 3)
+      try CodePartition(clusterOf: [0, 2, 0], clusterCount: 3)
     }
   }
 
   @Test func statisticsOfClustersOfAnySize() throws {
     let codes = CodeVectors(count: 6, dimension: 1, elements: [0, 1, 3, 10, 14, 50])
-    let clusters = try CodeClusters(clusterOf: [0, 0, 0, 1, 1, 2], clusterCount: 3)
+    let clusters = try CodePartition(clusterOf: [0, 0, 0, 1, 1, 2], clusterCount: 3)
     let found = ClusterStatistics(codes, clusters, on: device)
     #expect(found.clusterSize == nil && found.smallestSize == 1 && found.largestSize == 3)
     #expect(abs(found.innerMSE - (14.0 / 3 + 8) / 6) < 1e-12)
@@ -30,7 +29,7 @@ import Testing
 
   @Test(arguments: [(1, 1), (9, 1), (9, 9), (1000, 32), (1000, 990)])
   func randomClustersAreNeverEmpty(codes: Int, clusters: Int) throws {
-    let found = try CodeClusters.random(codes: codes, clusterCount: clusters, seed: 1)
+    let found = try CodePartition.random(codes: codes, clusterCount: clusters, seed: 1)
     #expect(found.sizes().allSatisfy { $0 > 0 } && found.clusterOf.count == codes)
     if clusters == 32 {
       // 1 + binomial(968, 1 / 32): 31.25 on average, with a deviation of 5.4.
@@ -38,7 +37,7 @@ import Testing
       #expect(try found != .random(codes: codes, clusterCount: clusters, seed: 2))
     }
     #expect(throws: CodebookError.tooFewVectors(vectors: codes, centroids: codes + 1)) {
-      try CodeClusters.random(codes: codes, clusterCount: codes + 1, seed: 1)
+      try CodePartition.random(codes: codes, clusterCount: codes + 1, seed: 1)
     }
   }
 

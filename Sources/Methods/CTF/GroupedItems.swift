@@ -1,5 +1,5 @@
 /// Items sorted into groups by a label each: codes by their cluster, positions by their coarse label.
-public struct Grouping: Sendable, Equatable {
+public struct GroupedItems: Sendable, Equatable {
   /// The group of each item.
   public let labels: [Int]
   /// All items, group after group, ascending within each.
@@ -10,7 +10,8 @@ public struct Grouping: Sendable, Equatable {
   /// Groups 0 ..< `count`, some of which may be empty.
   /// - Precondition: every label is one of them.
   public init(_ labels: [Int], count: Int) {
-    precondition(labels.allSatisfy { (0..<count).contains($0) }, "Grouping: a label beyond \(count) groups")
+    precondition(
+      labels.allSatisfy { (0..<count).contains($0) }, "GroupedItems: a label beyond \(count) groups")
     var starts = [Int](repeating: 0, count: count + 1)
     for label in labels { starts[label + 1] += 1 }
     for group in 0..<count { starts[group + 1] += starts[group] }

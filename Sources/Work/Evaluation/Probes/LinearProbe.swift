@@ -1,4 +1,5 @@
 import Autograd
+import Datasets
 import NeuralNet
 import TensorCore
 
@@ -38,7 +39,7 @@ public final class LinearProbe {
   private let store: ParameterStore
 
   /// Trains on features [n, C] with a class each.
-  /// - Throws: `TrainingError.notFinite` where the learning rate is too large.
+  /// - Throws: `EvaluationError.probeNotFinite` where the learning rate is too large.
   public init(_ features: Tensor, labels: [Int], classCount: Int, options: Options, device: Device) throws {
     precondition(
       features.rowCount == labels.count && labels.allSatisfy { (0..<classCount).contains($0) },
@@ -65,8 +66,7 @@ public final class LinearProbe {
       tape.backward(from: result.loss)
       let norm = optimizer.gradientNorm()
       guard result.tokenLoss.isFinite, norm.isFinite else {
-        throw TrainingError.notFinite(
-          step: step + 1, loss: result.tokenLoss, gradientNorm: norm, lastCheckpoint: nil)
+        throw EvaluationError.probeNotFinite(step: step + 1, loss: result.tokenLoss)
       }
       optimizer.step(learningRate: Float(schedule.rate(at: step)), gradientNorm: norm)
     }

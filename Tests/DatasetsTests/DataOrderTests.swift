@@ -1,8 +1,7 @@
+@testable import Datasets
 import TensorCore
-import TestSupport
 import Testing
-
-@testable import Training
+import TestSupport
 
 /// Which items are seen, and in which order.
 @Suite struct DataTests {
@@ -21,7 +20,7 @@ import Testing
   }
 
   @Test(arguments: [(0, 0.0), (1, 0.5), (5, 1.0)]) func nothingLeftToTrainOn(count: Int, fraction: Double) {
-    #expect(throws: TrainingError.self) { try HeldOutSplit(count: count, fraction: fraction, seed: 0) }
+    #expect(throws: DatasetError.self) { try HeldOutSplit(count: count, fraction: fraction, seed: 0) }
   }
 
   @Test(arguments: [1, 3, 4, 7, 25]) func everyItemOnceAnEpochAcrossBatches(batch: Int) {

@@ -1,12 +1,13 @@
 import Autograd
+import Datasets
 import Glibc
+import IAR
 import ImageModels
 import NeuralNet
+@testable import STAR
 import TensorCore
-import TestSupport
 import Testing
-
-@testable import Training
+import TestSupport
 
 /// Self-guided training against its equations, and what it promises of the teacher and of the baseline.
 @Suite struct SelfGuidanceTests {
@@ -107,7 +108,7 @@ import Testing
     move(model)
     let batch = batch(step: step)
     let (loss, values) = guidance.loss(
-      Tape(device: device), batch, CrossEntropyOptions(clusterSize: 4), dropout: Self.still)
+      Tape(device: device), batch, ClusterLoss(clusterSize: 4), dropout: Self.still)
     let expected = exact(model, teacher, batch, seed: 5)
     let pairs = [
       ("masked_loss", expected.masked), ("step_loss", expected.step), ("view_loss", expected.view),
@@ -120,7 +121,7 @@ import Testing
     #expect(abs(expected.step - expected.view) > 1e-3, "the two contrasts can be told apart")
     let tokens = model.loss(
       Tape(device: device, isRecording: false), labels: batch.labels, tokens: batch.tokens,
-      CrossEntropyOptions(clusterSize: 4))
+      ClusterLoss(clusterSize: 4))
     let contrast: Double = 0.25 * (expected.step + expected.view)
     let total: Double = tokens.tokenLoss + tokens.clusterLoss + expected.masked + contrast
     #expect(abs(Double(loss.value.scalar) - total) < 1e-4)
@@ -131,7 +132,7 @@ import Testing
     let model = student()
     func run(_ sums: Bool) -> [String: Double] {
       let guidance = SelfGuidance(model, options: options { $0.sumsContrast = sums }, seed: 5)
-      return guidance.loss(Tape(device: device), batch(), CrossEntropyOptions(), dropout: Self.still).values
+      return guidance.loss(Tape(device: device), batch(), TokenLoss(), dropout: Self.still).values
     }
     let (mean, sum) = (run(false), run(true))
     // M K (K - 1) = 12 and M (M - 1) K = 6 terms an image.
@@ -161,7 +162,7 @@ import Testing
       }, seed: 5)
     move(model)
     let tape = Tape(device: device)
-    tape.backward(from: guidance.loss(tape, batch(), CrossEntropyOptions(), dropout: Self.still).loss)
+    tape.backward(from: guidance.loss(tape, batch(), TokenLoss(), dropout: Self.still).loss)
     let parameters = guidance.store.parameters.map(\.variable)
     let gradients = try parameters.map { try #require($0.gradient).toArray() }
     let norm = gradients.joined().reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
@@ -174,7 +175,7 @@ import Testing
         }
         let still = Tape(device: device, isRecording: true)
         return Double(
-          guidance.loss(still, batch(), CrossEntropyOptions(), dropout: Self.still).loss.value.scalar)
+          guidance.loss(still, batch(), TokenLoss(), dropout: Self.still).loss.value.scalar)
       }
       let measured = (value(1e-3) - value(-1e-3)) / 2e-3
       var predicted = 0.0
@@ -192,13 +193,13 @@ import Testing
     let guidance = SelfGuidance(model, options: options { $0.maskRatio = 0.6 }, seed: 5)
     let tape = Tape(device: device)
     let plan = DropoutPlan(rate: 0.3, classRate: 0.5, seed: 1, step: 0)
-    tape.backward(from: guidance.loss(tape, batch(), CrossEntropyOptions(), dropout: plan).loss)
+    tape.backward(from: guidance.loss(tape, batch(), TokenLoss(), dropout: plan).loss)
     #expect(guidance.teacher.store.parameters.allSatisfy { $0.variable.gradient == nil })
     #expect(guidance.store.parameters.allSatisfy { $0.variable.gradient != nil })
     // Equal weights: only mask and dropout keep the student from the teacher.
     func distance(_ ratio: Double) throws -> Double {
       let guidance = SelfGuidance(model, options: options { $0.maskRatio = ratio }, seed: 5)
-      let values = guidance.loss(Tape(device: device), batch(), CrossEntropyOptions(), dropout: Self.still)
+      let values = guidance.loss(Tape(device: device), batch(), TokenLoss(), dropout: Self.still)
         .values
       return try #require(values["masked_loss"])
     }
@@ -259,7 +260,7 @@ import Testing
       let (labels, tokens) = data.batch(order.pairs(first: 5 * step, count: 5, viewCount: 2))
       let tape = Tape(device: device)
       let loss = model.loss(
-        tape, labels: labels, tokens: tokens, CrossEntropyOptions(clusterSize: 4),
+        tape, labels: labels, tokens: tokens, ClusterLoss(clusterSize: 4),
         dropout: DropoutPlan(rate: dropout, classRate: dropout, seed: 7, step: step))
       tape.backward(from: loss.loss)
       optimizer.step(

@@ -2,13 +2,12 @@ import FeatureNetworks
 import Metrics
 import StreamFormat
 import TensorCore
-import ToolKit
 
 // The two forms of a file of kind `features`; docs/metrics.md describes them.
 
 extension Record {
   /// A batch of features, and the hashes of its images' pixels, as a record.
-  init(
+  public init(
     _ batch: FeatureBatch, pixelHashes: [String], _ network: NetworkIdentity, provenance: [String: String]
   ) {
     func stored(_ name: String, _ tensor: Tensor?) -> StoredTensor? {
@@ -27,7 +26,7 @@ extension Record {
   }
 
   /// The statistics of a set as a record.
-  init(statistics set: FeatureSet, on device: Device) throws {
+  public init(statistics set: FeatureSet, on device: Device) throws {
     var metadata = set.network.metadata
     metadata["images"] = set.count.map(String.init)
     var tensors: [StoredTensor] = []
@@ -43,7 +42,7 @@ extension Record {
   }
 
   /// A matrix of the record, or nil if there is none of the name.
-  func matrix(_ name: String, rows: Int? = nil) throws -> FeatureMatrix? {
+  public func matrix(_ name: String, rows: Int? = nil) throws -> FeatureMatrix? {
     guard self[name] != nil else { return nil }
     let stored = try tensor(name, shape: [rows, nil])
     guard stored.shape[1] > 0 else {
@@ -56,7 +55,7 @@ extension Record {
   }
 
   /// SHA-256 of each image's pixels, in hexadecimal, or nil if the record does not say.
-  func pixelHashes(rows: Int?) throws -> [String]? {
+  public func pixelHashes(rows: Int?) throws -> [String]? {
     guard self["pixels_sha256"] != nil else { return nil }
     let stored = try tensor("pixels_sha256", shape: [rows, 32])
     guard stored.elementType == .uint8 else {
@@ -68,7 +67,7 @@ extension Record {
   }
 
   /// Statistics of the record.
-  func statistics(_ prefix: String, count: Int?) throws -> GaussianStatistics {
+  public func statistics(_ prefix: String, count: Int?) throws -> GaussianStatistics {
     let mean = try tensor(prefix + "mean", shape: [nil])
     let covariance = try tensor(prefix + "covariance", shape: [mean.shape[0], mean.shape[0]])
     return try GaussianStatistics(count: count, mean: mean.doubles(), covariance: covariance.doubles())
@@ -76,18 +75,19 @@ extension Record {
 }
 
 /// Reads the records of a file of kind `features`, of which the first is already there.
-struct FeatureFileReader {
-  let path: String
-  let device: Device
+public struct FeatureFileReader {
+  private let path: String
+  private let device: Device
 
-  func read(_ first: Record, then next: () throws -> Record?) throws -> FeatureSet {
+  public init(path: String, device: Device) { (self.path, self.device) = (path, device) }
+
+  public func read(_ first: Record, then next: () throws -> Record?) throws -> FeatureSet {
     let network = NetworkIdentity(first)
     if first["mean"] != nil {
       guard try next() == nil else {
-        throw ToolError(
-          .badData,
-          "\(path): expected one record of statistics; found a second one; try: compute them for all "
-            + "images together")
+        throw EvaluationError.badFeatures(
+          place: path, expected: "one record of statistics", found: "a second one",
+          hint: "compute them for all images together")
       }
       return try statistics(first, network)
     }
@@ -96,10 +96,10 @@ struct FeatureFileReader {
     while let current = record {
       try current.require(kind: .features)
       guard NetworkIdentity(current) == network else {
-        throw ToolError(
-          .badData,
-          "\(path): record \(current.origin.record ?? 0): expected features of network \(network.name) as in the first "
-            + "record; found \(NetworkIdentity(current).name) or other weights; try: files of one network")
+        throw EvaluationError.badFeatures(
+          place: "\(path): record \(current.origin.record ?? 0)",
+          expected: "features of network \(network.name) as in the first record",
+          found: "\(NetworkIdentity(current).name) or other weights", hint: "files of one network")
       }
       let features = try current.tensor("features")
       let rows = features.shape.first

@@ -6,7 +6,7 @@ extension LinearProbe {
   /// - Parameters:
   ///   - training: features [n, C] of each position.
   ///   - test: features [m, C] of each position.
-  /// - Throws: `TrainingError.notFinite`.
+  /// - Throws: `EvaluationError.probeNotFinite`.
   public static func scores(
     training: [Tensor], labels: [Int], test: [Tensor], labels testLabels: [Int], classCount: Int,
     options: Options, device: Device

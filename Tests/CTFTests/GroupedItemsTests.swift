@@ -1,10 +1,11 @@
 import Autograd
+@testable import CTF
 import Testing
 
 /// Items by group, in order, and their numbers within.
 @Suite struct GroupingTests {
   @Test func groupsKeepTheOrderOfTheirItems() {
-    let grouping = Grouping([2, 0, 2, 2, 4], count: 6)
+    let grouping = GroupedItems([2, 0, 2, 2, 4], count: 6)
     #expect(grouping.count == 6)
     #expect((0..<6).map { Array(grouping[$0]) } == [[1], [], [0, 2, 3], [], [4], []])
     #expect(grouping.items == [1, 0, 2, 3, 4] && grouping.places(of: 2) == 1..<4)
@@ -12,7 +13,7 @@ import Testing
   }
 
   @Test func nothingToGroup() {
-    let grouping = Grouping([], count: 2)
+    let grouping = GroupedItems([], count: 2)
     #expect(grouping[0].isEmpty && grouping[1].isEmpty && grouping.ranks == [])
   }
 }

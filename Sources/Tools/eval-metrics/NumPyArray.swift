@@ -1,5 +1,5 @@
 import Foundation
-import ToolKit
+import ToolRuntime
 
 /// An array of an `.npz` archive: C order, little-endian, of one of the types that statistics and images have.
 struct NumPyArray {

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Checks the plan of the rooms in Package.swift against the imports in the sources, and draws it.
+
+    check-rooms.py                 every target lists exactly what its files import, and no import goes to a higher layer
+    check-rooms.py --draw FILE     writes the drawing of the rooms as SVG (needs graphviz's dot)
+    check-rooms.py --list          prints the imports of every target, for Package.swift
+
+The layers are the cases of `Layer` in Package.swift, the lowest first; a target's layer is its folder's parent.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+
+IMPORT = re.compile(r"^\s*(?:@testable\s+|@preconcurrency\s+|public\s+|internal\s+)?import\s+(\w+)$", re.M)
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](\w+)\.h[>"]', re.M)
+SYSTEM = {"Foundation", "Glibc", "Testing", "Synchronization", "Dispatch", "PackageDescription"}
+
+
+def package():
+    text = subprocess.run(["swift", "package", "dump-package"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(text)
+
+
+def layers():
+    with open("Package.swift", encoding="utf-8") as file:
+        body = re.search(r"enum Layer: String \{(.*?)\n\n", file.read(), re.S).group(1)
+    return re.findall(r'case \w+ = "(\w+)"', body)
+
+
+def listed(target):
+    """The names of a target's dependencies."""
+    return {next(iter(dependency.values()))[0] for dependency in target["dependencies"]}
+
+
+def imported(folder, names):
+    """Modules that the files of a folder import, as targets are called."""
+    found = set()
+    for place, _, files in os.walk(folder):
+        for name in files:
+            if name.endswith((".swift", ".c", ".h")):
+                with open(os.path.join(place, name), encoding="utf-8") as file:
+                    text = file.read()
+                pattern = IMPORT if name.endswith(".swift") else INCLUDE
+                found |= {names.get(module, module) for module in pattern.findall(text)
+                          if pattern is IMPORT or names.get(module)}
+    return found - SYSTEM
+
+
+def folder(target):
+    return target.get("path") or f"Tests/{target['name']}"
+
+
+def targets(plan):
+    return [target for target in plan["targets"] if target["type"] != "system"]
+
+
+def problems(plan, order):
+    names = {target["name"].replace("-", "_"): target["name"] for target in plan["targets"]}
+    layer = {}
+    for target in plan["targets"]:
+        parts = folder(target).split("/")
+        if parts[0] == "Sources":
+            if parts[1] not in order:
+                yield f"{folder(target)}: no layer of Package.swift is called {parts[1]}"
+            layer[target["name"]] = order.index(parts[1]) if parts[1] in order else 0
+    for target in targets(plan):
+        name = target["name"]
+        found, stated = imported(folder(target), names) - {name}, listed(target)
+        if target["type"] == "test" and name == "CommandLineTests":
+            # It runs the tools, which it does not import.
+            stated = {other for other in stated if layer.get(other) != order.index("Tools")}
+        for other in sorted(found - stated):
+            yield f"{name}: imports {other}, which Package.swift does not list for it"
+        for other in sorted(stated - found):
+            yield f"{name}: Package.swift lists {other}, which no file of it imports"
+        if name in layer:
+            for other in sorted(found):
+                if layer.get(other, 0) > layer[name]:
+                    yield f"{name} ({order[layer[name]]}): imports {other} of the higher layer {order[layer[other]]}"
+
+
+def drawing(plan, order):
+    """The rooms as a graph: a box per layer, an arrow per import, without those that follow from others."""
+    rooms = [target for target in plan["targets"] if folder(target).startswith("Sources/")]
+    edges = {room["name"]: listed(room) & {other["name"] for other in rooms} for room in rooms
+             if not folder(room).startswith("Sources/Tools/")}
+
+    def reach(name, seen):
+        for other in edges.get(name, ()):
+            if other not in seen:
+                seen.add(other)
+                reach(other, seen)
+        return seen
+
+    lines = ["digraph rooms {", '  rankdir=TB; compound=true; nodesep=0.25; ranksep=0.45; fontname="sans-serif";',
+             '  node [shape=box, style="rounded,filled", fillcolor=white, fontname="sans-serif", fontsize=12];',
+             '  edge [color="#555555", arrowsize=0.6];']
+    for number, name in reversed(list(enumerate(order))):
+        members = [room["name"] for room in rooms if folder(room).split("/")[1] == name]
+        if name == "Tools":
+            lines.append(f'  tools [label="{len(members)} tools", fillcolor="#dde8f5"];')
+            continue
+        lines.append(f'  subgraph cluster_{number} {{ label="{name}"; labeljust=l; color="#bbbbbb"; bgcolor="#f6f6f2";')
+        lines += [f'    "{member}";' for member in sorted(members)] + ["  }"]
+    for name, others in sorted(edges.items()):
+        implied = set().union(*(reach(other, set()) for other in others)) if others else set()
+        lines += [f'  "{name}" -> "{other}";' for other in sorted(others - implied)]
+    lines += ['  tools -> "SuiteOptions";', "}"]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draw", metavar="FILE")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    plan, order = package(), layers()
+    if options.list:
+        names = {target["name"].replace("-", "_"): target["name"] for target in plan["targets"]}
+        for target in targets(plan):
+            print(target["name"], *sorted(imported(folder(target), names) - {target["name"]}))
+        return
+    if options.draw:
+        svg = subprocess.run(["dot", "-Tsvg"], input=drawing(plan, order), check=True, text=True, stdout=subprocess.PIPE)
+        with open(options.draw, "w", encoding="utf-8") as file:
+            file.write(svg.stdout)
+        return
+    found = list(problems(plan, order))
+    for line in found:
+        print(f"check-rooms: {line}", file=sys.stderr)
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
