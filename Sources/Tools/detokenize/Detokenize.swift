@@ -70,7 +70,13 @@ import ToolRuntime
         $0, items, of: batch, size: batch.header.rows * model.configuration.downsampling, device)
     }
     let start = ContinuousClock.now
-    let decoded = try decode(items, of: batch, model, session)
+    let archive = try npz.map { try ImageArchive(session.create($0), model, batch, items) }
+    var decoded: [LabelledImage] = []
+    try decode(items, of: batch, model, session) { images in
+      try archive?.write(images)
+      // A sheet and a folder need all of them; an archive is written as they come.
+      if grid != nil || folder != nil { decoded += images }
+    }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     if let folder { try ImageFolderWriter(folder).write(decoded, classNames: reader.header.classNames) }
     if let grid {
@@ -79,34 +85,30 @@ import ToolRuntime
         .withUnsafeBytes { try sink.write($0) }
       try sink.commit()
     }
-    if let npz {
-      let sink = try session.create(npz)
-      try NumPyArchive.write(decoded, to: sink)
-      try sink.commit()
-    }
+    try archive?.finish()
     try session.report([
-      "images": .integer(decoded.count), "seconds": .number(seconds),
-      "images_per_second": .number(Double(decoded.count) / seconds),
+      "images": .integer(items.count), "seconds": .number(seconds),
+      "images_per_second": .number(Double(items.count) / seconds),
     ])
   }
 
   private func decode(
-    _ items: [Int], of batch: TokenBatch, _ model: Tokenizer, _ session: ToolSession
-  ) throws -> [LabelledImage] {
-    var decoded: [LabelledImage] = []
+    _ items: [Int], of batch: TokenBatch, _ model: Tokenizer, _ session: ToolSession,
+    visit: ([LabelledImage]) throws -> Void
+  ) throws {
     let progress = session.progress("images", total: items.count)
     for first in stride(from: 0, to: items.count, by: batchSize) {
       try session.interruption.check()
       let part = items[first..<min(first + batchSize, items.count)]
       let tokens = part.flatMap { batch.tokens(image: $0, view: view).map(Int.init) }
       let images = model.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns)
-      decoded += zip(model.store.device.images(images), part).map {
-        LabelledImage(image: $0, label: Int(batch.labels[$1]))
-      }
+      try visit(
+        zip(model.store.device.images(images), part).map {
+          LabelledImage(image: $0, label: Int(batch.labels[$1]))
+        })
       progress.advance(by: part.count)
     }
     progress.finish()
-    return decoded
   }
 
   /// The first view of the images that the tokens were made from.

@@ -59,8 +59,10 @@ struct InputOptions: ParsableArguments {
 struct MetricOptions: ParsableArguments {
   @Option(help: ArgumentHelp("\(FeatureNetworks.names.joined(separator: ", ")).", valueName: "name"))
   var network: String?
-  @Option(help: ArgumentHelp("Weights of the network, from import-weights.", valueName: "file")) var weights:
-    InputPath?
+  @Option(
+    help: ArgumentHelp(
+      "Weights of the network, from import-weights; not needed where both sides are features.",
+      valueName: "file")) var weights: InputPath?
   @Option(
     help: ArgumentHelp(
       "fid, sfid, is, kid, precision-recall, separated by commas. (default: all that apply)",
@@ -84,6 +86,11 @@ struct MetricOptions: ParsableArguments {
     }
   }
 
+  /// Whether a metric is wanted that mean and covariance do not give.
+  var needsEachImage: Bool {
+    frechetInfinity || wanted.map { $0.contains { $0 == .kernel || $0 == .precisionRecall } } ?? true
+  }
+
   func validate() throws {
     func need(_ holds: Bool, _ words: String) throws { if !holds { throw ValidationError(words) } }
     let names = metrics?.split(separator: ",", omittingEmptySubsequences: false) ?? []
@@ -96,7 +103,6 @@ struct MetricOptions: ParsableArguments {
       try need(
         FeatureNetworks.names.contains(network), "--network must be one of \(known), not '\(network)'.")
       let needsWeights = FeatureNetworks.namesWithWeights.contains(network)
-      try need(!needsWeights || weights != nil, "--network \(network) needs --weights.")
       try need(needsWeights || weights == nil, "--network \(network) has no --weights.")
     }
     try need(pairs || lpipsWeights == nil, "--lpips-weights needs --pairs.")
