@@ -4,8 +4,7 @@
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__linux__)
-#define TSR_DISPATCH \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define TSR_DISPATCH __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define TSR_DISPATCH
 #endif
