@@ -4,10 +4,11 @@
     paired.py baseline=out/headlines/emoji/llamagen-baseline iar=out/headlines/emoji/iar --output docs/results/emoji
 
 Each folder is one that sweep.py has filled: VALUE/seed-SEED/report.json. Figures that PREFIX.json has from earlier runs
-are used too, so that a study can go on where `out` has been removed. The value of a method is the one with the lowest mean
-of --choose over the seeds that all methods have. For each figure the table has the mean and the sample standard deviation
-per method, and the mean difference to the first method with its 95 % confidence interval (Student's t). Where lower is
-better, the verdict is "better" if the interval lies below zero, "worse" if it lies above, else "not decided".
+are used too, so that a study can go on where `out` has been removed. The value of a method is the one with the lowest
+mean of --choose over the seeds that all methods have. For each figure the table has the mean and the sample standard
+deviation per method, and the mean difference to the first method with its 95 % confidence interval (Student's t).
+Where lower is better, the verdict is "better" if the interval lies below zero, "worse" if it lies above, and "not
+decided" otherwise.
 """
 
 import argparse
