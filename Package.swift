@@ -108,7 +108,7 @@ let methods: [Target] = [
   room(
     "STAR", in: .methods,
     imports: [
-      "Autograd", "CKernels", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore",
+      "Autograd", "CKernels", "ImageModels", "LlamaGen", "NeuralNet", "StreamFormat", "TensorCore",
     ]),
 ]
 
@@ -137,8 +137,8 @@ let commandLine: [Target] = [
   room(
     "SuiteOptions", in: .commandLine,
     imports: [
-      argumentParser, "Codebooks", "Datasets", "Evaluation", "ImageModels", "Images", "NeuralNet",
-      "StreamFormat", "TensorCore", "ToolRuntime", "Training",
+      argumentParser, "Codebooks", "Datasets", "Evaluation", "ImageModels", "Images", "LlamaGen",
+      "NeuralNet", "StreamFormat", "TensorCore", "ToolRuntime", "Training",
     ]),
 ]
 
@@ -146,8 +146,8 @@ let tools: [Target] = [
   tool(
     "train-tokenizer",
     imports: [
-      argumentParser, "Autograd", "Datasets", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore",
-      "ToolRuntime", "Training",
+      argumentParser, "Autograd", "Datasets", "ImageModels", "LlamaGen", "StreamFormat", "SuiteOptions",
+      "TensorCore", "ToolRuntime", "Training",
     ]),
   tool(
     "tokenize",
@@ -254,7 +254,11 @@ let testTargets: [Target] =
     tests(of: "Metrics", ["Images", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "StreamFormat", ["TestSupport"]),
     tests(of: "ForeignFiles", ["FeatureNetworks", "LlamaGen", "StreamFormat", "TestSupport"]),
-    tests(of: "ImageModels", ["Autograd", "IAR", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(
+      of: "ImageModels",
+      [
+        "Autograd", "IAR", "LlamaGen", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport",
+      ]),
     tests(
       of: "FeatureNetworks",
       [
@@ -273,8 +277,8 @@ let testTargets: [Target] =
     tests(
       of: "Training",
       [
-        "Autograd", "Datasets", "IAR", "ImageModels", "Images", "NeuralNet", "STAR", "StreamFormat",
-        "TensorCore", "TestSupport",
+        "Autograd", "Datasets", "IAR", "ImageModels", "Images", "LlamaGen", "NeuralNet", "STAR",
+        "StreamFormat", "TensorCore", "TestSupport",
       ]),
     tests(of: "ToolRuntime", [argumentParser, "StreamFormat", "TestSupport"]),
     .testTarget(

@@ -35,10 +35,10 @@ def summarize(name, paths, columns):
     row = {"name": name, "reports": paths}
     for column in columns:
         values = [value for value in (figure(report, column) for report in reports) if value is not None]
-        row[column] = values and {
+        row[column] = {
             "mean": statistics.mean(values), "values": values,
             "deviation": statistics.stdev(values) if len(values) > 1 else None,
-        } or None
+        } if values else None
     return row
 
 

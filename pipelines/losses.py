@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""losses.py LOG: the losses of a log of train-ar as a table: step, training, held-out, unigram entropy; '-' where none."""
+"""losses.py LOG: the losses in a log of train-ar as a table: step, training, held-out, unigram entropy; '-' if none."""
 
 import json
 import sys

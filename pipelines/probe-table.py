@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""probe-table.py TABLE[=NAME]...: tables of linear-probe as blocks for gnuplot, a model a block: a line with its name,
-then position, top-1 accuracy and its standard error in per cent. After them comes a block of the accuracies that need no
-model: the majority's. A model's name is NAME where it is given, and otherwise its file's, or its folder's for model files
-of one name."""
+"""probe-table.py TABLE[=NAME]...: tables of linear-probe as blocks for gnuplot, one block per model: a line with its
+name, then position, top-1 accuracy and its standard error in per cent. The last block has the accuracy that needs no
+model: the majority's. A model's name is NAME where it is given, and otherwise its file's, or its folder's for model
+files of one name."""
 
 import json
 import os

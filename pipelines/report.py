@@ -94,7 +94,7 @@ def describe_model(summary):
 
 
 def describe(name, stage):
-    """Time, speed and memory of a stage. A resumed training counts its last run only: `steps` says which part that is."""
+    """Time, speed and memory of a stage. A resumed training counts its last run only; `steps` says which part it is."""
     rates = {key: value for key, value in stage["summary"].items() if key.endswith("_per_second") or key == "steps"}
     return {
         "stage": name, "seconds": stage["elapsed_seconds"], "peak_megabytes": stage["peak_megabytes"], **rates,
@@ -173,7 +173,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", help="the report to write")
     parser.add_argument("--logs", nargs="+", required=True, metavar="LOG", help="in the order of the stages")
-    parser.add_argument("--metrics", nargs="*", default=[], metavar="FILE", help="reports of eval-metrics; may be missing")
+    parser.add_argument(
+        "--metrics", nargs="*", default=[], metavar="FILE", help="reports of eval-metrics; may be missing")
     parser.add_argument("--metric-logs", nargs="*", default=[], metavar="LOG", help="may be missing")
     parser.add_argument("--pictures", nargs="*", default=[], metavar="FILE")
     parser.add_argument("--understanding", nargs="*", default=[], metavar="FILE", help="probe.json and its like")

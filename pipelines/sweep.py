@@ -31,7 +31,7 @@ def run(pipeline, settings, folder, first):
         shutil.copytree(first, folder + ".partial")
         os.replace(folder + ".partial", folder)
     command = ["make", "--no-print-directory", "-f", pipeline, f"OUT={folder}", *settings]
-    status = subprocess.run(command).returncode
+    status = subprocess.run(command, check=False).returncode
     if status != 0:
         sys.exit(f"sweep.py: {' '.join(command)} ended with status {status}")
 

@@ -38,8 +38,9 @@ def read_scores(file):
 def lines(found):
     """What a reader wants to know first."""
     if "probe_top1" in found:
-        yield (f"linear probes       {found['probe_top1'] * 100:6.1f} % of images, {found['probe_majority'] * 100:.1f} % by "
-               f"the most frequent class; {found['probe_balanced_top1'] * 100:.1f} % of each class")
+        yield (f"linear probes       {found['probe_top1'] * 100:6.1f} % of images, "
+               f"{found['probe_majority'] * 100:.1f} % by the most frequent class; "
+               f"{found['probe_balanced_top1'] * 100:.1f} % of each class")
     distances = [value for name, value in found.items() if name.startswith("attention_distance_")]
     if distances:
         yield (f"attention distance  {', '.join(f'{value:.2f}' for value in distances)} tokens by layer, "

@@ -1,22 +1,25 @@
 #!/usr/bin/env python3
 """Checks the plan of the rooms in Package.swift against the imports in the sources, and draws it.
 
-    check-rooms.py                 every target lists exactly what its files import, and no import goes to a higher layer
-    check-rooms.py --draw FILE     writes the drawing of the rooms as SVG (needs graphviz's dot)
+    check-rooms.py                 every target lists exactly what its files import, no import goes to a higher layer,
+                                   and docs/images/rooms.svg is a drawing of these rooms
+    check-rooms.py --draw          makes that drawing anew (needs graphviz's dot)
     check-rooms.py --list          prints the imports of every target, for Package.swift
 
 The layers are the cases of `Layer` in Package.swift, the lowest first; a target's layer is its folder's parent.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
 
-IMPORT = re.compile(r"^\s*(?:@testable\s+|@preconcurrency\s+|public\s+|internal\s+)?import\s+(\w+)$", re.M)
+IMPORT = re.compile(r"^\s*(?:@testable |@preconcurrency |public |internal )?import (\w+)$", re.M)
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](\w+)\.h[>"]', re.M)
+DRAWING = "docs/images/rooms.svg"
 SYSTEM = {"Foundation", "Glibc", "Testing", "Synchronization", "Dispatch", "PackageDescription"}
 
 
@@ -29,6 +32,11 @@ def layers():
     with open("Package.swift", encoding="utf-8") as file:
         body = re.search(r"enum Layer: String \{(.*?)\n\n", file.read(), re.S).group(1)
     return re.findall(r'case \w+ = "(\w+)"', body)
+
+
+def mark(text):
+    """What the drawing ends with: it tells of which rooms it is, whatever version of dot has placed them."""
+    return f"<!-- {hashlib.sha256(text.encode()).hexdigest()} -->\n"
 
 
 def listed(target):
@@ -104,7 +112,8 @@ def drawing(plan, order):
         if name == "Tools":
             lines.append(f'  tools [label="{len(members)} tools", fillcolor="#dde8f5"];')
             continue
-        lines.append(f'  subgraph cluster_{number} {{ label="{name}"; labeljust=l; color="#bbbbbb"; bgcolor="#f6f6f2";')
+        lines.append(f'  subgraph cluster_{number} {{')
+        lines.append(f'    label="{name}"; labeljust=l; color="#bbbbbb"; bgcolor="#f6f6f2";')
         lines += [f'    "{member}";' for member in sorted(members)] + ["  }"]
     for name, others in sorted(edges.items()):
         implied = set().union(*(reach(other, set()) for other in others)) if others else set()
@@ -115,7 +124,7 @@ def drawing(plan, order):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draw", metavar="FILE")
+    parser.add_argument("--draw", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     plan, order = package(), layers()
@@ -125,11 +134,15 @@ def main():
             print(target["name"], *sorted(imported(folder(target), names) - {target["name"]}))
         return
     if options.draw:
-        svg = subprocess.run(["dot", "-Tsvg"], input=drawing(plan, order), check=True, text=True, stdout=subprocess.PIPE)
-        with open(options.draw, "w", encoding="utf-8") as file:
-            file.write(svg.stdout)
+        text = drawing(plan, order)
+        svg = subprocess.run(["dot", "-Tsvg"], input=text, check=True, text=True, stdout=subprocess.PIPE)
+        with open(DRAWING, "w", encoding="utf-8") as file:
+            file.write(svg.stdout + mark(text))
         return
     found = list(problems(plan, order))
+    with open(DRAWING, encoding="utf-8") as file:
+        if not file.read().endswith(mark(drawing(plan, order))):
+            found.append(f"{DRAWING}: shows other rooms than Package.swift; run scripts/check-rooms.py --draw")
     for line in found:
         print(f"check-rooms: {line}", file=sys.stderr)
     sys.exit(1 if found else 0)

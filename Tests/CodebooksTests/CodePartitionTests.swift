@@ -3,7 +3,7 @@ import CKernels
 import TensorCore
 import Testing
 
-@Suite struct CodeClustersTests {
+@Suite struct CodePartitionTests {
   let device = Device(threadCount: 2)
 
   @Test func onlyPartitionsAreTaken() throws {
@@ -25,6 +25,9 @@ import Testing
     // Pairs 1, 3, 2 and 4; the cluster of one code has none.
     #expect(abs(found.meanDistance - 10.0 / 4) < 1e-12)
     #expect(found.closestDistance == (1 + 4) / 2 && found.largestDistance == (3 + 4) / 2)
+    #expect(abs(found.meanSquaredDistance - (1 + 9 + 4 + 16) / 4.0) < 1e-12)
+    #expect(found.closestSquaredDistance == (1 + 16) / 2 && found.largestSquaredDistance == (9 + 16) / 2)
+    #expect(codes.adjacentDistanceSum == 1 + 2 + 7 + 4 + 36)
   }
 
   @Test(arguments: [(1, 1), (9, 1), (9, 9), (1000, 32), (1000, 990)])

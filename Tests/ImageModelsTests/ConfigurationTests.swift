@@ -1,4 +1,5 @@
 @testable import ImageModels
+import LlamaGen
 import TensorCore
 import Testing
 

@@ -3,6 +3,7 @@ import Datasets
 import Glibc
 import IAR
 import ImageModels
+import LlamaGen
 import NeuralNet
 @testable import STAR
 import TensorCore

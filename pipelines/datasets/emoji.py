@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Makes a folder of classes from the installed emoji font: GROUP/NNNN-name.png, 3655 RGBA images of 136 x 128.
 
-The images are the PNGs inside Noto Color Emoji, unchanged; groups and names are Unicode's. NNNN is the place in Unicode's
-list, so an emoji keeps its name whatever is left out. Needs the packages fonts-noto-color-emoji and unicode-data.
+The images are the PNGs inside Noto Color Emoji, unchanged; groups and names are Unicode's. NNNN is the place in
+Unicode's list, so an emoji keeps its name whatever is left out. Needs the packages fonts-noto-color-emoji and
+unicode-data.
 """
 
 import re

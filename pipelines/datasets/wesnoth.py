@@ -10,8 +10,7 @@ import hashlib
 import os
 import re
 
-from dataset_folder import (
-    BAD_DATA, NO_INPUT, USAGE, ArgumentParser, DatasetError, created, png_size, read_input, run)
+from dataset_folder import BAD_DATA, NO_INPUT, USAGE, ArgumentParser, DatasetError, created, png_size, read_input, run
 
 SOURCE = "/usr/share/games/wesnoth/1.16/data/core/images/units"
 REMEDY = "install it: apt-get install --no-install-recommends wesnoth-1.16-data, or name its folder by --source"

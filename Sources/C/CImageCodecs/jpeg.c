@@ -39,8 +39,7 @@ static void on_message(j_common_ptr common, int level) {
     case JWRN_HIT_MARKER:
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
-    case JWRN_MUST_RESYNC:
-      on_error(common);
+    case JWRN_MUST_RESYNC: on_error(common);
   }
 }
 
@@ -79,8 +78,8 @@ static CodecStatus read_image(Reader *reader, const uint8_t *bytes, size_t count
   return CODEC_OK;
 }
 
-CodecStatus codec_decode_jpeg(
-    const uint8_t *bytes, size_t count, uint32_t max_side, uint64_t max_pixels, CodecImage *image) {
+CodecStatus codec_decode_jpeg(const uint8_t *bytes, size_t count, uint32_t max_side,
+                              uint64_t max_pixels, CodecImage *image) {
   memset(image, 0, sizeof *image);
   Reader reader;
   memset(&reader, 0, sizeof reader);

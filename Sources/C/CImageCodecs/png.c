@@ -52,7 +52,8 @@ static CodecStatus allocate(Reader *reader) {
   CodecImage *image = reader->image;
   image->channels = png_get_channels(reader->png, reader->info);
   size_t row_size = (size_t)image->width * image->channels;
-  if (png_get_rowbytes(reader->png, reader->info) != row_size || (image->channels != 3 && image->channels != 4))
+  if (png_get_rowbytes(reader->png, reader->info) != row_size ||
+      (image->channels != 3 && image->channels != 4))
     png_error(reader->png, "unsupported pixel layout");
   image->pixels = malloc(row_size * image->height);
   reader->rows = malloc(sizeof(png_bytep) * image->height);
@@ -76,7 +77,8 @@ static CodecStatus read_image(Reader *reader) {
     return CODEC_TOO_LARGE;
   // Deflate expands at most 1032 times, so a short file that claims more is truncated or hostile.
   uint64_t stored = (uint64_t)png_get_rowbytes(reader->png, reader->info) * image->height;
-  if (stored / 1032 > reader->count) png_error(reader->png, "the file is too short for its dimensions");
+  if (stored / 1032 > reader->count)
+    png_error(reader->png, "the file is too short for its dimensions");
   request_rgb_or_rgba(reader->png, reader->info);
   CodecStatus status = allocate(reader);
   if (status != CODEC_OK) return status;
@@ -85,11 +87,14 @@ static CodecStatus read_image(Reader *reader) {
   return CODEC_OK;
 }
 
-CodecStatus codec_decode_png(
-    const uint8_t *bytes, size_t count, uint32_t max_side, uint64_t max_pixels, CodecImage *image) {
+CodecStatus codec_decode_png(const uint8_t *bytes, size_t count, uint32_t max_side,
+                             uint64_t max_pixels, CodecImage *image) {
   memset(image, 0, sizeof *image);
-  Reader reader = {
-      .bytes = bytes, .count = count, .max_side = max_side, .max_pixels = max_pixels, .image = image};
+  Reader reader = {.bytes = bytes,
+                   .count = count,
+                   .max_side = max_side,
+                   .max_pixels = max_pixels,
+                   .image = image};
   reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, image->message, on_error, on_warning);
   if (reader.png == NULL) return CODEC_NO_MEMORY;
   reader.info = png_create_info_struct(reader.png);
@@ -119,26 +124,27 @@ static void write_bytes(png_structp png, png_bytep source, size_t added) {
 
 static void flush_bytes(png_structp png) { (void)png; }
 
-static CodecStatus write_image(
-    png_structp png, png_infop info, const uint8_t *pixels, uint32_t width, uint32_t height, CodecBuffer *output) {
+static CodecStatus write_image(png_structp png, png_infop info, const uint8_t *pixels,
+                               uint32_t width, uint32_t height, CodecBuffer *output) {
   if (setjmp(png_jmpbuf(png))) return CODEC_MALFORMED;
   png_set_write_fn(png, output, write_bytes, flush_bytes);
   // libpng refuses sides above a million by default, in writing too.
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_compression_level(png, 6);
   png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_ALL_FILTERS);
-  png_set_IHDR(
-      png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-      PNG_FILTER_TYPE_DEFAULT);
+  png_set_IHDR(png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(png, info);
   for (uint32_t y = 0; y < height; y++) png_write_row(png, pixels + (size_t)y * width * 3);
   png_write_end(png, info);
   return CODEC_OK;
 }
 
-CodecStatus codec_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, CodecBuffer *output) {
+CodecStatus codec_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height,
+                             CodecBuffer *output) {
   memset(output, 0, sizeof *output);
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, output->message, on_error, on_warning);
+  png_structp png =
+      png_create_write_struct(PNG_LIBPNG_VER_STRING, output->message, on_error, on_warning);
   if (png == NULL) return CODEC_NO_MEMORY;
   png_infop info = png_create_info_struct(png);
   CodecStatus status =

@@ -20,10 +20,10 @@ static dimensions dimensions_of(const tsr_convolution_shape *s) {
   dimensions d = {
       .source = {(dnnl_dim_t)s->batch, (dnnl_dim_t)s->channels, (dnnl_dim_t)s->height,
                  (dnnl_dim_t)s->width},
-      .weights = {(dnnl_dim_t)s->out_channels, (dnnl_dim_t)s->channels, (dnnl_dim_t)s->kernel_height,
-                  (dnnl_dim_t)s->kernel_width},
-      .destination = {(dnnl_dim_t)s->batch, (dnnl_dim_t)s->out_channels,
-                      (dnnl_dim_t)s->out_height, (dnnl_dim_t)s->out_width},
+      .weights = {(dnnl_dim_t)s->out_channels, (dnnl_dim_t)s->channels,
+                  (dnnl_dim_t)s->kernel_height, (dnnl_dim_t)s->kernel_width},
+      .destination = {(dnnl_dim_t)s->batch, (dnnl_dim_t)s->out_channels, (dnnl_dim_t)s->out_height,
+                      (dnnl_dim_t)s->out_width},
       .bias = {(dnnl_dim_t)s->out_channels},
       .strides = {(dnnl_dim_t)s->stride, (dnnl_dim_t)s->stride},
       .before = {(dnnl_dim_t)s->pad_top, (dnnl_dim_t)s->pad_left},
@@ -48,28 +48,30 @@ static int describe(tsr_convolution *c, const dimensions *d, bool bfloat16, bool
 #if DNNL_VERSION_MAJOR >= 3
   status = dnnl_convolution_forward_primitive_desc_create(
       &c->forward_description, engine, training ? dnnl_forward_training : dnnl_forward_inference,
-      dnnl_convolution_direct, source, weights, bias, destination, d->strides, d->dilates, d->before,
-      d->after, c->attributes);
+      dnnl_convolution_direct, source, weights, bias, destination, d->strides, d->dilates,
+      d->before, d->after, c->attributes);
   if (!status && training)
     status = dnnl_convolution_backward_data_primitive_desc_create(
         &c->data_description, engine, dnnl_convolution_direct, d_source, weights, d_destination,
         d->strides, d->dilates, d->before, d->after, c->forward_description, c->attributes);
   if (!status && training)
     status = dnnl_convolution_backward_weights_primitive_desc_create(
-        &c->weights_description, engine, dnnl_convolution_direct, source, d_weights, bias, d_destination,
-        d->strides, d->dilates, d->before, d->after, c->forward_description, c->attributes);
+        &c->weights_description, engine, dnnl_convolution_direct, source, d_weights, bias,
+        d_destination, d->strides, d->dilates, d->before, d->after, c->forward_description,
+        c->attributes);
 #else
   dnnl_convolution_desc_t description;
   status = dnnl_dilated_convolution_forward_desc_init(
       &description, training ? dnnl_forward_training : dnnl_forward_inference,
-      dnnl_convolution_direct, source, weights, bias, destination, d->strides, d->dilates, d->before,
-      d->after);
+      dnnl_convolution_direct, source, weights, bias, destination, d->strides, d->dilates,
+      d->before, d->after);
   if (!status)
-    status = dnnl_primitive_desc_create(&c->forward_description, &description, c->attributes, engine, NULL);
+    status = dnnl_primitive_desc_create(&c->forward_description, &description, c->attributes,
+                                        engine, NULL);
   if (!status && training) {
     status = dnnl_dilated_convolution_backward_data_desc_init(
-        &description, dnnl_convolution_direct, d_source, weights, d_destination, d->strides, d->dilates,
-        d->before, d->after);
+        &description, dnnl_convolution_direct, d_source, weights, d_destination, d->strides,
+        d->dilates, d->before, d->after);
     if (!status)
       status = dnnl_primitive_desc_create(&c->data_description, &description, c->attributes, engine,
                                           c->forward_description);
@@ -79,8 +81,8 @@ static int describe(tsr_convolution *c, const dimensions *d, bool bfloat16, bool
         &description, dnnl_convolution_direct, source, d_weights, bias, d_destination, d->strides,
         d->dilates, d->before, d->after);
     if (!status)
-      status = dnnl_primitive_desc_create(&c->weights_description, &description, c->attributes, engine,
-                                          c->forward_description);
+      status = dnnl_primitive_desc_create(&c->weights_description, &description, c->attributes,
+                                          engine, c->forward_description);
   }
 #endif
   layout all[] = {source, weights, destination, bias, d_source, d_weights, d_destination};
@@ -148,8 +150,8 @@ tsr_convolution *tsr_convolution_create(const tsr_convolution_shape *shape, bool
 }
 
 void tsr_convolution_destroy(tsr_convolution *c) {
-  dnnl_primitive_t primitives[] = {c->forward, c->data, c->weights, c->pack_forward, c->pack_data,
-                                   c->unpack_weights};
+  dnnl_primitive_t primitives[] = {c->forward,      c->data,      c->weights,
+                                   c->pack_forward, c->pack_data, c->unpack_weights};
   for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
     if (primitives[i]) dnnl_primitive_destroy(primitives[i]);
   dnnl_primitive_desc_t descriptions[] = {c->forward_description, c->data_description,
@@ -209,8 +211,8 @@ int tsr_convolution_backward_weights(const tsr_convolution *c, const void *sourc
   binding b[] = {{DNNL_ARG_SRC, QUERY_LAYOUT(pd, dnnl_query_src_md), source},
                  {DNNL_ARG_DIFF_DST, QUERY_LAYOUT(pd, dnnl_query_diff_dst_md), d_destination},
                  {DNNL_ARG_DIFF_WEIGHTS, own, packed},
-                 {DNNL_ARG_DIFF_BIAS, dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 1),
-                  d_bias}};
+                 {DNNL_ARG_DIFF_BIAS,
+                  dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 1), d_bias}};
   int status = tsr_dnnl_execute(c->weights, pd, b, 4);
   binding unpack[] = {{DNNL_ARG_FROM, own, packed}, {DNNL_ARG_TO, c->plain_weights, d_weights}};
   return status ? status : tsr_dnnl_execute(c->unpack_weights, NULL, unpack, 2);

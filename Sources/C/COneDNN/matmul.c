@@ -29,8 +29,8 @@ static int describe(tsr_matmul *m, const tsr_matmul_shape *s) {
   dnnl_matmul_desc_t description;
   int status = dnnl_matmul_desc_init(&description, m->source, m->weights, NULL, m->destination);
   if (status) return status;
-  return dnnl_primitive_desc_create(&m->description, &description, m->attributes,
-                                    tsr_dnnl_engine(), NULL);
+  return dnnl_primitive_desc_create(&m->description, &description, m->attributes, tsr_dnnl_engine(),
+                                    NULL);
 #endif
 }
 

@@ -7,6 +7,9 @@ extension ClusterStatistics {
     [
       "inner_mse": .number(innerMSE), "mean_distance": .number(meanDistance),
       "closest_distance": .number(closestDistance), "largest_distance": .number(largestDistance),
+      "mean_squared_distance": .number(meanSquaredDistance),
+      "closest_squared_distance": .number(closestSquaredDistance),
+      "largest_squared_distance": .number(largestSquaredDistance),
     ]
   }
 }

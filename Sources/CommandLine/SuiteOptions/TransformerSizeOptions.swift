@@ -1,5 +1,6 @@
 import ArgumentParser
 import ImageModels
+import LlamaGen
 import StreamFormat
 import ToolRuntime
 

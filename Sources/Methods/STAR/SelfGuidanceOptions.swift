@@ -1,4 +1,5 @@
 import ImageModels
+import LlamaGen
 
 /// The losses that self-guided training adds to the token loss.
 public enum SelfGuidedLoss: String, Sendable, Codable, CaseIterable {

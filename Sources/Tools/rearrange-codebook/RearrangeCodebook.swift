@@ -25,7 +25,8 @@ import ToolRuntime
   var refine = true
   @Flag(inversion: .prefixedNo, help: "Order codes inside clusters by a chain of nearest neighbours.")
   var order = true
-  @Flag(help: "Cluster the codes as they are, not scaled to length 1.") var raw = false
+  @Flag(help: "Cluster the codes as they are, even where the tokenizer scales them to length 1.") var raw =
+    false
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -53,7 +54,7 @@ import ToolRuntime
         "\(tokenizer.path): expected a multiple of \(clusterSize) codes; found \(codes.count); try: a --cluster-size that "
           + "divides \(codes.count)")
     }
-    let points = raw ? codes : codes.normalized(on: device)
+    let points = raw || !model.configuration.normalizesCodes ? codes : codes.normalized(on: device)
     let blocks = try BalancedPartition.blocks(codes: codes.count, clusterSize: clusterSize)
     let begin = ContinuousClock.now
     let clustering = BalancedClustering(
@@ -87,6 +88,8 @@ import ToolRuntime
       "cluster_size": .integer(clusterSize),
       "iterations": .integer(plain.iterations), "converged": .bool(plain.converged),
       "inner_mse_unrefined": .number(plain.innerMSE), "before": before.json, "after": after.json,
+      "adjacent_distance_sum_before": .number(points.adjacentDistanceSum),
+      "adjacent_distance_sum_after": .number(points.rows(permutation.newToOld).adjacentDistanceSum),
       "seconds": .number(seconds),
     ])
     session.say("inner MSE \(before.innerMSE) -> \(after.innerMSE)")

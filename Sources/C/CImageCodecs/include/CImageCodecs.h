@@ -31,12 +31,13 @@ typedef struct {
 
 // Both refuse images of more than max_pixels, or with a side above max_side, before allocating the pixels; width
 // and height are then set. Whatever the status, release the image with codec_image_free.
-CodecStatus codec_decode_png(
-    const uint8_t *bytes, size_t count, uint32_t max_side, uint64_t max_pixels, CodecImage *image);
-CodecStatus codec_decode_jpeg(
-    const uint8_t *bytes, size_t count, uint32_t max_side, uint64_t max_pixels, CodecImage *image);
+CodecStatus codec_decode_png(const uint8_t *bytes, size_t count, uint32_t max_side,
+                             uint64_t max_pixels, CodecImage *image);
+CodecStatus codec_decode_jpeg(const uint8_t *bytes, size_t count, uint32_t max_side,
+                              uint64_t max_pixels, CodecImage *image);
 void codec_image_free(CodecImage *image);
 
 // 8-bit RGB, no ancillary chunk. Release the buffer with codec_buffer_free.
-CodecStatus codec_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, CodecBuffer *output);
+CodecStatus codec_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height,
+                             CodecBuffer *output);
 void codec_buffer_free(CodecBuffer *buffer);

@@ -19,8 +19,7 @@ TSR_INLINE void nearest_of_lanes(uint32_t *index, float *value, const lanes *bes
                                  const lane_codes *where, uint32_t first_code) {
   size_t lane = 0;
   for (size_t j = 1; j < TSR_CODE_PANEL; j++)
-    if ((*best)[j] < (*best)[lane] ||
-        ((*best)[j] == (*best)[lane] && (*where)[j] < (*where)[lane]))
+    if ((*best)[j] < (*best)[lane] || ((*best)[j] == (*best)[lane] && (*where)[j] < (*where)[lane]))
       lane = j;
   if ((*best)[lane] < *value) {
     *value = (*best)[lane];

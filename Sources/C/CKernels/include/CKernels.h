@@ -78,8 +78,8 @@ void tsr_l2_normalize_backward(float *dx, const float *dy, const float *y,
 /// direction +1 rotates forward, -1 applies the transposed map of the backward pass.
 void tsr_rotate_pairs(float *x, const float *cos_sin, float direction, size_t heads, size_t size);
 /// y[row] = x[row] rotated by the row's own angles, cos_sin [rows, size / 2, 2]; y and x do not overlap.
-void tsr_rotate_rows(float *y, size_t y_stride, const float *x, size_t x_stride, const float *cos_sin,
-                     float direction, size_t rows, size_t size);
+void tsr_rotate_rows(float *y, size_t y_stride, const float *x, size_t x_stride,
+                     const float *cos_sin, float direction, size_t rows, size_t size);
 
 // MARK: softmax.c
 /// Softmax over the first `visible` entries of a row of scale * scores; the rest become 0.

@@ -23,7 +23,8 @@ void tsr_pack_panels(float *packed, const float *weight, size_t n, size_t k);
 /// The share of y = x W^T, in float32.
 void tsr_packed_linear(float *y, const float *x, const float *packed, tsr_linear_share share);
 /// The same, without instructions that only some processors have.
-void tsr_packed_linear_portable(float *y, const float *x, const float *packed, tsr_linear_share share);
+void tsr_packed_linear_portable(float *y, const float *x, const float *packed,
+                                tsr_linear_share share);
 
 // MARK: packed_linear_bfloat16.c
 /// Packs weight [n, k], rounded, into panels of pairs of inputs: [ceil(n/32), ceil(k/2), 32, 2], zero padded.
@@ -55,22 +56,23 @@ void tsr_packed_linear_int8_portable(float *y, const int16_t *x, const float *x_
 // MARK: gated_panels.c
 /// y [rows, h] = silu(gate) * up for the channels of panels first ..< last. `both` holds 32 gates, 32 ups, and
 /// so on, h rounded up to whole panels of each.
-void tsr_swiglu_panels(float *y, const float *both, size_t rows, size_t h, size_t first, size_t last);
+void tsr_swiglu_panels(float *y, const float *both, size_t rows, size_t h, size_t first,
+                       size_t last);
 
 // MARK: cached_attention.c
 /// Positions of a block of cached keys.
 enum { TSR_KEY_BLOCK = 32 };
 /// Stores the key and value of a position of one head. Keys lie in blocks, [ceil(count/32), size, 32], so that
 /// the scores of neighbouring positions are computed side by side; values are [count, size].
-void tsr_cache_store(float *keys, float *values, const float *key, const float *value, size_t position,
-                     size_t size);
+void tsr_cache_store(float *keys, float *values, const float *key, const float *value,
+                     size_t position, size_t size);
 /// Attention of one query head over `count` cached positions: scores k q, softmax, weighted sum of v.
 /// weights is scratch of count, rounded up to whole blocks.
 void tsr_cache_attend(float *out, float *weights, const float *query, const float *keys,
                       const float *values, float scale, size_t count, size_t size);
 /// The same with a cache in bfloat16.
-void tsr_cache_store_bfloat16(uint16_t *keys, uint16_t *values, const float *key, const float *value,
-                              size_t position, size_t size);
+void tsr_cache_store_bfloat16(uint16_t *keys, uint16_t *values, const float *key,
+                              const float *value, size_t position, size_t size);
 /// The same with a cache in bfloat16.
 void tsr_cache_attend_bfloat16(float *out, float *weights, const float *query, const uint16_t *keys,
                                const uint16_t *values, float scale, size_t count, size_t size);
@@ -84,4 +86,5 @@ size_t tsr_largest(const float *x, size_t n);
 void tsr_draw_weights(float *x, double *block_sums, float maximum, float factor, size_t n);
 /// Of weights that are not negative, the largest threshold for which those at or above it number `target`,
 /// or sum to `target` if by_mass. `above` becomes the count or sum of those that lie above it.
-float tsr_draw_threshold(const float *weights, size_t n, double target, bool by_mass, double *above);
+float tsr_draw_threshold(const float *weights, size_t n, double target, bool by_mass,
+                         double *above);

@@ -32,7 +32,8 @@ size_t tsr_largest(const float *x, size_t n) {
   return i;
 }
 
-TSR_DISPATCH void tsr_draw_weights(float *x, double *block_sums, float maximum, float factor, size_t n) {
+TSR_DISPATCH void tsr_draw_weights(float *x, double *block_sums, float maximum, float factor,
+                                   size_t n) {
   TSR_REASSOCIATE
   for (size_t start = 0; start < n; start += TSR_DRAW_BLOCK) {
     size_t end = start + TSR_DRAW_BLOCK < n ? start + TSR_DRAW_BLOCK : n;
@@ -48,7 +49,8 @@ TSR_DISPATCH void tsr_draw_weights(float *x, double *block_sums, float maximum, 
 
 enum { LEVELS = 3, BINS = 1 << 11 };
 
-float tsr_draw_threshold(const float *weights, size_t n, double target, bool by_mass, double *above) {
+float tsr_draw_threshold(const float *weights, size_t n, double target, bool by_mass,
+                         double *above) {
   // The bits of floats that are not negative are ordered as the floats are: the threshold's are found
   // eleven at a time (ten at last), in the bin where the measure, counted from above, reaches the target.
   static const int shifts[LEVELS] = {21, 10, 0};

@@ -47,13 +47,15 @@ TSR_DISPATCH void tsr_packed_linear_portable(float *y, const float *x, const flo
 #if TSR_AVX512
 #define TARGET __attribute__((target("avx512f")))
 
-__attribute__((always_inline)) TARGET static inline void block(float *y, const float *x, const float *panel,
-                                                               size_t count, size_t width,
+__attribute__((always_inline)) TARGET static inline void block(float *y, const float *x,
+                                                               const float *panel, size_t count,
+                                                               size_t width,
                                                                tsr_linear_share share) {
   __m512 low[12], high[12];
   TSR_UNROLL for (size_t r = 0; r < count; r++) low[r] = high[r] = _mm512_setzero_ps();
   for (size_t i = 0; i < share.k; i++) {
-    __m512 w0 = _mm512_loadu_ps(panel + i * TSR_PANEL), w1 = _mm512_loadu_ps(panel + i * TSR_PANEL + 16);
+    __m512 w0 = _mm512_loadu_ps(panel + i * TSR_PANEL),
+           w1 = _mm512_loadu_ps(panel + i * TSR_PANEL + 16);
     TSR_UNROLL for (size_t r = 0; r < count; r++) {
       __m512 value = _mm512_set1_ps(x[r * share.x_stride + i]);
       low[r] = _mm512_fmadd_ps(w0, value, low[r]);
@@ -61,15 +63,17 @@ __attribute__((always_inline)) TARGET static inline void block(float *y, const f
     }
   }
   TSR_UNROLL for (size_t r = 0; r < count; r++)
-    tsr_store_outputs(y + r * share.y_stride, low[r], high[r], width, share.adding);
+      tsr_store_outputs(y + r * share.y_stride, low[r], high[r], width, share.adding);
 }
 
-TARGET static void linear_avx512(float *y, const float *x, const float *packed, tsr_linear_share share) {
+TARGET static void linear_avx512(float *y, const float *x, const float *packed,
+                                 tsr_linear_share share) {
   for (size_t p = share.first_panel; p < share.last_panel; p++) {
     const float *panel = packed + p * share.k * TSR_PANEL;
     size_t width = tsr_panel_width(share.n, p);
     float *out = y + p * TSR_PANEL;
-#define BLOCK(count, r) block(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
+#define BLOCK(count, r) \
+  block(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
     TSR_ROW_BLOCKS(share.rows, BLOCK)
 #undef BLOCK
   }

@@ -47,7 +47,8 @@ TSR_DISPATCH void tsr_packed_linear_bfloat16_portable(float *y, const uint16_t *
 
 __attribute__((always_inline)) TARGET static inline void block(float *y, const uint16_t *x,
                                                                const uint16_t *panel, size_t count,
-                                                               size_t width, tsr_linear_share share) {
+                                                               size_t width,
+                                                               tsr_linear_share share) {
   __m512 low[12], high[12];
   size_t pairs = (share.k + 1) / 2;
   TSR_UNROLL for (size_t r = 0; r < count; r++) low[r] = high[r] = _mm512_setzero_ps();
@@ -63,7 +64,7 @@ __attribute__((always_inline)) TARGET static inline void block(float *y, const u
     }
   }
   TSR_UNROLL for (size_t r = 0; r < count; r++)
-    tsr_store_outputs(y + r * share.y_stride, low[r], high[r], width, share.adding);
+      tsr_store_outputs(y + r * share.y_stride, low[r], high[r], width, share.adding);
 }
 
 TARGET static void linear_avx512(float *y, const uint16_t *x, const uint16_t *packed,
@@ -72,7 +73,8 @@ TARGET static void linear_avx512(float *y, const uint16_t *x, const uint16_t *pa
     const uint16_t *panel = packed + p * ((share.k + 1) / 2) * 2 * TSR_PANEL;
     size_t width = tsr_panel_width(share.n, p);
     float *out = y + p * TSR_PANEL;
-#define BLOCK(count, r) block(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
+#define BLOCK(count, r) \
+  block(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
     TSR_ROW_BLOCKS(share.rows, BLOCK)
 #undef BLOCK
   }

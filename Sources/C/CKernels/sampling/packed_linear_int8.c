@@ -33,8 +33,8 @@ TSR_DISPATCH void tsr_pack_panels_int8(int8_t *packed, float *scales, const floa
   }
 }
 
-TSR_DISPATCH void tsr_quantize_rows(int16_t *q, float *scales, const float *x, size_t rows, size_t k,
-                                    size_t q_stride) {
+TSR_DISPATCH void tsr_quantize_rows(int16_t *q, float *scales, const float *x, size_t rows,
+                                    size_t k, size_t q_stride) {
   float limit = floorf(2147483647.0f / 128.0f / (float)(k > 0 ? k : 1));
   limit = limit < 32767.0f ? limit : 32767.0f;
   for (size_t r = 0; r < rows; r++) {
@@ -74,11 +74,9 @@ TSR_DISPATCH void tsr_packed_linear_int8_portable(float *y, const int16_t *x, co
 // The tuning keeps the compiler from splitting the fused product and sum in two.
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vnni,tune=znver4")))
 
-__attribute__((always_inline)) TARGET static inline void block(float *y, const int16_t *x,
-                                                               const float *x_scales,
-                                                               const int8_t *panel,
-                                                               const float *scales, size_t count,
-                                                               size_t width, tsr_linear_share share) {
+__attribute__((always_inline)) TARGET static inline void block(
+    float *y, const int16_t *x, const float *x_scales, const int8_t *panel, const float *scales,
+    size_t count, size_t width, tsr_linear_share share) {
   __m512i low[12], high[12];
   size_t pairs = (share.k + 1) / 2;
   TSR_UNROLL for (size_t r = 0; r < count; r++) low[r] = high[r] = _mm512_setzero_si512();
@@ -97,23 +95,23 @@ __attribute__((always_inline)) TARGET static inline void block(float *y, const i
   __m512 s0 = _mm512_loadu_ps(scales), s1 = _mm512_loadu_ps(scales + 16);
   TSR_UNROLL for (size_t r = 0; r < count; r++) {
     __m512 scale = _mm512_set1_ps(x_scales[r]);
-    tsr_store_outputs(y + r * share.y_stride,
-                      _mm512_mul_ps(_mm512_cvtepi32_ps(low[r]), _mm512_mul_ps(s0, scale)),
-                      _mm512_mul_ps(_mm512_cvtepi32_ps(high[r]), _mm512_mul_ps(s1, scale)), width,
-                      share.adding);
+    tsr_store_outputs(
+        y + r * share.y_stride, _mm512_mul_ps(_mm512_cvtepi32_ps(low[r]), _mm512_mul_ps(s0, scale)),
+        _mm512_mul_ps(_mm512_cvtepi32_ps(high[r]), _mm512_mul_ps(s1, scale)), width, share.adding);
   }
 }
 
-TARGET static void linear_avx512(float *y, const int16_t *x, const float *x_scales, const int8_t *packed,
-                                 const float *scales, tsr_linear_share share) {
+TARGET static void linear_avx512(float *y, const int16_t *x, const float *x_scales,
+                                 const int8_t *packed, const float *scales,
+                                 tsr_linear_share share) {
   for (size_t p = share.first_panel; p < share.last_panel; p++) {
     const int8_t *panel = packed + p * ((share.k + 1) / 2) * 2 * TSR_PANEL;
     const float *panel_scales = scales + p * TSR_PANEL;
     size_t width = tsr_panel_width(share.n, p);
     float *out = y + p * TSR_PANEL;
-#define BLOCK(count, r)                                                                          \
-  block(out + r * share.y_stride, x + r * share.x_stride, x_scales + r, panel, panel_scales, count, \
-        width, share)
+#define BLOCK(count, r)                                                                      \
+  block(out + r * share.y_stride, x + r * share.x_stride, x_scales + r, panel, panel_scales, \
+        count, width, share)
     TSR_ROW_BLOCKS(share.rows, BLOCK)
 #undef BLOCK
   }

@@ -16,16 +16,16 @@ static inline size_t tsr_next_rows(size_t left) {
 }
 
 /// Calls BLOCK(count, first_row) over all rows, `count` a constant each time so that sums stay in registers.
-#define TSR_ROW_BLOCKS(rows, BLOCK)                         \
-  for (size_t r = 0, count; r < (rows); r += count) {       \
-    count = tsr_next_rows((rows) - r);                      \
-    switch (count) {                                        \
-      case 12: BLOCK(12, r); break;                         \
-      case 8: BLOCK(8, r); break;                           \
-      case 4: BLOCK(4, r); break;                           \
-      case 2: BLOCK(2, r); break;                           \
-      default: BLOCK(1, r); break;                          \
-    }                                                       \
+#define TSR_ROW_BLOCKS(rows, BLOCK)                   \
+  for (size_t r = 0, count; r < (rows); r += count) { \
+    count = tsr_next_rows((rows)-r);                  \
+    switch (count) {                                  \
+      case 12: BLOCK(12, r); break;                   \
+      case 8: BLOCK(8, r); break;                     \
+      case 4: BLOCK(4, r); break;                     \
+      case 2: BLOCK(2, r); break;                     \
+      default: BLOCK(1, r); break;                    \
+    }                                                 \
   }
 
 /// Writes or adds 32 outputs, of which `width` exist.

@@ -23,7 +23,8 @@ TSR_DISPATCH void tsr_swiglu(float *y, const float *both, size_t rows, size_t n)
 TSR_DISPATCH void tsr_swiglu_backward(float *d_both, const float *dy, const float *both,
                                       size_t rows, size_t n) {
   for (size_t r = 0; r < rows; r++) {
-    const float *restrict gate = both + 2 * r * n, *restrict up = gate + n, *restrict d = dy + r * n;
+    const float *restrict gate = both + 2 * r * n, *restrict up = gate + n,
+                          *restrict d = dy + r * n;
     float *restrict d_gate = d_both + 2 * r * n, *restrict d_up = d_gate + n;
     for (size_t i = 0; i < n; i++) {
       float s = tsr_sigmoid1(gate[i]);

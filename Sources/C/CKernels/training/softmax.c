@@ -83,8 +83,7 @@ TSR_DISPATCH void tsr_cross_entropy_row(float *losses, float *gradient, const fl
   float uniform = scale * smoothing / (float)n;
   float cluster_scale = scale * cluster_weight;
   TSR_ELEMENTWISE
-  for (size_t i = 0; i < first; i++)
-    gradient[i] = both * tsr_exp1(logits[i] - log_sum) - uniform;
+  for (size_t i = 0; i < first; i++) gradient[i] = both * tsr_exp1(logits[i] - log_sum) - uniform;
   TSR_ELEMENTWISE
   for (size_t i = first; i < first + cluster_size; i++)
     gradient[i] = both * tsr_exp1(logits[i] - log_sum) -

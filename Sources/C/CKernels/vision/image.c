@@ -23,8 +23,8 @@ void tsr_patches(float *columns, const float *image, size_t height, size_t width
 
 TSR_DISPATCH void tsr_add_patches(float *image, const float *columns, size_t height, size_t width,
                                   size_t channels, size_t kernel_height, size_t kernel_width,
-                                  size_t stride, size_t pad_top, size_t pad_left,
-                                  size_t first_row, size_t out_rows, size_t out_width) {
+                                  size_t stride, size_t pad_top, size_t pad_left, size_t first_row,
+                                  size_t out_rows, size_t out_width) {
   const float *in = columns;
   for (size_t oy = first_row; oy < first_row + out_rows; oy++)
     for (size_t ox = 0; ox < out_width; ox++)

@@ -74,7 +74,8 @@ TSR_DISPATCH void tsr_depthwise(float *y, const float *x, const float *weight, c
       for (size_t r = 0; r < rows.count; r++)
         for (size_t c = 0; c < columns.count; c++) {
           const float *in = x + ((rows.first + r) * w->width + columns.first + c) * channels;
-          const float *k = weight + ((rows.kernel_first + r) * w->kernel + columns.kernel_first + c) * channels;
+          const float *k =
+              weight + ((rows.kernel_first + r) * w->kernel + columns.kernel_first + c) * channels;
           for (size_t i = 0; i < channels; i++) out[i] += in[i] * k[i];
         }
       tsr_clamp_positive(out, upper, channels);

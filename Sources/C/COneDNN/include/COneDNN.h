@@ -31,8 +31,8 @@ int tsr_matmul_run(const tsr_matmul *matmul, const uint16_t *a, const uint16_t *
 /// A 2-D convolution in NHWC with a bias, weights in OIHW. With `bfloat16`, what a pass reads of activations,
 /// weights and gradients is bfloat16, and what it writes is float32, as are bias and sums.
 typedef struct {
-  size_t batch, height, width, channels;            // source
-  size_t out_height, out_width, out_channels;       // destination
+  size_t batch, height, width, channels;       // source
+  size_t out_height, out_width, out_channels;  // destination
   size_t kernel_height, kernel_width, stride;
   size_t pad_top, pad_left, pad_bottom, pad_right;
   float upper;  // above 0: the output is cut to 0...upper; 0: it is left as it is

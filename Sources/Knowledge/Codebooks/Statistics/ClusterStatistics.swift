@@ -1,6 +1,7 @@
 import TensorCore
 
-/// How tight clusters are: the figures of IAR's Tables 4, A8 and A10. Distances are Euclidean, not squared.
+/// How tight clusters are: the figures of IAR's Tables 4, A8 and A10. The tables print squared distances: some of theirs
+/// are larger than any distance between codes of length 1 can be. Both kinds are given, each under its name.
 public struct ClusterStatistics: Codable, Sendable, Equatable {
   /// Number of clusters.
   public let clusterCount: Int
@@ -19,6 +20,12 @@ public struct ClusterStatistics: Codable, Sendable, Equatable {
   public let closestDistance: Double
   /// The largest such distance in a cluster, averaged over the clusters (Table A10).
   public let largestDistance: Double
+  /// As ``meanDistance``, of squared distances (Table A8).
+  public let meanSquaredDistance: Double
+  /// As ``closestDistance``, of squared distances (Table A10).
+  public let closestSquaredDistance: Double
+  /// As ``largestDistance``, of squared distances (Table A10).
+  public let largestSquaredDistance: Double
 
   /// Measures equal `clusters` of `codes`. For a codebook before it is rearranged, pass
   /// `BalancedPartition.blocks`.
@@ -50,6 +57,9 @@ public struct ClusterStatistics: Codable, Sendable, Equatable {
     meanDistance = total(\.sum) / Double(max(1, pairs))
     closestDistance = total(\.closest) / Double(max(1, paired))
     largestDistance = total(\.largest) / Double(max(1, paired))
+    meanSquaredDistance = total(\.squaredSum) / Double(max(1, pairs))
+    closestSquaredDistance = total { $0.closest * $0.closest } / Double(max(1, paired))
+    largestSquaredDistance = total { $0.largest * $0.largest } / Double(max(1, paired))
   }
 }
 
@@ -57,6 +67,7 @@ public struct ClusterStatistics: Codable, Sendable, Equatable {
 private struct PairDistances {
   var pairs = 0
   var sum = 0.0
+  var squaredSum = 0.0
   var closest = 0.0
   var largest = 0.0
 
@@ -68,12 +79,21 @@ private struct PairDistances {
     closest = .infinity
     for row in 1..<vectors.count {
       for other in 0..<row {
-        let distance = vectors.squaredDistance(row, to: vectors, other).squareRoot()
+        let squared = vectors.squaredDistance(row, to: vectors, other)
+        let distance = squared.squareRoot()
         sum += distance
+        squaredSum += squared
         closest = min(closest, distance)
         largest = max(largest, distance)
       }
     }
+  }
+}
+
+extension CodeVectors {
+  /// The sum of the distances of codes that follow each other, which IAR's order is to make small (equation 3).
+  public var adjacentDistanceSum: Double {
+    indices.dropFirst().reduce(0) { $0 + squaredDistance($1, to: self, $1 - 1).squareRoot() }
   }
 }
 

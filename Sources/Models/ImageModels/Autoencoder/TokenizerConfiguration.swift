@@ -98,17 +98,4 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
       + convolution(codeDimension, zChannels, kernel: 1)
     return encoder + decoder + resizing + inner + ends + quantizer
   }
-
-  /// LlamaGen's two tokenizers, and small ones of our own for CPUs and images of 32 to 64 pixels.
-  public static let named: [String: TokenizerConfiguration] = [
-    "VQ-8": TokenizerConfiguration(multipliers: [1, 2, 2, 4]),
-    "VQ-16": TokenizerConfiguration(),
-    "CPU-4": TokenizerConfiguration(
-      channels: 32, multipliers: [1, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024, groups: 8,
-      imageSize: 32),
-    "CPU-8": TokenizerConfiguration(
-      channels: 32, multipliers: [1, 2, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024,
-      groups: 8,
-      imageSize: 64),
-  ]
 }

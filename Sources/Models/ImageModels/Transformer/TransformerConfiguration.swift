@@ -79,12 +79,6 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
     return nil
   }
 
-  /// Layers, heads and width by name: LlamaGen's, and small ones of our own for CPUs.
-  public static let named: [String: (layers: Int, heads: Int, width: Int)] = [
-    "GPT-B": (12, 12, 768), "GPT-L": (24, 16, 1024), "GPT-XL": (36, 20, 1280), "GPT-XXL": (48, 24, 1536),
-    "GPT-3B": (24, 32, 3200), "CPU-tiny": (4, 4, 128), "CPU-small": (6, 4, 256), "CPU-medium": (8, 6, 384),
-  ]
-
   /// Trained scalars, without building the model.
   public var scalarCount: Int {
     let block = 4 * width * width + 3 * width * feedForwardWidth + 2 * width

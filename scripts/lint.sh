@@ -1,0 +1,29 @@
+#!/bin/bash
+# Checks C, Python and shell files. Without clang-format, ruff or shellcheck the check of that kind is left out with a word;
+# LINT_ALL=1 makes a missing program an error. `make deps-dev` installs them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PATH:$HOME/.local/bin"
+
+failed=0
+check() { "$@" || failed=1; }
+have() {
+  command -v "$1" >/dev/null && return
+  echo "lint: no $1, so $2 are not checked; 'make deps-dev' installs it" >&2
+  [[ ${LINT_ALL:-0} == 0 ]] || failed=1
+  return 1
+}
+
+mapfile -t c < <(find Sources/C -name '*.[ch]' | LC_ALL=C sort)
+mapfile -t python < <(find pipelines scripts Tests -name '*.py' | LC_ALL=C sort)
+mapfile -t shell < <(find pipelines scripts -name '*.sh' | LC_ALL=C sort)
+shell+=(.ci/run)
+
+if have clang-format "C files"; then check clang-format --dry-run --Werror "${c[@]}"; fi
+if have ruff "Python files"; then check ruff check --quiet --no-cache "${python[@]}"; fi
+if have shellcheck "shell scripts"; then check shellcheck "${shell[@]}"; fi
+
+# The syntax, which needs no further program.
+PYTHONPYCACHEPREFIX=.build/pycache check python3 -m py_compile "${python[@]}"
+for script in "${shell[@]}"; do check bash -n "$script"; done
+exit "$failed"
