@@ -95,14 +95,14 @@ import TestSupport
   }
 
   @Test func widerFeedForwardLayersAreTold() throws {
-    let names = ["w1": [40, 16], "w3": [40, 16], "w2": [16, 40]]
+    let names = ["w1": [48, 16], "w3": [48, 16], "w2": [16, 48]]
     let wide = try tensors().map { tensor in
       let key = tensor.name.split(separator: ".").dropLast().last.map(String.init) ?? ""
       guard let shape = names[key] else { return tensor }
-      return StoredTensor(name: tensor.name, shape: shape, floats: [Float](repeating: 1, count: 640))
+      return StoredTensor(name: tensor.name, shape: shape, floats: [Float](repeating: 1, count: 768))
     }
     let sizes = try sizes(record(weights([("model", wide)])))
-    #expect(sizes.feedForwardWidth == 40)
+    #expect(sizes.feedForwardWidth == 48)
   }
 
   // MARK: Names

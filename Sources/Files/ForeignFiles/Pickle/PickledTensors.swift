@@ -38,7 +38,6 @@ struct PickledTensors {
   }
 
   private mutating func visit(_ value: PickleValue, name: String, depth: Int) throws {
-    guard depth <= Self.deepest else { return }
     visits += 1
     guard visits <= Self.mostVisits, tensors.count < Self.mostTensors else {
       throw cursor.error(
@@ -46,6 +45,7 @@ struct PickledTensors {
         found: "more",
         hint: "save the weights alone")
     }
+    guard depth <= Self.deepest else { return }
     switch value {
     case .tensor(let tensor): tensors.append((name, tensor))
     case .array(let array):
