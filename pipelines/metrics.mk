@@ -28,7 +28,8 @@ $(eval $(call kept,$(features)/settings,$(DATA) --size $(SIZE) --held-out $(HELD
 guard = $(if $(METRIC_WEIGHTS),rm -f $(1); [[ ! -e $(METRIC_WEIGHTS) ]] || )
 extract = $(call guard,$@)eval-metrics --$(1) $(network) $(common) --log $(2).jsonl \
   --write-features $@
-compare = $(call guard,$(4)){ eval-metrics --reference $(1) $(network) --metrics fid,kid,precision-recall $(common) --json \
+# All metrics that the network has.
+compare = $(call guard,$(4)){ eval-metrics --reference $(1) $(network) $(common) --json \
   --log $(2).jsonl $(3) >$(4).partial && mv $(4).partial $(4); }
 
 $(WEIGHTS)/%.tensors.zst:
