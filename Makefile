@@ -13,8 +13,8 @@ FLAGS = -c release -Xswiftc -enable-testing --explicit-target-dependency-import-
 BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/Tools/*/*.swift))))
 
-.PHONY: help deps deps-dev build quickstart llamagen-baseline iar quickstart-ctf headlines code-distance codebook-tables \
-  test check check-long check-sanitizers snapshots weights bench install uninstall lint format clean
+.PHONY: help deps deps-dev build quickstart llamagen-baseline iar quickstart-ctf compare headlines code-distance \
+  codebook-tables test check check-long check-sanitizers snapshots weights bench install uninstall lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List all targets
@@ -23,7 +23,7 @@ help: ## List all targets
 deps: ## Install the Debian packages that are missing, or print the command that does
 	@ONEDNN=$(ONEDNN) scripts/deps.sh
 
-deps-dev: deps ## Install what developers need too: clang-format, ruff, shellcheck, graphviz
+deps-dev: deps ## Install what developers need too: clang-format, ruff, shellcheck, graphviz, chromium
 	@scripts/deps-dev.sh
 
 build: deps ## Build the tools, into .build/release
@@ -41,6 +41,10 @@ quickstart-ctf: build
 ablation-%: build ## Run one ablation of a paper; `make -f pipelines/ablations.mk` lists the names
 	@$(MAKE) --no-print-directory -f pipelines/ablations.mk $*
 
+compare: ## Write a page of several runs side by side, as NAMES='quickstart iar ctf'; into out/compare.html
+	@pipelines/report_page.py $(NAMES:%=out/%) --output out/compare.html
+	@echo out/compare.html
+
 headlines: build ## Compare IAR and CTF with the baseline at 16,384 codes; takes hours; into out/headlines
 	@$(MAKE) --no-print-directory -f pipelines/headlines.mk
 
@@ -57,7 +61,7 @@ snapshots: build ## Take over the help texts as they are now into Tests/Snapshot
 
 check: lint test ## Run lint and tests: what a change must pass
 
-check-long: check build ## Run check, and the pipelines in small: interrupted, resumed, repeated
+check-long: check build ## Run check, and the pipelines in small: interrupted, resumed, repeated; their pages in Chromium
 	scripts/check-pipelines.sh
 
 check-sanitizers: deps ## Run the tests of threads and raw pointers under sanitizers

@@ -75,7 +75,7 @@ model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) 
 sampling_settings := $(strip $(SAMPLE_OPTIONS) $(if $(fine),$(FINE_SAMPLE_OPTIONS)) $(common))
 sampling := sample --model $(model)$(if $(fine), --fine $(fine))
 
-all: $(OUT)/report.json
+all: $(OUT)/report.html
 
 # A heading, and the folders of a stage.
 stage = @printf '\n== %s\n' '$(1)'; mkdir -p $(@D) $(OUT)/logs $(SHARED)/logs
@@ -167,6 +167,12 @@ $(OUT)/report.json: $(pictures) $(metrics)
 	$(call stage,report)
 	@$(PYTHON) $(here)report.py $@ --logs $(logs) --metrics $(metrics) --metric-logs $(metric_logs) \
 	  --pictures $(pictures) $(report_options)
+
+# One page with everything, and the commands that led to the samples.
+$(OUT)/report.html: $(OUT)/report.json
+	@show-file --provenance $(samples) >$(@D)/provenance.txt
+	@$(PYTHON) $(here)report_page.py $(@D) --output $@
+	@echo "  $@"
 
 clean:
 	rm -rf $(OUT)

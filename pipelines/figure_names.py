@@ -58,7 +58,13 @@ def higher_is_better(name):
 
 
 def title(name):
-    """A figure's name in words, without its prefix; the name itself where there are none."""
+    """A figure's name in words; the name itself where there are none."""
+    for prefix, words in (("held-out-", "against the held-out images"), ("tokenizer-", "of the tokenizer alone")):
+        if name.startswith(prefix):
+            return f"{title(name.removeprefix(prefix))} {words}"
+    for suffix in ("standard_error", "standard_deviation"):
+        if name.endswith(f"-{suffix}"):
+            return f"{suffix.replace('_', ' ')} of the {title(name.removesuffix(f'-{suffix}'))}"
     family, _, network = name.partition("-")
     words = TITLES.get(family)
     return name if words is None else f"{words} ({network})" if network else words

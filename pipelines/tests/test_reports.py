@@ -152,7 +152,8 @@ class NameTests(unittest.TestCase):
     def test_titles(self):
         self.assertEqual(title("kd-squeezenet-1.1"), "kernel distance (squeezenet-1.1)")
         self.assertEqual(title("sfid"), "sFID")
-        self.assertEqual(title("recall"), "recall")
+        self.assertEqual(title("held-out-recall"), "recall against the held-out images")
+        self.assertEqual(title("kid-standard_error"), "standard error of the KID")
 
 
 class LossTests(Folder):
