@@ -48,6 +48,9 @@ compare: ## Write a page of several runs side by side, as NAMES='quickstart iar 
 headlines: build ## Compare IAR and CTF with the baseline at 16,384 codes; takes hours; into out/headlines
 	@$(MAKE) --no-print-directory -f pipelines/headlines.mk
 
+study-%: build ## Run one study of IAR's paper; `make -f pipelines/studies.mk` lists the names; takes hours
+	@$(MAKE) --no-print-directory -f pipelines/studies.mk $*
+
 code-distance: build ## Measure what a wrong token costs: plot, tables and pictures, into out/code-distance
 codebook-tables: build ## Measure clusters over their size and over early stops, into out/code-distance
 code-distance codebook-tables:

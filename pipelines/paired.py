@@ -30,11 +30,13 @@ def quantile(degrees):
     return T[degrees - 1] if degrees <= len(T) else 1.96 + 2.4 / degrees
 
 
-def read(folder, figures):
-    """{value: {seed: {figure: number}}} of a sweep, and its reports by their paths."""
+def read(folder, figures, values=None):
+    """{value: {seed: {figure: number}}} of a sweep, of all its values or of some, and its reports by their paths."""
     runs, reports = {}, []
     for path in sorted(glob.glob(os.path.join(folder, "*", "seed-*", "report.json"))):
         value, seed = path.split(os.sep)[-3:-1]
+        if values and value not in values:
+            continue
         with open(path, encoding="utf-8") as file:
             report = json.load(file)
         reports.append((path, report))
@@ -50,12 +52,12 @@ def read_earlier(path):
         return json.load(file)
 
 
-def with_earlier(methods, earlier, figures):
+def with_earlier(methods, earlier, figures, values=None):
     """The runs and, where they lack a seed, what an earlier table has of it."""
     merged = {}
     for name, runs in methods.items():
         merged[name] = {}
-        for value in sorted({*runs, *earlier.get(name, {})}):
+        for value in sorted({*runs, *earlier.get(name, {})} & set(values or [*runs, *earlier.get(name, {})])):
             old = {int(seed): found for seed, found in earlier.get(name, {}).get(value, {}).items()
                    if set(figures) <= set(found)}
             merged[name][value] = old | runs.get(value, {})
@@ -129,13 +131,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="+", metavar="NAME=FOLDER", help="the first is the baseline")
     parser.add_argument("--variable", default="guidance", help="what the sweeps vary; a heading of the table")
+    parser.add_argument("--values", nargs="+", help="of the variable; without it all that there are")
     parser.add_argument("--choose", default="fd-*", help="figure by whose mean the value is chosen")
     parser.add_argument("--figures", nargs="+", default=["held_out_loss", "fd-*", "kd-*", "precision", "recall"])
     parser.add_argument("--output", required=True, metavar="PREFIX", help="writes PREFIX.tsv and PREFIX.json")
     options = parser.parse_args()
     folders = dict(argument.split("=", 1) for argument in options.methods)
     figures = list(dict.fromkeys([*options.figures, options.choose]))
-    found = {name: read(folder, figures) for name, folder in folders.items()}
+    found = {name: read(folder, figures, options.values) for name, folder in folders.items()}
     earlier = read_earlier(options.output + ".json")
     reports = [run for _, runs in found.values() for run in runs]
     try:
@@ -145,7 +148,8 @@ def main():
     if network and earlier.get("network", network) != network:
         sys.exit(f"paired.py: {options.output}.json has figures of {earlier['network']}, the reports of {network}; "
                  "try: another --output")
-    methods = with_earlier({name: runs for name, (runs, _) in found.items()}, earlier["sweeps"], figures)
+    methods = with_earlier({name: runs for name, (runs, _) in found.items()}, earlier["sweeps"], figures,
+                           options.values)
     seeds = common_seeds(methods)
     empty = [name for name, runs in methods.items() if not runs]
     if empty or not seeds:
