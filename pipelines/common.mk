@@ -160,7 +160,8 @@ endif
 $(SHARED)/reconstructions.png: $(tokenizer) $(tokens) | $(DATA)
 	$(call stage,reconstructions: held-out originals above what their tokens give back)
 	detokenize $(tokens) --tokenizer $(tokenizer) --held-out $(HELD_OUT) --every 3 --limit 128 --originals $(DATA) \
-	  $(call image_options,detokenize) --columns 16 --enlarge $(ENLARGE) $(common) --log $(@D)/logs/reconstructions.jsonl --grid $@
+	  $(call image_options,detokenize) --columns 16 --enlarge $(ENLARGE) $(common) \
+	  --log $(@D)/logs/reconstructions.jsonl --grid $@
 
 # Codebook.
 $(OUT)/rearranged.tensors.zst $(OUT)/mapping.tensors.zst &: $(tokenizer) $(OUT)/settings/codebook

@@ -5,7 +5,7 @@
 METHOD ?= iar
 MODEL ?= B
 TOKENS ?= 16
-PIPELINE := imagenet/$(METHOD)-$(MODEL)-$(TOKENS)
+PIPELINE := $(METHOD)-$(MODEL)-$(TOKENS)
 $(if $(filter baseline iar ctf st-ar,$(METHOD)),,$(error METHOD is baseline, iar, ctf or st-ar; found $(METHOD)))
 $(if $(filter B L XL XXL,$(MODEL)),,$(error MODEL is B, L, XL or XXL; found $(MODEL)))
 $(if $(filter 16 24,$(TOKENS)),,$(error TOKENS is 16 or 24; found $(TOKENS)))
@@ -16,7 +16,7 @@ DATA ?= data/imagenet
 IMAGES ?= 1281167
 TOKENIZER ?= data/weights/vq-16.tensors.zst
 SIZE ?= $(if $(filter 16,$(TOKENS)),256,384)
-SHARED ?= $(home)/imagenet/shared-$(SIZE)
+SHARED ?= $(home)/shared-$(SIZE)
 HELD_OUT ?= 0.001
 VIEWS ?= ten-crop
 
@@ -29,8 +29,8 @@ iar-24-B := 256 1e-4 300 2.25
 iar-24-L := 256 1e-4 300 1.75
 iar-24-XL := 256 2e-4 300 1.75
 iar-24-XXL := 512 2e-4 300 1.65
-# CTF, Section 5.1: the same for all sizes. ST-AR, Section 4.1: 1e-4 per 256 images; its Table 1 has 50 and 300 epochs, without
-# guidance.
+# CTF, Section 5.1: the same for all sizes. ST-AR, Section 4.1: 1e-4 per 256 images; its Table 1 has 50 and 300 epochs and no
+# guidance. It prints 0.05 for the decay of the second moment; LlamaGen, whose settings it says to follow, has 0.95.
 ctf := 256 1e-4 300 2.0
 st-ar := 256 1e-4 300 1
 settings := $(or $($(METHOD)),$(iar-$(TOKENS)-$(MODEL)))

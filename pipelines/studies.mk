@@ -16,7 +16,7 @@ here := $(dir $(lastword $(MAKEFILE_LIST)))
 .PHONY: help FORCE
 .NOTPARALLEL:
 help:
-	@sed -n 's/^\(iar-[a-z0-9-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\(iar-[a-z0-9-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)) | uniq
 
 # Arms: pipeline-NAME is the makefile, settings-NAME are its variables. IAR has clusters of 128 codes unless said otherwise.
 CLUSTER_SIZE ?= 128
@@ -47,8 +47,8 @@ $(foreach weight,$(WEIGHTS),$(eval $(call arm,iar-weight-$(weight),iar,$(setting
 $(foreach rounds,$(ROUNDS),$(eval $(call arm,iar-rounds-$(rounds),iar,$(settings-iar) \
   'CODEBOOK_OPTIONS=--no-refine --start random --maximum-iterations $(rounds)')))
 
-# Lengths of training, for both methods; the preset has 1,500 steps.
-LENGTHS ?= 375 750 3000
+# Lengths of training, for both methods.
+LENGTHS ?= 375 750 1500 3000
 $(foreach steps,$(LENGTHS),$(eval $(call arm,baseline-steps-$(steps),llamagen-baseline,MODEL_STEPS=$(steps))) \
   $(eval $(call arm,iar-steps-$(steps),iar,$(settings-iar) MODEL_STEPS=$(steps))))
 
@@ -74,10 +74,6 @@ all_figures = --figures $(figures) $(1)
 training := training_token_loss training_cluster_loss
 clusters := codebook_inner_mse codebook_mean_distance
 accuracies := held_out_cluster_top1 held_out_cluster_top5 held_out_token_top1 held_out_token_top5
-define study
-	$(call run,$(1))
-	$(call pair,$(1),$@,$(call all_figures,$(2)))
-endef
 
 # Table 2: IAR and its baseline over two grids, two sizes, two lengths; a table for each of the eight pairs.
 pairs := $(foreach grid,8 12,$(foreach size,small wide,$(foreach length,short long,$(grid)-$(size)-$(length))))
@@ -86,16 +82,15 @@ iar-table-2: FORCE
 	$(foreach one,$(pairs),$(call pair,baseline-$(one) iar-$(one),$@-$(one),$(call all_figures)) &&) true
 
 # Table 3: neither, the loss without the order, the order without the loss, both.
-iar-table-3: FORCE
-	$(call study,baseline loss-only order-only iar,$(clusters))
+iar-table-3: arms = baseline loss-only order-only iar
+iar-table-3: extra = $(clusters)
 
 # Table 4: codes in a cluster. A size of 1 is the baseline.
-iar-table-4: FORCE
-	$(call study,baseline $(CLUSTER_SIZES:%=iar-size-%) iar,$(clusters))
+iar-table-4: arms = baseline $(CLUSTER_SIZES:%=iar-size-%) iar
+iar-table-4: extra = $(clusters)
 
 # Table 5: the weight of the cluster loss. A weight of 0 is the order alone.
-iar-table-5: FORCE
-	$(call study,baseline order-only $(WEIGHTS:%=iar-weight-%) iar)
+iar-table-5: arms = baseline order-only $(WEIGHTS:%=iar-weight-%) iar
 
 # Table A4 and Figure 4a: guidance, over all scales.
 SCALES ?= 2.5 1 1.5 1.75 2 2.25 2.75 3.5
@@ -105,24 +100,25 @@ iar-table-a4: FORCE
 	$(PYTHON) $(here)compare.py $(foreach arm,baseline iar,$(foreach scale,$(sort $(SCALES)),\
 	  $(arm)-$(scale)='$(STUDIES)/$(arm)/$(scale)/*/report.json')) --figures $(figures) --output $(RESULTS)/$@
 
-# Table A5 and Figures 4c, A1 to A3: over the length of training. Each length is a training of its own with its own schedule.
+# Table A5 and Figures 4c, A1 to A3: over the length of training, a table for each length. Each length is a training of its
+# own with its own schedule.
 iar-table-a5: FORCE
-	$(call study,baseline $(foreach steps,$(LENGTHS),baseline-steps-$(steps) iar-steps-$(steps)) iar,$(training))
+	$(call run,$(foreach steps,$(LENGTHS),baseline-steps-$(steps) iar-steps-$(steps)))
+	$(foreach steps,$(LENGTHS),$(call pair,baseline-steps-$(steps) iar-steps-$(steps),$@-$(steps),$(call \
+	  all_figures,$(training))) &&) true
 
 # Table A6: accuracies on held-out tokens and clusters. The order alone stands for the baseline, from which it differs in
 # the names of the codes only. A cluster is hit if its probability is the highest; in the paper, if the most probable token
 # lies in it.
-iar-table-a6: FORCE
-	$(call run,order-only iar)
-	$(call pair,order-only iar,$@,--figures $(accuracies) held_out_loss held_out_cluster_loss)
+iar-table-a6: arms = order-only iar
+iar-table-a6: extra = $(accuracies) held_out_cluster_loss
 
 # Table A7: label smoothing in place of the cluster loss.
-iar-table-a7: FORCE
-	$(call study,baseline smoothing iar)
+iar-table-a7: arms = baseline smoothing iar
 
 # Table A8: the quality of the clusters, by the number of rounds of the balanced k-means.
-iar-table-a8: FORCE
-	$(call study,baseline $(ROUNDS:%=iar-rounds-%) iar,$(clusters))
+iar-table-a8: arms = baseline $(ROUNDS:%=iar-rounds-%) iar
+iar-table-a8: extra = $(clusters)
 
 # Table A10 and the inner MSE of Table 4: distances in clusters, over cluster sizes and rounds. Nothing is trained.
 iar-table-a10: FORCE
@@ -130,3 +126,8 @@ iar-table-a10: FORCE
 	  SHARED=$(STUDIES)/shared STOPPED_SIZE=$(CLUSTER_SIZE) $(SETTINGS)
 	$(PYTHON) $(here)tabulate.py cluster_size $(STUDIES)/codebook/tables/size-*.json --output $(RESULTS)/$@-sizes
 	$(PYTHON) $(here)tabulate.py iterations $(STUDIES)/codebook/tables/stop-*.json --output $(RESULTS)/$@-rounds
+
+# Tables of arms against the first of them.
+iar-table-3 iar-table-4 iar-table-5 iar-table-a6 iar-table-a7 iar-table-a8: FORCE
+	$(call run,$(arms))
+	$(call pair,$(arms),$@,$(call all_figures,$(extra)))
