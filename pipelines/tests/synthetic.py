@@ -1,10 +1,12 @@
 """A run of a pipeline that no tool has made: logs, metrics, settings and pictures of a made-up model, for tests of what
 is written about runs. `python3 pipelines/tests/synthetic.py FOLDER` writes three runs and the pages about them."""
 
+import contextlib
+import importlib
+import io
 import json
 import os
 import struct
-import subprocess
 import sys
 import zlib
 
@@ -105,9 +107,16 @@ def make_run(folder, network="inception-v3", method="iar", seed=0):
 
 
 def run(script, *arguments):
-    """Runs a script of the pipelines; its output."""
-    command = [sys.executable, "-B", os.path.join(PIPELINES, script), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    """Runs a script of the pipelines in this process; its output. A script that fails raises SystemExit."""
+    sys.path.insert(0, PIPELINES)
+    before, sys.argv = sys.argv, [os.path.join(PIPELINES, script), *arguments]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            importlib.import_module(script.removesuffix(".py")).main()
+        return output.getvalue()
+    finally:
+        sys.argv = before
+        sys.path.remove(PIPELINES)
 
 
 def main():
