@@ -8,17 +8,23 @@ import ToolRuntime
 /// come from the tokens.
 public struct TransformerSizeOptions: ParsableArguments {
   /// Name of a set of sizes.
-  @Option(help: "Named sizes: \(TransformerConfiguration.named.keys.sorted().joined(separator: ", ")).")
+  @Option(
+    help:
+      "Named set of sizes, which the options below change: \(TransformerConfiguration.named.keys.sorted().joined(separator: ", "))."
+  )
   public var model = "GPT-B"
   /// Blocks.
-  @Option(help: "Blocks.") public var layers: Int?
+  @Option(help: "Number of blocks, from 1 to 511. (default: that of --model)")
+  public var layers: Int?
   /// Attention heads.
-  @Option(help: "Attention heads.") public var heads: Int?
+  @Option(help: "Number of attention heads per block; divides the width. (default: that of --model)")
+  public var heads: Int?
   /// Width.
-  @Option(help: "Width.") public var width: Int?
+  @Option(help: "Width of the residual stream, from 4 to 65536. (default: that of --model)")
+  public var width: Int?
   /// What the feed-forward width is a multiple of.
-  @Option(help: "The feed-forward width is rounded up to a multiple of this.") public
-    var feedForwardMultiple = 256
+  @Option(help: "The feed-forward width, 8/3 of the width, is rounded up to a multiple of this.")
+  public var feedForwardMultiple = 256
 
   /// The defaults.
   public init() {}

@@ -15,11 +15,14 @@ import ToolRuntime
   static var versionDetails: [String] { BuildInformation.lines }
 
   @OptionGroup var images: ImageOptions
-  @Option(help: "Tokenizer file.") var tokenizer: InputPath
-  @Option(name: .shortAndLong, help: "Token file to write.") var output = OutputPath.standardOutput
-  @Option(help: "Side of the images, in pixels. (default: the tokenizer's)") var size: Int?
-  @Option(help: "Views tokenised at a time.") var batchSize = 64
-  @Option(help: "Format of convolutions and matrix products: float32 or bfloat16.")
+  @Option(help: "Tokenizer file that train-tokenizer, rearrange-codebook or import-weights wrote.")
+  var tokenizer: InputPath
+  @Option(name: .shortAndLong, help: "Token file to write; '-' is standard output.")
+  var output = OutputPath.standardOutput
+  @Option(help: "Side of the images in pixels, from 1 to 16384. (default: that of the tokenizer)")
+  var size: Int?
+  @Option(help: "Number of views tokenised at a time.") var batchSize = 64
+  @Option(help: "Format that convolutions and large matrix products read; bfloat16 changes a few tokens.")
   var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
