@@ -62,7 +62,7 @@ import ToolRuntime
     let layers = layers?.values.sorted() ?? Array(1...sizes.layers)
     let positions = positions.isEmpty ? defaultPositions(sizes) : positions
     try require(layers, positions, in: sizes)
-    // Read before the work, so that a mistake shows at once.
+    // Reading comes before the work, so that an error is reported at once.
     let decoder = try readTokenizer(for: data.header, device, session)
     var sheet = Sheet(
       rows: sizes.gridRows, columns: sizes.gridColumns, positions: positions,

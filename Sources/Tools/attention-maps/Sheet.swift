@@ -19,7 +19,7 @@ struct Sheet {
     maps = Array(repeating: [], count: drawn)
   }
 
-  /// Takes what one layer does with images from number `first` on.
+  /// Adds the attention of one layer for the images from number `first` on.
   mutating func add(_ attention: AttentionProbabilities, first: Int) {
     for image in first..<max(first, min(drawn, first + attention.imageCount)) {
       for group in heads {

@@ -100,6 +100,5 @@ import ToolRuntime
 }
 
 extension ForeignFileError: ExitCoded {
-  /// Bad data.
   public var exitCode: ToolExit { .badData }
 }

@@ -73,7 +73,7 @@ import ToolRuntime
     try session.report(["images": .integer(images), "tokens": .integer(total), "changed": .integer(changed)])
   }
 
-  /// What replaces what, the codebook that it is about, and the file that said so.
+  /// The replacement of each code, the hash of its codebook, and the file from which both come.
   private func readReplacement(_ session: ToolSession) throws -> (
     Replacement, codebook: String, source: String
   ) {
@@ -96,8 +96,8 @@ import ToolRuntime
     return (.table(table), model.codebookSHA256, tokenizer.path)
   }
 
-  /// A fine-to-coarse mapping is about the codes before it; a new order's equal clusters are blocks of the codes
-  /// after it.
+  /// A fine-to-coarse mapping refers to its source codebook. The equal clusters of a permutation are blocks
+  /// of its target codebook.
   private func clusters(of mapping: CodeMapping, _ path: String) throws -> (
     replacement: Replacement, codebook: String
   ) {

@@ -4,7 +4,7 @@ import SuiteOptions
 import TensorCore
 import ToolRuntime
 
-/// Which classes are drawn: the label plan is part of a result.
+/// The classes that are drawn.
 struct LabelOptions: ParsableArguments {
   @Option(help: "Number of images to draw; the classes take turns. (default: 64)") var count: Int?
   @Option(help: "Number of images per class, drawn class after class.") var perClass: Int?

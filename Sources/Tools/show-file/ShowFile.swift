@@ -2,7 +2,7 @@ import ArgumentParser
 import StreamFormat
 import ToolRuntime
 
-/// Tells what is in a file of the suite; verifies all of it on the way.
+/// Shows what is in a file of the suite, and verifies all of it.
 @main
 struct ShowFile: Tool {
   static let toolName = "show-file"
@@ -32,7 +32,8 @@ struct ShowFile: Tool {
   }
 
   func execute(_ session: ToolSession) throws {
-    // Opened without the session: it would read the file twice, to hash it for outputs that there are none of.
+    // Opened without the session, which would read the file a second time to hash it for the provenance of
+    // outputs.
     let reader = RecordReader(try file.open())
     if let tensor {
       try printTensor(tensor, reader, session)

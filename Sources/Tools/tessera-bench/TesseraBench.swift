@@ -40,7 +40,7 @@ import ToolRuntime
 
   func run() throws {
     let baseline = try readBaseline()
-    // The arithmetic of int8 is held against the products of the next wider format.
+    // The arithmetic of int8 is compared with products of the next wider format.
     let device = Device(threadCount: threads, precision: precision == .float32 ? .float32 : .bfloat16)
     var slower: [String] = []
     for row in BenchmarkRow.all(precision) where rows.isEmpty || rows.contains(row.name) {

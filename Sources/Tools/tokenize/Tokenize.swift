@@ -58,7 +58,7 @@ import ToolRuntime
     var skipped = 0
     let progress = session.progress("images", total: images.listing.entries.count)
     let start = ContinuousClock.now
-    // One record holds a thousand images or so: small enough to stream, large enough to compress.
+    // A record of about a thousand images is small enough to stream and large enough to compress well.
     for first in stride(from: 0, to: images.listing.entries.count, by: 1024) {
       let items = Array(first..<min(first + 1024, images.listing.entries.count))
       let batch = try tokenize(items, images, model, header, session, progress, &skipped)

@@ -4,7 +4,7 @@ import STAR
 import StreamFormat
 import ToolRuntime
 
-/// Self-guided training (ST-AR). All but the first say nothing without it, and are refused.
+/// The options of self-guided training (ST-AR). All others are refused without `--self-guided`.
 struct SelfGuidedOptions: ParsableArguments {
   @Flag(help: "Train by ST-AR: two views per image, masked attention, and a teacher.")
   var selfGuided = false
@@ -75,7 +75,7 @@ struct SelfGuidedOptions: ParsableArguments {
     try need((1...1 << 16).contains(projectorWidth ?? 1), "--projector-width must be from 1 to 65536.")
   }
 
-  /// Refuses what the other options make impossible.
+  /// Checks the options against those of the loop and the model.
   func validate(batchSize: Int, accumulation: Int, layers: Int) throws {
     guard selfGuided else { return }
     let contrasts = losses?.contains { $0 != .masked } == true
@@ -90,7 +90,7 @@ struct SelfGuidedOptions: ParsableArguments {
   }
 
   /// The settings for a model and tokens, or nil without self-guidance.
-  /// - Throws: `ToolError` for tokens that cannot be trained on so.
+  /// - Throws: `ToolError` for tokens with fewer than two views.
   func options(for model: TransformerConfiguration, _ header: TokenHeader, file: String) throws
     -> SelfGuidance.Options?
   {
