@@ -145,7 +145,7 @@ struct OutputOptions: ParsableArguments {
       || !(1...32).contains(enlarge)
     {
       throw ValidationError(
-        "--nearest-count, --nearest-samples and --enlarge must be at least 1 and not absurd.")
+        "--nearest-count must be from 1 to 1024, --nearest-samples from 1 to 4096, --enlarge from 1 to 32.")
     }
   }
 
