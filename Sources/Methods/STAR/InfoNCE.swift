@@ -13,8 +13,8 @@ public struct ContrastPair: Sendable, Equatable {
 }
 
 extension Tape {
-  /// InfoNCE over the images of a batch (ST-AR, equations 6 and 7). Queries and keys are [G, B, C], one feature of
-  /// each of B images a group. For a pair (g, h) and image b the term is -log softmax over v of
+  /// InfoNCE over the images of a batch (ST-AR, equations 6 and 7). Queries and keys are [G, B, C], one
+  /// feature of each of B images per group. For a pair (g, h) and image b the term is -log softmax over v of
   /// queries[g, b] . keys[h, v] / temperature, at v = b. Keys take no gradient.
   /// - Returns: the mean over pairs and images; 0 without pairs.
   public func infoNCE(

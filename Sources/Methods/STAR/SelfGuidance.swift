@@ -41,7 +41,7 @@ public final class SelfGuidance {
       layers: options.contrasts ? options.projectorLayers : 0)
   }
 
-  /// A batch of two views an image.
+  /// A batch with two views per image.
   public struct Batch {
     /// Class of each sequence.
     public var labels: [Int]

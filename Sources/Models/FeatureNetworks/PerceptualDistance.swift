@@ -2,9 +2,9 @@ import Images
 import StreamFormat
 import TensorCore
 
-/// LPIPS (Zhang et al., 2018), version 0.1: the distance of two images in the features of a trained trunk, channel by
-/// channel weighted as people judge. Weights come from a file of kind `network`, config name `lpips-alex` or
-/// `lpips-vgg`: the trunk under torchvision's names, the heads under the `lpips` package's.
+/// LPIPS (Zhang et al., 2018), version 0.1: the distance of two images in the features of a trained trunk,
+/// weighted per channel to fit human judgement. Weights come from a file of kind `network`, config name
+/// `lpips-alex` or `lpips-vgg`: the trunk under torchvision's names, the heads under the `lpips` package's.
 public final class PerceptualDistance {
   /// The trunks.
   public enum Trunk: String, CaseIterable, Sendable {

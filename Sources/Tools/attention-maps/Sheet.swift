@@ -1,8 +1,8 @@
 import ImageModels
 import Images
 
-/// Collects the maps that are drawn, and lays them out: image after image, and in each layer after layer, head after
-/// head, a row of the picture and a map a position.
+/// Collects the maps that are drawn, and lays them out: image after image, and in each layer after layer,
+/// head after head, a row with the image and one map per position.
 struct Sheet {
   private let rows: Int
   private let columns: Int

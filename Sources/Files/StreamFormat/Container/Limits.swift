@@ -14,6 +14,6 @@ public struct Limits: Sendable, Equatable {
     self.windowLog = windowLog
   }
 
-  /// 100 MB of header (as other safetensors readers), 1 TiB a tensor, 128 MiB of window (as `zstd -d`).
+  /// 100 MB of header (as other safetensors readers), 1 TiB per tensor, 128 MiB of window (as `zstd -d`).
   public static let standard = Limits()
 }

@@ -109,7 +109,7 @@ extension Device {
     return y
   }
 
-  /// Sums one row a thread, in thread order, into `target`.
+  /// Sums one row per thread, in the order of the threads, into `target`.
   func addRows(of partial: Tensor, to target: Tensor) {
     for row in 0..<partial.shape[0] {
       tsr_axpy(target.pointer, 1, partial.pointer + row * target.count, target.count)
