@@ -83,7 +83,7 @@ public struct CounterRandom: RandomNumberGenerator, Sendable {
   /// Uniform in [0, 1), 53 bits.
   public mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 
-  /// Uniform in 0..<bound; the bias is below 2^-32 (bound below 2^32).
+  /// Uniform in 0..<bound, with bound below 2^32; each probability is off by less than 2^-32.
   public mutating func integer(below bound: Int) -> Int {
     Int((UInt64(next() >> 32) &* UInt64(bound)) >> 32)
   }
