@@ -41,6 +41,7 @@ public struct ImageOptions: ParsableArguments {
   @Flag(help: "Skip images that cannot be used, and report and count them; otherwise they are an error.")
   public var skipUnreadable = false
 
+  /// What shows through transparent pixels.
   @Option(help: ArgumentHelp("Colour behind transparent pixels, as RRGGBB.", valueName: "colour"))
   public var background = "ffffff"
 
@@ -101,7 +102,7 @@ public struct ImageOptions: ParsableArguments {
     return RGBColor(UInt8(value >> 16), UInt8(value >> 8 & 255), UInt8(value & 255))
   }
 
-  /// Lists the images without decoding them.
+  /// Lists the images; nothing is decoded yet.
   /// - Throws: `ImageError`, `StreamError`.
   public func open(_ session: ToolSession, size: Int) throws -> ImageDataset {
     session.recordInput(name: images.path)

@@ -28,7 +28,7 @@ public struct TokenTrainingOptions: ParsableArguments {
     }
   }
 
-  /// Checks that the batch can be cut into equal parts.
+  /// Checks that a batch can be cut.
   public func requireParts(of batchSize: Int) throws {
     if gradientAccumulation < 1 || batchSize % gradientAccumulation != 0 {
       throw ValidationError("--gradient-accumulation must divide --batch-size.")

@@ -119,7 +119,7 @@ private func exitProcess(_ end: ToolEnd) -> Never {
   exit(end.exit.rawValue)
 }
 
-/// Some file systems report a full disk only when the file is closed.
+/// A full disk may show only when the file is closed.
 private func closeStandardOutput() throws {
   let flushed = fflush(nil) == 0
   let code = errno

@@ -32,7 +32,7 @@ public struct ToolExit: RawRepresentable, Equatable, Sendable {
   public static let terminated = ToolExit(rawValue: 143)
 }
 
-/// An error with an exit status for the tool.
+/// An error that knows with which status the tool should end.
 ///
 /// A library defines no statuses for its errors. An extension beside the tools conforms its error type to
 /// this protocol.

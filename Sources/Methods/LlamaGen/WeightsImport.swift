@@ -45,8 +45,7 @@ public struct ImportSettings {
   public init() {}
 }
 
-/// Turns weights of other programs into a record of the suite. Every parameter must be there in its shape,
-/// and nothing else.
+/// Turns foreign weights into a record of ours. Every parameter must be there in its shape, and nothing else.
 public struct WeightsImport {
   let weights: ForeignWeights
   let settings: ImportSettings

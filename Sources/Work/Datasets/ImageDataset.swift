@@ -2,8 +2,8 @@ import Images
 import Synchronization
 import TensorCore
 
-/// Images for training a tokenizer or for tokenising: decoded, cut into views, and kept within a memory
-/// budget.
+/// The images that a tokenizer is trained on or that are tokenised: decoded, cut into views and kept while a
+/// budget of memory lasts.
 public final class ImageDataset {
   /// The files and their classes.
   public let listing: ImageListing
@@ -27,7 +27,7 @@ public final class ImageDataset {
     (self.allowUpscale, self.background, self.budget) = (allowUpscale, background, budget)
   }
 
-  /// Views of items, decoded on all threads, with an error in place of an unreadable image.
+  /// Views of items, decoded on all threads; an unreadable image gives an error in its place.
   public func views(of items: [Int], on device: Device) -> [Result<[RGBImage], ImageError>] {
     let missing = items.filter { cache[$0] == nil }
     let decoded = Mutex<[Int: Result<[RGBImage], ImageError>]>([:])

@@ -57,7 +57,7 @@ public final class TransformerTask: TrainingTask {
     order = DataOrder(items: split.training, seed: options.seed)
   }
 
-  /// The model's parameters; with self-guidance, those of the projector follow.
+  /// The model's parameters; with self-guidance, what it trains besides comes after them.
   public var store: ParameterStore { guidance?.store ?? model.store }
 
   /// One batch, in `accumulation` parts.
