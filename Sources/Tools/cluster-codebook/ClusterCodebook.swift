@@ -35,7 +35,7 @@ import ToolRuntime
     guard clusters <= codes.count else {
       throw ToolError(
         .badData,
-        "\(tokenizer.path): expected at least \(clusters) codes, one a cluster; found \(codes.count); try: --clusters "
+        "\(tokenizer.path): expected at least \(clusters) codes, one per cluster; found \(codes.count); try: --clusters "
           + "\(codes.count) or fewer")
     }
     let points = raw || !model.configuration.normalizesCodes ? codes : codes.normalized(on: device)
