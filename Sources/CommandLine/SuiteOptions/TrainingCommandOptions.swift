@@ -41,7 +41,8 @@ public struct TrainingCommandOptions: ParsableArguments {
     help: "Decay per step of the moving average (EMA) that is saved; 0 saves the parameters themselves.")
   public var ema: Float = 0
 
-  @Option(help: "Format that large matrix products and convolutions read; weights and sums stay float32.")
+  @Option(
+    help: "Number format of the operands of large products and convolutions; weights and sums stay float32.")
   public var precision = Precision.float32
 
   /// Share of images that are only scored.

@@ -33,7 +33,7 @@ import ToolRuntime
   @Option(help: "Factor by which --grid is enlarged, from 1 to 32.") var enlarge = 1
   @Option(help: "Number of the view to decode, counted from 0.") var view = 0
   @Option(help: "Number of images decoded at a time.") var batchSize = 64
-  @Option(help: "Format that convolutions and large matrix products read.")
+  @Option(help: "Number format of the operands of convolutions and large matrix products.")
   var precision = Precision.float32
   @OptionGroup(title: "Selection") var selection: ImageSelection
   @OptionGroup(title: "Common") var common: CommonOptions

@@ -15,7 +15,8 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     "sample --model iar.tensors.zst --count 64 --guidance 2 | detokenize --tokenizer rearranged.tensors.zst - --grid out.png"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Option(help: "Model file of train-ar or import-weights; with --fine, the coarse model.") var model: InputPath?
+  @Option(help: "Model file of train-ar or import-weights; with --fine, the coarse model.") var model:
+    InputPath?
   @Option(name: .shortAndLong, help: "Token file to write; '-' is standard output.")
   var output = OutputPath.standardOutput
   @OptionGroup(title: "Classes") var labels: LabelOptions
@@ -40,7 +41,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   @Option(help: "Number of images drawn at a time; does not change the images.") var batchSize = 64
   @Option(
     help:
-      "Format of weights and products; with int8 the second stage uses bfloat16.")
+      "Number format of weights and products; with int8 the second stage uses bfloat16.")
   var precision = SamplingPrecision.float32
   @OptionGroup(title: "Second stage") var second: FineOptions
   @OptionGroup(title: "Common") var common: CommonOptions

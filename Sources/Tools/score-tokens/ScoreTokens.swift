@@ -33,7 +33,7 @@ import ToolRuntime
   @Option(help: "Seed of the held-out split, as in training.") var splitSeed: UInt64 = 0
   @Option(help: "Number of the view to score, counted from 0.") var view = 0
   @Option(help: "Number of images scored at a time.") var batchSize = 16
-  @Option(help: "Format that large matrix products read.") var precision = Precision.float32
+  @Option(help: "Number format of the operands of large matrix products.") var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {

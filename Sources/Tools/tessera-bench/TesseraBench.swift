@@ -20,7 +20,7 @@ import ToolRuntime
   @Option(parsing: .upToNextOption, help: "Names of the rows to measure. (default: all)") var rows: [String] =
     []
   @Option(help: "Number of timed runs per row; the median counts.") var runs = 5
-  @Option(help: "Format of products; int8 is for sampling only.")
+  @Option(help: "Number format of products; int8 is for sampling only.")
   var precision = SamplingPrecision.float32
   @Flag(help: "Print one JSON object per row.") var json = false
   @Option(

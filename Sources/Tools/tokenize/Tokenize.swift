@@ -22,7 +22,8 @@ import ToolRuntime
   @Option(help: "Side of the images in pixels, from 1 to 16384. (default: that of the tokenizer)")
   var size: Int?
   @Option(help: "Number of views tokenised at a time.") var batchSize = 64
-  @Option(help: "Format that convolutions and large matrix products read; bfloat16 changes a few tokens.")
+  @Option(
+    help: "Number format of the operands of convolutions and large products; bfloat16 changes a few tokens.")
   var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
