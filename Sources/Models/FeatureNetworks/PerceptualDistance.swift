@@ -6,15 +6,11 @@ import TensorCore
 /// weighted per channel to fit human judgement. Weights come from a file of kind `network`, config name
 /// `lpips-alex` or `lpips-vgg`: the trunk under torchvision's names, the heads under the `lpips` package's.
 public final class PerceptualDistance {
-  /// The trunks.
   public enum Trunk: String, CaseIterable, Sendable {
-    /// AlexNet.
     case alex = "lpips-alex"
-    /// VGG16.
     case vgg = "lpips-vgg"
   }
 
-  /// The trunk.
   public let trunk: Trunk
   /// Hash of trunk and heads (``StreamFormat/Record/weightsSHA256``).
   public let weightsSHA256: String

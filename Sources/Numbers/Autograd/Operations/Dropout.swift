@@ -25,7 +25,7 @@ extension Tape {
   }
 }
 
-/// Which elements were kept, a byte each: cheaper to keep than random words are to draw again.
+/// The kept elements, one byte per element: storing them is faster than drawing the random words again.
 private struct DropoutMask {
   private let memory: Tensor
 
