@@ -41,6 +41,7 @@ public struct ImageOptions: ParsableArguments {
   @Flag(help: "Skip images that cannot be used, and report and count them; otherwise they are an error.")
   public var skipUnreadable = false
 
+  /// What shows through transparent pixels.
   @Option(help: ArgumentHelp("Colour behind transparent pixels, as RRGGBB.", valueName: "colour"))
   public var background = "ffffff"
 

@@ -19,6 +19,7 @@ public final class AtomicOutput: ByteSink {
     let target: String
   }
 
+  /// Starts a file.
   /// - Parameter force: Replace a target that is write-protected.
   /// - Throws: ``StreamError/cannotCreate(file:errno:)``, or ``ToolError`` for a write-protected target.
   public convenience init(path: String, force: Bool = false) throws {
