@@ -13,7 +13,7 @@ public final class ToolSession {
   public let interruption: Interruption
   /// The number of threads to use.
   public let threads: Int
-  /// The provenance of the opened inputs, and the inputs themselves.
+  /// What the inputs that were opened tell of their past, and the inputs themselves.
   private var chain = Provenance()
   private var inputs: [Provenance.Input] = []
   private var log: JSONLog?
