@@ -16,7 +16,7 @@ public struct CommonOptions: ParsableArguments {
   @Option(help: "Seed of all random numbers, recorded in the output.")
   public var seed: UInt64 = 0
 
-  @Option(help: "Number of threads, from 1 to 4096. (default: as many as control group and affinity grant)")
+  @Option(help: "Number of threads, at least 1. (default: as many as control group and affinity grant)")
   public var threads: Int?
 
   @Flag(help: "Write binary data even to a terminal, and replace write-protected files.")
