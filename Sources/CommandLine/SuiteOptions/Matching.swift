@@ -2,7 +2,7 @@ import StreamFormat
 import ToolRuntime
 
 extension ToolSession {
-  /// Stops when two files are about different codebooks.
+  /// Checks that two files belong to the same codebook.
   /// - Throws: `ToolError` (bad data).
   public func requireSameCodebook(
     _ hash: String, of file: String, as expected: String, of other: String

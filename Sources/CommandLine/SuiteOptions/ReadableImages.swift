@@ -6,7 +6,8 @@ import ToolRuntime
 
 extension ToolSession {
   /// Decodes every image once and finds those that can be used.
-  /// - Parameter skipUnreadable: report the others and go on, where without it the first of them is an error.
+  /// - Parameter skipUnreadable: report unusable images and continue. If false, the first of them is an
+  ///   error.
   /// - Returns: the indices of usable images.
   /// - Throws: `ImageError`; `ToolError` when none is left.
   public func requireReadable(_ images: ImageDataset, skipUnreadable: Bool, on device: Device) throws

@@ -4,13 +4,13 @@ import TensorCore
 import ToolRuntime
 import Training
 
-/// What a training run leaves for its report.
+/// The results of a training run, for its report.
 public struct TrainingOutcome {
   /// The last scoring of the held-out images.
   public let scores: [String: Double]
   /// The tensors to save, in parameter order.
   public let values: [Tensor]
-  /// Seconds that this run's own steps took.
+  /// Seconds taken by the steps of this run, without those before a resume.
   public let seconds: Double
   /// Steps that this run took itself: fewer than asked for after a resume.
   public let steps: Int
@@ -18,7 +18,8 @@ public struct TrainingOutcome {
 
 extension ToolSession {
   /// Runs the training loop for a tool: checkpoints in a file, values in the log, progress on standard error.
-  /// - Parameter output: the product's place; the checkpoint lies beside it unless it has its own.
+  /// - Parameter output: the product's path; the checkpoint stands beside it unless `--checkpoint` names
+  ///   another path.
   /// - Throws: `TrainingError`, `FormatError`, `StreamError`.
   public func train(
     _ task: any TrainingTask, _ command: TrainingCommandOptions, settings: [String: String],
@@ -64,7 +65,7 @@ extension ToolSession {
     return nil
   }
 
-  /// Adds the checkpoint's name to what the loop, which knows of no files, says of it.
+  /// Adds the file name of the checkpoint to an error of the loop, which does not know any files.
   private func naming<Result>(_ path: String?, _ body: () throws -> Result) throws -> Result {
     do {
       return try body()
@@ -81,7 +82,7 @@ extension ToolSession {
     }
     let reader = RecordReader(try FileSource(path: path))
     let record = try reader.next()
-    // The end is verified too: a checkpoint without its end mark was not written to its end.
+    // Reading to the end verifies the end mark. A checkpoint without one is incomplete.
     guard let record, try reader.next() == nil else {
       throw FormatError(
         .streamMismatch, at: Origin(file: path), expected: "a checkpoint, which is one record",

@@ -30,7 +30,7 @@ public final class Interruption: Sendable {
   private let received = Atomic<Int32>(0)
   let temporaries = TemporaryFiles()
 
-  /// An interruption that no signal raises, until ``install(_:)``.
+  /// An interruption that signals do not set before ``install(_:)``.
   public init() {}
 
   /// True after SIGINT or SIGTERM.
@@ -79,13 +79,13 @@ public final class Interruption: Sendable {
     temporaries.removeAll()
     signal(number, SIG_DFL)
     kill(getpid(), number)
-    // The signal is delivered to some thread; until then, nothing else may happen here.
+    // The signal may be delivered to another thread, so this one waits.
     while true { sleep(1) }
   }
 }
 
-/// The end of the pipe that signals are written to. A signal handler can reach nothing but globals, and may do
-/// little but write; the thread at the other end may take locks and remove files.
+/// The end of the pipe to which the signal handler writes. A handler can use only globals and may do little
+/// more than write. The thread at the other end may take locks and remove files.
 private let signalPipe = Atomic<Int32>(-1)
 
 /// Blocks or unblocks the two signals in this thread.
@@ -108,7 +108,8 @@ private func forwardToPipe(_ number: Int32) {
   sigaction(number, &action, nil)
 }
 
-/// Who starts a tool with a signal ignored, as nohup and a shell's '&' do, means it to stay so.
+/// A program that starts a tool with a signal ignored, as nohup and a shell's '&' do, wants it to stay
+/// ignored.
 private func isIgnored(_ number: Int32) -> Bool {
   var action = sigaction()
   sigaction(number, nil, &action)

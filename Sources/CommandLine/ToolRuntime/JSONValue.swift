@@ -58,19 +58,12 @@ extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expre
   ExpressibleByFloatLiteral, ExpressibleByStringInterpolation, ExpressibleByArrayLiteral,
   ExpressibleByDictionaryLiteral
 {
-  /// Null.
   public init(nilLiteral: ()) { self = .null }
-  /// True or false.
   public init(booleanLiteral value: Bool) { self = .bool(value) }
-  /// An integer.
   public init(integerLiteral value: Int) { self = .integer(value) }
-  /// A number.
   public init(floatLiteral value: Double) { self = .number(value) }
-  /// A string.
   public init(stringLiteral value: String) { self = .string(value) }
-  /// A list.
   public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-  /// An object.
   public init(dictionaryLiteral elements: (String, JSONValue)...) {
     self = .object(Dictionary(uniqueKeysWithValues: elements))
   }

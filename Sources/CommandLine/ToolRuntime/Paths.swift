@@ -48,7 +48,6 @@ public struct OutputPath: ExpressibleByArgument, Equatable, Sendable {
     path = argument
   }
 
-  /// Standard output.
   public static let standardOutput = OutputPath(argument: "-")!
 
   /// True of "-".

@@ -33,7 +33,7 @@ public enum ThreadCount {
     }
   }
 
-  /// A group and all groups around it; in a container the innermost path may not be visible.
+  /// A group and all groups that contain it. In a container the innermost path may not be visible.
   private static func ancestors(_ path: String) -> [String] {
     let parts = path.split(separator: "/")
     return (0...parts.count).map { parts.prefix($0).map { "/" + $0 }.joined() }

@@ -6,7 +6,6 @@ import TensorCore
 /// A program of the suite. A conforming type marked `@main` is the whole program: it parses, validates before
 /// any file is opened, calls libraries, and reports; ``main()`` does the rest.
 public protocol Tool: ParsableCommand {
-  /// The program's name.
   static var toolName: String { get }
   /// What it does, in one line.
   static var summary: String { get }
@@ -104,7 +103,8 @@ private struct ToolEnd {
 extension ToolEnd {
   init(error: Error, tool: String, interruption: Interruption) {
     self.interruption = interruption
-    // Whatever fails after a signal fails because of it: the rest of a pipeline was ended too.
+    // An error after a signal is a consequence of the signal, which has also ended the other programs of the
+    // pipe.
     let cause = interruption.raised ?? error
     exit = ToolExit(for: cause)
     message = exit == .closedPipe ? "" : "\(tool): \(cause)\n"

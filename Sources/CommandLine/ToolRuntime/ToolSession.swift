@@ -2,9 +2,8 @@ import Foundation
 import StreamFormat
 import TensorCore
 
-/// One run of a tool: its settings, its inputs and outputs, and what it says.
+/// One run of a tool: its settings, inputs, outputs, messages and logs.
 public final class ToolSession {
-  /// The tool's name.
   public let name: String
   /// The command line without the tool's name.
   public let arguments: [String]
@@ -67,7 +66,7 @@ public final class ToolSession {
     if let path = options.log { log = try JSONLog(path: path, appending: true) }
   }
 
-  /// Has the log go on after the lines it has, as a resumed run should; otherwise the first line starts it anew.
+  /// Makes a resumed run append to the log; otherwise the first line replaces it.
   public func continueLog() {
     logIsBegun = true
   }
@@ -105,7 +104,8 @@ public final class ToolSession {
 
   // MARK: Inputs
 
-  /// Opens an input; it is hashed first, as it is before the run, unless `--no-provenance`.
+  /// Opens an input. Unless `--no-provenance` is given, the input is hashed first, before the run can change
+  /// it.
   /// - Throws: ``StreamError``, ``ToolError``.
   public func open(_ input: InputPath) throws -> FileSource {
     let canHash = !input.isStandardInput && !options.noProvenance && isRegularFile(input.path)
@@ -120,7 +120,7 @@ public final class ToolSession {
     RecordReader(try open(input))
   }
 
-  /// Opens a token file and takes its past over into this run's provenance.
+  /// Opens a token file and adds its provenance to that of this run.
   /// - Throws: As ``open(_:)``, and ``FormatError``.
   public func openTokens(_ input: InputPath) throws -> TokenReader {
     let reader = try TokenReader(try openRecords(input))
@@ -128,7 +128,7 @@ public final class ToolSession {
     return reader
   }
 
-  /// Reads a file of one record, to its end, and takes its past over into this run's provenance.
+  /// Reads a file of one record to its end, and adds its provenance to that of this run.
   /// - Throws: As ``open(_:)``, and ``FormatError``.
   public func readRecord(_ input: InputPath) throws -> Record {
     let reader = try openRecords(input)
@@ -137,8 +137,8 @@ public final class ToolSession {
     return record
   }
 
-  /// What `read` makes of the only record of a file.
-  /// - Throws: ``FormatError`` where there is none or a second one, and what `read` throws.
+  /// The result of `read` for the only record of a file.
+  /// - Throws: ``FormatError`` if there is none or a second one, and what `read` throws.
   public func readOne<Content>(_ reader: RecordReader, _ read: () throws -> Content?) throws -> Content {
     guard let content = try read() else {
       throw FormatError(
@@ -153,7 +153,7 @@ public final class ToolSession {
     return content
   }
 
-  /// Takes the past of a record that was read over into this run's provenance.
+  /// Adds the provenance of a record to that of this run.
   /// - Throws: ``FormatError`` (badMetadata).
   public func inherit(_ record: Record) throws {
     if !options.noProvenance { chain.merge(try Provenance(record)) }
@@ -165,7 +165,7 @@ public final class ToolSession {
     try inherit(record)
   }
 
-  /// Names an input that is no single file, such as a folder of images, for the provenance.
+  /// Adds an input that is no single file, such as a folder of images, to the provenance.
   public func recordInput(name: String, sha256: String? = nil) {
     inputs.append(Provenance.Input(name: name, sha256: sha256))
   }
@@ -192,12 +192,12 @@ public final class ToolSession {
     try AtomicOutput(path: path, force: options.force, temporaries: interruption.temporaries)
   }
 
-  /// Checks that an output can be created, before hours of work for it; nothing remains of the attempt.
+  /// Checks before long work that an output can be created, without leaving a file behind.
   /// - Throws: As ``create(_:binary:)``.
   public func requireCreatable(_ output: OutputPath) throws {
     var status = stat()
     let exists = !output.isStandardOutput && stat(output.path, &status) == 0
-    // A pipe's reader would take the attempt for the end.
+    // The reader of a pipe would take the attempt for the end of the data.
     if exists, status.st_mode & S_IFMT != S_IFREG, status.st_mode & S_IFMT != S_IFDIR { return }
     try create(output).discard()
   }
@@ -214,7 +214,7 @@ public final class ToolSession {
     try sink.commit()
   }
 
-  /// The metadata that tells how this run's outputs came to be; empty if `--no-provenance`.
+  /// The metadata with the provenance of this run's outputs; empty with `--no-provenance`.
   ///
   /// Complete only after all inputs were opened.
   public var provenanceMetadata: [String: String] {

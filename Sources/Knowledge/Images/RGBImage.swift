@@ -2,7 +2,6 @@
 public struct RGBImage: Sendable, Equatable {
   /// Pixels in a row.
   public let width: Int
-  /// Rows.
   public let height: Int
   /// `height * width * 3` samples, R G B.
   public private(set) var pixels: [UInt8]

@@ -15,19 +15,25 @@ import ToolRuntime
     "detokenize --tokenizer tokenizer.tensors.zst samples.tokens.zst --grid samples.png --columns 8"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Argument(help: "Token file, or '-'.") var tokens: InputPath
-  @Option(help: "Tokenizer file.") var tokenizer: InputPath
-  @Option(help: "Write one PNG with all images, or '-'.") var grid: OutputPath?
-  @Option(help: "Write a folder of PNGs, a sub-folder a class.") var folder: String?
-  @Option(help: "Write an ADM .npz (arr_0, uint8 [n, H, W, 3]; arr_1, labels), or '-'.") var npz: OutputPath?
-  @Option(help: "Images in a row of the sheet.") var columns: Int?
-  @Flag(help: "A row of the sheet for each class.") var rowPerClass = false
-  @Option(help: "Show these originals above their reconstructions: the folder that was tokenised.")
+  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
+  @Option(help: "Tokenizer file of the tokens' codebook.") var tokenizer: InputPath
+  @Option(help: "Write one PNG with all images to this file, or to standard output for '-'.")
+  var grid: OutputPath?
+  @Option(help: "Write one PNG per image to this new folder, with one sub-folder per class.")
+  var folder: String?
+  @Option(help: "Write the .npz of ADM's evaluation (arr_0: uint8 [n, H, W, 3]; arr_1: labels), or '-'.")
+  var npz: OutputPath?
+  @Option(help: "Number of images per row of --grid. (default: about as many as rows)") var columns: Int?
+  @Flag(help: "One row of --grid per class.") var rowPerClass = false
+  @Option(
+    help: ArgumentHelp(
+      "Folder that was tokenised: each row of --grid shows the originals above their "
+        + "reconstructions."))
   var originals: String?
-  @Option(help: "Enlarge the sheet by a whole factor.") var enlarge = 1
-  @Option(help: "View to decode, by number.") var view = 0
-  @Option(help: "Images decoded at a time.") var batchSize = 64
-  @Option(help: "Format of convolutions and matrix products: float32 or bfloat16.")
+  @Option(help: "Factor by which --grid is enlarged, from 1 to 32.") var enlarge = 1
+  @Option(help: "Number of the view to decode, counted from 0.") var view = 0
+  @Option(help: "Number of images decoded at a time.") var batchSize = 64
+  @Option(help: "Number format of the operands of convolutions and large matrix products.")
   var precision = Precision.float32
   @OptionGroup(title: "Selection") var selection: ImageSelection
   @OptionGroup(title: "Common") var common: CommonOptions

@@ -4,11 +4,14 @@ import ToolRuntime
 
 /// Which images of a token file are decoded.
 struct ImageSelection: ParsableArguments {
-  @Option(help: "Decode only the images that training with this share held out; 0 decodes all.") var heldOut =
-    0.0
-  @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
-  @Option(help: "Decode every n-th image only.") var every = 1
-  @Option(help: "At most this many images.") var limit: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Decode only the images that training with this --held-out share did not train on; 0 "
+        + "decodes all."))
+  var heldOut = 0.0
+  @Option(help: "Seed of the held-out split, as in training.") var splitSeed: UInt64 = 0
+  @Option(help: "Decode only every n-th image.") var every = 1
+  @Option(help: "Largest number of images to decode. (default: all)") var limit: Int?
 
   func validate() throws {
     if !(0..<1).contains(heldOut) { throw ValidationError("--held-out must be from 0 to below 1.") }

@@ -56,7 +56,6 @@ extension MetricsError: ExitCoded {
 }
 
 extension ForeignFileError: ExitCoded {
-  /// Bad data.
   public var exitCode: ToolExit { .badData }
 }
 

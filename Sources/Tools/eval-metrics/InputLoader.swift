@@ -17,7 +17,7 @@ enum LoadedInput {
   case features(FeatureSet)
 }
 
-/// Finds out what an input is, and opens it.
+/// Recognises the kind of an input and opens it.
 struct InputLoader {
   let session: ToolSession
   let device: Device

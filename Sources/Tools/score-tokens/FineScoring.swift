@@ -5,7 +5,8 @@ import SuiteOptions
 import TensorCore
 import ToolRuntime
 
-/// Scores of the two stages of coarse-to-fine prediction, on fine tokens whose coarse labels the fine model knows.
+/// Scores of the two stages of coarse-to-fine prediction on fine tokens. The fine model holds the mapping to
+/// coarse labels.
 struct FineScoring {
   let model: FineModel
   let description: FineModelDescription

@@ -10,22 +10,30 @@ import ToolRuntime
 @main struct ScoreTokens: Tool {
   static let toolName = "score-tokens"
   static let summary =
-    "Scores tokens with a model, teacher-forced: loss, perplexity, token and cluster accuracy."
+    "Scores tokens with a model that sees the true tokens before: loss, perplexity, accuracies."
   static let usageExample = "score-tokens --model iar.tensors.zst rearranged.tokens.zst --held-out 0.05"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Argument(help: "Token file, or '-'.") var tokens: InputPath
-  @Option(help: "Model file; with --fine, the coarse one.") var model: InputPath?
-  @Option(help: "Fine model file: scores the second stage, and with --model both; the tokens are fine ones.")
+  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
+  @Option(help: "Model file; with --fine, the coarse model.") var model: InputPath?
+  @Option(
+    help: ArgumentHelp(
+      "Fine model file: scores fine tokens by the second stage of CTF, and with --model by "
+        + "both stages."))
   var fine: InputPath?
-  @Option(help: "Write the logits, a record [n, N, V] a batch.") var logits: OutputPath?
-  @Option(help: "Codes in a cluster. (default: the model's)") var clusterSize: Int?
-  @Option(help: "Score only the images that training with this share held out; 0 scores all.") var heldOut =
-    0.0
-  @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
-  @Option(help: "View to score, by number.") var view = 0
-  @Option(help: "Images scored at a time.") var batchSize = 16
-  @Option(help: "Format of large matrix products: float32 or bfloat16.") var precision = Precision.float32
+  @Option(help: "Features file to write with the logits [images, tokens, codes], one record per batch.")
+  var logits: OutputPath?
+  @Option(help: "m, the number of codes per cluster, for the cluster scores. (default: that of the model)")
+  var clusterSize: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Score only the images that training with this --held-out share did not train on; 0 "
+        + "scores all."))
+  var heldOut = 0.0
+  @Option(help: "Seed of the held-out split, as in training.") var splitSeed: UInt64 = 0
+  @Option(help: "Number of the view to score, counted from 0.") var view = 0
+  @Option(help: "Number of images scored at a time.") var batchSize = 16
+  @Option(help: "Number format of the operands of large matrix products.") var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {

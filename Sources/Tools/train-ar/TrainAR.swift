@@ -16,14 +16,17 @@ import Training
   static var versionDetails: [String] { BuildInformation.lines }
   static let savesWhenInterrupted = true
 
-  @Argument(help: "Token file, or '-'.") var tokens: InputPath
+  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
   @Option(name: .shortAndLong, help: "Model file to write.") var output: OutputPath
   @OptionGroup(title: "Architecture") var sizes: TransformerSizeOptions
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
   @OptionGroup(title: "Training on tokens") var tokenTraining: TokenTrainingOptions
-  @Option(help: "Codes in a cluster of the rearranged codebook; turns IAR's cluster loss on.")
+  @Option(
+    help: ArgumentHelp(
+      "m, the number of codes per cluster of a rearranged codebook; turns IAR's cluster loss "
+        + "on. 0 means off."))
   var clusterSize = 0
-  @Option(help: "lambda, the weight of the cluster loss.") var clusterWeight: Float = 1
+  @Option(help: "lambda, the weight of the cluster loss, at least 0.") var clusterWeight: Float = 1
   @OptionGroup(title: "Self-guided training") var selfGuided: SelfGuidedOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 

@@ -11,20 +11,21 @@ import Training
 @main struct TrainFine: Tool {
   static let toolName = "train-fine"
   static let summary =
-    "Trains the second stage of coarse-to-fine prediction: all fine codes at once, from coarse labels."
+    "Trains the second stage of CTF, which predicts all fine codes of an image from its coarse labels."
   static let usageExample =
     "train-fine emoji.tokens.zst --mapping coarse.tensors.zst --model CPU-small --steps 2000 --output fine.tensors.zst"
   static let savesWhenInterrupted = true
 
-  @Argument(help: "File of fine tokens, or '-'.") var tokens: InputPath
-  @Option(help: "Mapping file: the coarse label of each code.") var mapping: InputPath
+  @Argument(help: "File of fine tokens, or '-' for standard input.") var tokens: InputPath
+  @Option(help: "Mapping file that cluster-codebook wrote: the coarse label of each code.")
+  var mapping: InputPath
   @Option(name: .shortAndLong, help: "Model file to write.") var output: OutputPath
   @OptionGroup(title: "Architecture") var sizes: TransformerSizeOptions
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
   @OptionGroup(title: "Training on tokens") var tokenTraining: TokenTrainingOptions
   @Flag(
     inversion: .prefixedNo,
-    help: "Predict among the codes of the coarse label only; off, among all codes.") var clusterMask = true
+    help: "Predict a code among those of its coarse label; off: among all codes.") var clusterMask = true
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {

@@ -22,14 +22,20 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   @Option(name: .shortAndLong, help: "Tokenizer file to write.") var output: OutputPath
   @OptionGroup(title: "Architecture") var sizes: TokenizerSizeOptions
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
-  @Option(help: "Distance of reconstructions.") var reconstruction = ReconstructionLoss.l2
-  @Option(help: "beta, the weight of the commitment loss.") var commitment: Float = 0.25
-  @Option(help: "Steps without a quantiser at the start; then k-means over latents places the codes.")
+  @Option(help: "Reconstruction loss: the mean squared (l2) or absolute (l1) error.")
+  var reconstruction = ReconstructionLoss.l2
+  @Option(help: "beta, the weight of the commitment loss, at least 0.") var commitment: Float = 0.25
+  @Option(
+    help: ArgumentHelp(
+      "Number of steps at the start without a quantiser; k-means over latents then places the "
+        + "codes."))
   var autoencoderSteps = 0
-  @Option(help: "A code used less than this share of the mean use is placed on a latent again.")
+  @Option(help: "Share of the mean use of a code; a code that is used less is moved to a latent.")
   var deadCodeThreshold = 0.1
-  @Option(help: "Steps between two looks for such codes; 0 for none.") var deadCodeInterval = 100
-  @Option(help: "Share of the steps after which codes are left alone.") var deadCodeEnd = 0.8
+  @Option(help: "Number of steps between two searches for such codes; 0 means no search.")
+  var deadCodeInterval = 100
+  @Option(help: "Share of the steps, from 0 to 1, after which no code is moved any more.")
+  var deadCodeEnd = 0.8
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {

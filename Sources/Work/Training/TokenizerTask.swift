@@ -10,7 +10,7 @@ import TensorCore
 
 /// Training a VQ autoencoder on images.
 public final class TokenizerTask: TrainingTask {
-  /// What is set by the user.
+  /// The options of the task.
   public struct Options: Sendable, Equatable, Codable {
     /// Images of an optimiser step.
     public var batchSize: Int
@@ -20,16 +20,15 @@ public final class TokenizerTask: TrainingTask {
     public var commitment: Float
     /// Steps at the start without a quantiser; then the codebook starts from k-means over latents.
     public var warmupSteps: Int
-    /// A code used less than this share of the mean use, between two looks, is placed on a latent again.
+    /// A code whose use between two searches is below this share of the mean use is moved to a latent.
     public var deadCodeThreshold: Double
-    /// Steps between two looks for dead codes; 0 for none.
+    /// Steps between two searches for dead codes; 0 means no search.
     public var deadCodeInterval: Int
-    /// Step after which codes are left where they are.
+    /// Step after which no code is moved any more.
     public var deadCodeEnd: Int
     /// Seed of order, views and codes.
     public var seed: UInt64
 
-    /// The settings of a run.
     public init(
       batchSize: Int, reconstruction: ReconstructionLoss, commitment: Float, warmupSteps: Int,
       deadCodeThreshold: Double, deadCodeInterval: Int, deadCodeEnd: Int, seed: UInt64
@@ -46,7 +45,7 @@ public final class TokenizerTask: TrainingTask {
   private let split: HeldOutSplit
   private let options: Options
   private var order: DataOrder
-  /// Uses of each code since the last look for dead ones.
+  /// Uses of each code since the last search for dead codes.
   private var uses: [Int]
   /// Latents of the last batch, [n, d]: where dead codes are placed.
   private var latents: Tensor?
@@ -87,7 +86,7 @@ public final class TokenizerTask: TrainingTask {
     ]
   }
 
-  /// Looks for dead codes when it is time.
+  /// Searches for dead codes every few steps.
   public func finishStep(_ step: Int, optimizer: AdamW) {
     guard options.deadCodeInterval > 0, step >= options.warmupSteps else { return }
     guard (step + 1 - options.warmupSteps) % options.deadCodeInterval == 0 else { return }
@@ -114,12 +113,12 @@ public final class TokenizerTask: TrainingTask {
     return ["held_out_psnr": total / Double(split.heldOut.count)]
   }
 
-  /// Uses since the last look: without them a resumed run would revive other codes.
+  /// Uses since the last search. Without them a resumed run would move other codes.
   public var state: [StoredTensor] {
     [StoredTensor(name: "task.uses", shape: [uses.count], uint64s: uses.map(UInt64.init))]
   }
 
-  /// Takes the uses back.
+  /// Restores the uses.
   public func restore(_ record: Record) throws {
     uses = try record.tensor("task.uses", shape: [uses.count]).integers()
   }
@@ -134,7 +133,7 @@ extension TokenizerTask {
     let (k, d) = (model.codebook.shape[0], model.codebook.shape[1])
     var vectors: [Float] = []
     var place = step * options.batchSize
-    // Sixteen latents a code are plenty for a start; the training items may be fewer.
+    // Sixteen latents per code are enough for k-means, and the training items may be fewer.
     while vectors.count < 16 * k * d && place < step * options.batchSize + split.training.count {
       let places = order.items(first: place, count: options.batchSize, viewCount: images.plan.names.count)
       let tape = Tape(device: device, isRecording: false)

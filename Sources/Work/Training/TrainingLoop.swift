@@ -2,9 +2,9 @@ import NeuralNet
 import StreamFormat
 import TensorCore
 
-/// The training loop of all tools: schedule, clipping, AdamW, moving average, scoring, checkpoints. Everything
-/// random is a function of the seed and the step, so that a resumed run repeats the uninterrupted one bit for
-/// bit.
+/// The training loop of all tools: schedule, clipping, AdamW, moving average, scoring, checkpoints. All
+/// random numbers depend only on the seed and the step, so that a resumed run equals an uninterrupted one bit
+/// for bit.
 public final class TrainingLoop {
   private let task: any TrainingTask
   private let options: TrainingOptions
@@ -32,7 +32,7 @@ public final class TrainingLoop {
   }
 
   /// Trains to the last step.
-  /// - Parameter checkpoint: where to go on from.
+  /// - Parameter checkpoint: the checkpoint to continue from.
   /// - Returns: the last scoring, and the values to save: the moving average, or the parameters.
   /// - Throws: `TrainingError`, and what the task and the events throw.
   public func run(from checkpoint: Record? = nil) throws -> (scores: [String: Double], values: [Tensor]) {
@@ -76,7 +76,7 @@ public final class TrainingLoop {
     try events.log(step + 1, values)
   }
 
-  /// The last step's outcome is looked at by no further step.
+  /// No further step checks the result of the last one.
   private func requireFiniteParameters() throws {
     guard task.store.parameters.allSatisfy(\.variable.value.isFinite) else {
       throw TrainingError.notFinite(
@@ -90,12 +90,13 @@ public final class TrainingLoop {
       step: optimizer.stepCount, loss: loss, gradientNorm: .nan, lastCheckpoint: lastCheckpoint)
   }
 
-  /// Early on, a long average would still be mostly the random start: the decay grows with the steps.
+  /// The decay grows with the steps, because a long average would at first consist mostly of the random
+  /// start.
   private func warmedUp(_ decay: Float) -> Float {
     min(decay, Float(1 + optimizer.stepCount) / Float(10 + optimizer.stepCount))
   }
 
-  /// Scores what would be saved.
+  /// Scores the values that would be saved: the average, if there is one.
   private func evaluate() throws -> [String: Double] {
     guard let average else { return try task.evaluate() }
     let parameters = task.store.parameters.map { $0.variable.value }

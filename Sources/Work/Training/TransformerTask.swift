@@ -10,11 +10,11 @@ import StreamFormat
 /// Training a transformer on tokens: LlamaGen's baseline, IAR with the cluster loss, both stages of CTF, and
 /// autoregressive models with self-guidance.
 public final class TransformerTask: TrainingTask {
-  /// What is set by the user.
+  /// The options of the task.
   public struct Options: Sendable, Equatable, Codable {
     /// Images of an optimiser step.
     public var batchSize: Int
-    /// Parts a batch is cut into to save memory; gradients are summed over them.
+    /// Number of parts of a batch, computed one after another to save memory; their gradients are summed.
     public var accumulation: Int
     /// Rate of dropout inside the network.
     public var dropout: Float
@@ -29,7 +29,6 @@ public final class TransformerTask: TrainingTask {
     /// Seed of order, views and dropout.
     public var seed: UInt64
 
-    /// The settings of a run.
     public init(
       batchSize: Int, accumulation: Int = 1, dropout: Float, classDropout: Float, labelSmoothing: Float = 0,
       clusterSize: Int = 0, clusterWeight: Float = 1, seed: UInt64
@@ -107,13 +106,13 @@ public final class TransformerTask: TrainingTask {
     return guidance.loss(tape, batch, loss, dropout: plan)
   }
 
-  /// Lets the teacher follow.
+  /// Updates the teacher, if there is one.
   public func finishStep(_ step: Int, optimizer: AdamW) { guidance?.finishStep(optimizer: optimizer) }
 
-  /// The teacher, where there is one.
+  /// The teacher, if there is one.
   public var state: [StoredTensor] { guidance?.state ?? [] }
 
-  /// Takes the teacher back.
+  /// Restores the teacher.
   public func restore(_ record: Record) throws { try guidance?.restore(record) }
 
   /// Loss and accuracies on the held-out images, first view.

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The most bytes an image file may have; a sparse file or a device could claim more than memory holds.
+/// The largest size of an image file, in bytes. A sparse file or a device could claim more than memory holds.
 private let maximumFileSize = 1 << 30
 
 /// The whole of a file. Throws `ImageError.notFound` or `.unreadable`.
