@@ -1,6 +1,7 @@
 import ArgumentParser
 import NeuralNet
 import TensorCore
+import ToolRuntime
 import Training
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
@@ -55,13 +56,8 @@ public struct TrainingCommandOptions: ParsableArguments {
   @Option(help: "Format in which large matrix products read their operands; weights and sums stay float32.")
   public var precision = Precision.float32
 
-  /// Share of images that are only scored.
-  @Option(help: "Share of the images that is held out and scored.")
-  public var heldOut = 0.05
-
-  /// Seed of the split.
-  @Option(help: "Seed of the held-out split; equal seeds hold out equal images in every tool.")
-  public var splitSeed: UInt64 = 0
+  /// The images that are only scored.
+  @OptionGroup public var heldOut: HeldOutOptions
 
   /// Steps between scorings.
   @Option(help: "Steps between two scorings of the held-out images; 0 scores at the end only.")
@@ -74,7 +70,7 @@ public struct TrainingCommandOptions: ParsableArguments {
   /// The checkpoint's place.
   @Option(
     help: ArgumentHelp("Checkpoint file. (default: the output with .checkpoint added)", valueName: "file"))
-  public var checkpoint: String?
+  public var checkpoint: CheckpointPath?
 
   /// Go on from the checkpoint.
   @Flag(help: "Go on from the checkpoint if there is one; the outcome is the uninterrupted run's.")
@@ -106,7 +102,17 @@ public struct TrainingCommandOptions: ParsableArguments {
       isFactor(Double(weightDecay)) && isFactor(Double(clip)),
       "--weight-decay and --clip must not be negative nor infinite.")
     try need((0..<1).contains(ema), "--ema must be from 0 to below 1.")
-    try need((0..<1).contains(heldOut), "--held-out must be from 0 to below 1.")
+  }
+
+  /// The checkpoint's place: its own, or beside the output; nil for one that would lie beside standard output.
+  public func checkpointPath(besides output: OutputPath) -> String? {
+    checkpoint?.path ?? (output.isStandardOutput ? nil : output.path + ".checkpoint")
+  }
+
+  /// The checkpoint, for ``Tool/unnamedFiles``.
+  public func checkpointFiles(besides output: OutputPath) -> [ClaimedFile] {
+    checkpointPath(besides: output).map { [ClaimedFile(name: "--checkpoint", path: $0, role: .checkpoint)] }
+      ?? []
   }
 
   /// The loop's settings.

@@ -12,7 +12,7 @@ public struct CommonOptions: ParsableArguments {
 
   /// A file for one JSON object a line.
   @Option(help: ArgumentHelp("Write one JSON object a line about the run to a file.", valueName: "file"))
-  public var log: String?
+  public var log: LogPath?
 
   /// The seed of every random number of the run.
   @Option(help: "Seed of all random numbers; recorded in the output.")
@@ -35,11 +35,8 @@ public struct CommonOptions: ParsableArguments {
 
   /// Checks ranges.
   public func validate() throws {
-    if let threads, !(1...4096).contains(threads) {
-      throw ValidationError("--threads must be from 1 to 4096, not \(threads).")
-    }
-    if log == "" || log == "-" {
-      throw ValidationError("--log needs the name of a file.")
+    if let threads, !ThreadCount.accepted.contains(threads) {
+      throw ValidationError("--threads must be from 1 to \(ThreadCount.accepted.upperBound), not \(threads).")
     }
   }
 

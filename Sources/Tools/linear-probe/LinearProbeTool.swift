@@ -19,8 +19,7 @@ import ToolRuntime
   @Option(help: "Blocks below the features. (default: half the model's)") var layer: Int?
   @Option(help: "Positions, evenly spaced; the last has seen all tokens but one.") var positions = 8
   @Option(help: "Score on all images of this token file, and train on all of the other.") var test: InputPath?
-  @Option(help: "Share of the images that is held out and scored. (default: 0.05)") var heldOut: Double?
-  @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
+  @OptionGroup var heldOut: HeldOutOptions
   @Option(help: "View to read, by number.") var view = 0
   @Option(help: "Passes of a classifier over its training images.") var epochs = 90
   @Option(help: "Images of a classifier's step.") var batchSize = 256
@@ -36,12 +35,10 @@ import ToolRuntime
       throw ValidationError("'-' is given for two inputs, and there is one standard input only.")
     }
     if model.isEmpty { throw ValidationError("give at least one --model.") }
-    if test != nil && heldOut != nil {
+    if test != nil && heldOut.chosen != nil {
       throw ValidationError("--test names the images to score; leave --held-out out.")
     }
-    if let heldOut, !(heldOut > 0 && heldOut < 1) {
-      throw ValidationError("--held-out must be above 0 and below 1.")
-    }
+    try heldOut.requireSome()
     if [positions, layer ?? 1, epochs, batchSize, modelBatchSize].contains(where: { $0 < 1 || $0 > 1 << 20 })
       || view < 0
     {
@@ -76,7 +73,7 @@ import ToolRuntime
   private func readData(_ session: ToolSession) throws -> ProbeData {
     let dataset = TokenDataset(try session.openTokens(tokens).readAll())
     guard let test else {
-      return try ProbeData(dataset, path: tokens.path, heldOut: heldOut ?? 0.05, splitSeed: splitSeed)
+      return try ProbeData(dataset, path: tokens.path, heldOut: heldOut.share)
     }
     let other = TokenDataset(try session.openTokens(test).readAll())
     return try ProbeData(dataset, path: tokens.path, test: other, testPath: test.path)

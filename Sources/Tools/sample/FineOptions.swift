@@ -9,7 +9,8 @@ import ToolRuntime
 /// The second stage of coarse-to-fine prediction: its model, how it draws, and the coarse tokens between the stages.
 struct FineOptions: ParsableArguments {
   @Option(help: "Fine model file; turns the second stage on.") var fine: InputPath?
-  @Option(help: "Guidance scale of the second stage; 1 for none.") var fineGuidance: Float = 1
+  @Option(parsing: .unconditional, help: "Guidance scale of the second stage; 1 for none.") var fineGuidance:
+    Float = 1
   @Option(help: "Temperature of the second stage; 0 takes the most probable code.") var fineTemperature:
     Float =
       1

@@ -18,11 +18,11 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   @Option(help: "Model file; the coarse one if there are two stages.") var model: InputPath?
   @Option(name: .shortAndLong, help: "Token file to write.") var output = OutputPath.standardOutput
   @OptionGroup(title: "Classes") var labels: LabelOptions
-  @Option(help: "Guidance scale; 1 for none.") var guidance = 1.0
+  @Option(parsing: .unconditional, help: "Guidance scale; 1 for none.") var guidance = 1.0
   @Option(help: "How the scale runs over the positions.") var guidanceSchedule = Guidance.Schedule.constant
   @Option(help: "First guided position of the schedule 'interval', from 0 to 1.") var guidanceFrom = 0.0
   @Option(help: "Last guided position of the schedule 'interval', from 0 to 1.") var guidanceTo = 1.0
-  @Option(help: "Exponent of the schedule 'power-cosine'.") var guidancePower = 1.0
+  @Option(parsing: .unconditional, help: "Exponent of the schedule 'power-cosine'.") var guidancePower = 1.0
   @Option(help: "Temperature; 0 takes the most probable token.") var temperature: Float = 1
   @Option(help: "Keep the k most probable tokens; 0 keeps all.") var topK = 0
   @Option(help: "Keep the most probable tokens up to this probability; 1 keeps all.") var topP: Float = 1

@@ -20,6 +20,23 @@ public struct HeldOutSplit: Sendable, Equatable {
   }
 }
 
+/// The part of the items that is held out, as it is asked for: equal values hold out equal items in every tool.
+public struct HeldOutShare: Sendable, Equatable, Codable {
+  /// Share of the items, from 0 to below 1.
+  public var fraction: Double
+  /// Seed of the choice.
+  public var seed: UInt64
+
+  /// A share of the items, chosen by a seed.
+  public init(fraction: Double, seed: UInt64) { (self.fraction, self.seed) = (fraction, seed) }
+
+  /// The split of so many items.
+  /// - Throws: `DatasetError.tooFewItems` when nothing would be left to train on.
+  public func split(count: Int) throws -> HeldOutSplit {
+    try HeldOutSplit(count: count, fraction: fraction, seed: seed)
+  }
+}
+
 /// The order in which items are trained on: every epoch a new permutation, batches running on across the
 /// border of epochs. A pure function of the seed and the step, so that resuming needs no state.
 public struct DataOrder: Sendable {
