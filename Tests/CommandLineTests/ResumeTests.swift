@@ -103,6 +103,11 @@ import TestSupport
     #expect(folder.names == ["long.checkpoint", "long.log"], "no temporary file remains")
   }
 
+  @Test func aBrokenPipeElsewhereDoesNotStopARun() throws {
+    let result = try run("train-ar", "m", [], signal: "PIPE", afterLines: 5)
+    #expect(result.status == 0 && folder.names == ["m", "m.log"], "\(result.errors)")
+  }
+
   @Test func aRunStoppedBySignalsGoesOnExactly() throws {
     try succeed("train-ar", training("train-ar") + outputs("whole"))
     for _ in 0..<20 {

@@ -15,7 +15,7 @@ public final class ToolSession {
   /// The number of threads to use.
   public let threads: Int
   /// What the inputs that were opened tell of their past, and the inputs themselves.
-  private var chain = Provenance()
+  private var history = Provenance()
   private var inputs: [Provenance.Input] = []
   /// Everything that decides what the run computes, for the provenance of its outputs.
   public var settings: JSONValue?
@@ -215,7 +215,7 @@ public final class ToolSession {
   /// Takes the past of a record that was read over into this run's provenance.
   /// - Throws: ``FormatError`` (badMetadata).
   public func inherit(_ record: Record) throws {
-    if !options.noProvenance { chain.merge(try Provenance(record)) }
+    if !options.noProvenance { history.merge(try Provenance(record)) }
   }
 
   private func inherit(_ metadata: [String: String], from input: InputPath) throws {
@@ -294,7 +294,7 @@ public final class ToolSession {
   /// Complete only after all inputs were opened.
   public var provenanceMetadata: [String: String] {
     if options.noProvenance { return [:] }
-    var chain = chain
+    var chain = history
     chain.entries.append(
       Provenance.Entry(
         tool: name, version: toolVersion, arguments: arguments, seed: seed, threads: threads, inputs: inputs,
@@ -302,9 +302,6 @@ public final class ToolSession {
     return [Provenance.key: chain.json]
   }
 }
-
-/// The version of all tools of the suite.
-public let toolVersion = "0.1.0"
 
 /// The largest resident size of this process, in millions of bytes.
 private func peakMegabytes() -> Double {
