@@ -137,7 +137,7 @@ import TestSupport
       let result = try ToolProcess.run(
         "train-ar", training("train-ar") + outputs("m") + options + ["--resume"])
       expectRefusal(result, "train-ar", 65, path, "expected \(name)", "found", "try:")
-      #expect(try bytes(folder.path("m.log")).starts(with: log.prefix(100)), "a refused run leaves the log")
+      #expect(try bytes(folder.path("m.log")) == log, "a refused run leaves the log")
     }
   }
 

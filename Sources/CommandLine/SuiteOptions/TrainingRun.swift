@@ -31,7 +31,6 @@ extension ToolSession {
     try file?.requireReplaceable()
     let first = try checkpoint.map { try TrainingLoop.step(of: $0) } ?? 0
     if checkpoint != nil { say("\(file?.path ?? ""): going on after step \(first)") }
-    try rewindLog(to: first)
     settings = JSONValue(parsing: try task.settings.json())
     let progress = progress("steps", total: command.steps - first)
     let events = TrainingEvents(
@@ -44,8 +43,11 @@ extension ToolSession {
       },
       isInterrupted: { [self] in interruption.isRaised })
     let loop = TrainingLoop(task, events: events)
+    try naming(file?.path) { try checkpoint.map { try loop.restore($0) } }
+    // Only now: a run that is refused leaves the log as it was.
+    try rewindLog(to: first)
     let start = ContinuousClock.now
-    let (scores, values) = try naming(file?.path) { try loop.run(from: checkpoint) }
+    let (scores, values) = try loop.run()
     progress.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     return TrainingOutcome(

@@ -118,7 +118,9 @@ extension TrainingLoop {
     return Record(kind: .checkpoint, metadata: metadata, tensors: tensors + task.state)
   }
 
-  private func restore(_ record: Record) throws {
+  /// Takes the state of a checkpoint over, from which ``run(from:)`` then goes on.
+  /// - Throws: `TrainingError.settingsChanged`, and `FormatError` for a checkpoint that is damaged or of another version.
+  public func restore(_ record: Record) throws {
     try record.require(kind: .checkpoint)
     try requireOwnSettings(of: record)
     let store = task.store
