@@ -113,8 +113,11 @@ public struct ImageOptions: ParsableArguments {
     } else {
       listing = try ImageFolder.list(images.path)
     }
+    try session.requireNoOutput(among: listing.entries.lazy.map(\.path))
     return ImageDataset(
-      listing, size: size, plan: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale,
-      background: color ?? .white)
+      listing,
+      ImageReading(
+        size: size, views: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale,
+        background: color ?? .white))
   }
 }

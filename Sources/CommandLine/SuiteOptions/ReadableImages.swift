@@ -1,6 +1,5 @@
 import Datasets
 import Images
-import StreamFormat
 import TensorCore
 import ToolRuntime
 
@@ -34,12 +33,5 @@ extension ToolSession {
         .badData, "images: expected at least one that can be used; found none among \(all.count)")
     }
     return usable
-  }
-}
-
-extension ImageListing {
-  /// A hash of paths and classes, to tell whether a checkpoint belongs to these images.
-  public var fingerprint: String {
-    SHA256Hasher.hex(of: Array(entries.map { "\($0.path)\t\($0.label)\n" }.joined().utf8))
   }
 }

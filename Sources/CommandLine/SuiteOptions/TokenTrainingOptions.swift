@@ -1,4 +1,5 @@
 import ArgumentParser
+import Training
 
 /// The options of tools that train on tokens, besides those of the training loop.
 public struct TokenTrainingOptions: ParsableArguments {
@@ -26,6 +27,13 @@ public struct TokenTrainingOptions: ParsableArguments {
     if [dropout, classDropout, labelSmoothing].contains(where: { !(0..<1).contains($0) }) {
       throw ValidationError("--dropout, --class-dropout and --label-smoothing must be from 0 to below 1.")
     }
+  }
+
+  /// The task's settings, without IAR's cluster loss.
+  public func options(batchSize: Int, seed: UInt64) -> TransformerTask.Options {
+    TransformerTask.Options(
+      batchSize: batchSize, accumulation: gradientAccumulation, dropout: dropout, classDropout: classDropout,
+      labelSmoothing: labelSmoothing, seed: seed)
   }
 
   /// Checks that a batch can be cut.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import NeuralNet
 import TensorCore
+import ToolRuntime
 import Training
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
@@ -45,13 +46,8 @@ public struct TrainingCommandOptions: ParsableArguments {
     help: "Number format of the operands of large products and convolutions; weights and sums stay float32.")
   public var precision = Precision.float32
 
-  /// Share of images that are only scored.
-  @Option(help: "Share of the images that is scored and not trained on, from 0 to below 1.")
-  public var heldOut = 0.05
-
-  /// Seed of the split.
-  @Option(help: "Seed of the held-out split; the same seed and share hold out the same images in every tool.")
-  public var splitSeed: UInt64 = 0
+  /// The images that are only scored.
+  @OptionGroup public var heldOut: HeldOutOptions
 
   @Option(help: "Number of steps between two scorings of the held-out images; 0 scores only at the end.")
   public var evaluateEvery = 500
@@ -60,9 +56,8 @@ public struct TrainingCommandOptions: ParsableArguments {
   public var checkpointEvery = 500
 
   @Option(
-    help: ArgumentHelp(
-      "Checkpoint file. (default: the name of the output with .checkpoint added)", valueName: "file"))
-  public var checkpoint: String?
+    help: ArgumentHelp("Checkpoint file. (default: the output with .checkpoint added)", valueName: "file"))
+  public var checkpoint: CheckpointPath?
 
   @Flag(help: "Continue from the checkpoint, if there is one; the result is that of an uninterrupted run.")
   public var resume = false
@@ -90,7 +85,17 @@ public struct TrainingCommandOptions: ParsableArguments {
       isFactor(Double(weightDecay)) && isFactor(Double(clip)),
       "--weight-decay and --clip must not be negative nor infinite.")
     try need((0..<1).contains(ema), "--ema must be from 0 to below 1.")
-    try need((0..<1).contains(heldOut), "--held-out must be from 0 to below 1.")
+  }
+
+  /// The checkpoint's place: its own, or beside the output; nil for one that would lie beside standard output.
+  public func checkpointPath(besides output: OutputPath) -> String? {
+    checkpoint?.path ?? (output.isStandardOutput ? nil : output.path + ".checkpoint")
+  }
+
+  /// The checkpoint, for ``Tool/unnamedFiles``.
+  public func checkpointFiles(besides output: OutputPath) -> [ClaimedFile] {
+    checkpointPath(besides: output).map { [ClaimedFile(name: "--checkpoint", path: $0, role: .checkpoint)] }
+      ?? []
   }
 
   /// The loop's settings.

@@ -9,9 +9,8 @@ public struct CommonOptions: ParsableArguments {
   public var json = false
 
   /// A file for one JSON object a line.
-  @Option(
-    help: ArgumentHelp("Write a log of the run to this file, one JSON object per line.", valueName: "file"))
-  public var log: String?
+  @Option(help: ArgumentHelp("Write one JSON object a line about the run to a file.", valueName: "file"))
+  public var log: LogPath?
 
   @Option(help: "Seed of all random numbers, recorded in the output.")
   public var seed: UInt64 = 0
@@ -29,11 +28,8 @@ public struct CommonOptions: ParsableArguments {
 
   /// Checks ranges.
   public func validate() throws {
-    if let threads, !(1...4096).contains(threads) {
-      throw ValidationError("--threads must be from 1 to 4096, not \(threads).")
-    }
-    if log == "" || log == "-" {
-      throw ValidationError("--log needs the name of a file.")
+    if let threads, !ThreadCount.accepted.contains(threads) {
+      throw ValidationError("--threads must be from 1 to \(ThreadCount.accepted.upperBound), not \(threads).")
     }
   }
 

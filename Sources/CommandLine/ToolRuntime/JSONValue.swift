@@ -5,6 +5,8 @@ public enum JSONValue: Codable, Equatable, Sendable {
   case null
   case bool(Bool)
   case integer(Int)
+  /// An integer above those of `integer`, such as a seed.
+  case large(UInt64)
   case number(Double)
   case string(String)
   case array([JSONValue])
@@ -17,6 +19,7 @@ public enum JSONValue: Codable, Equatable, Sendable {
     case .null: try container.encodeNil()
     case .bool(let value): try container.encode(value)
     case .integer(let value): try container.encode(value)
+    case .large(let value): try container.encode(value)
     case .number(let value) where value.isFinite: try container.encode(value)
     case .number(let value): try container.encode("\(value)")
     case .string(let value): try container.encode(value)
@@ -34,6 +37,8 @@ public enum JSONValue: Codable, Equatable, Sendable {
       self = .bool(value)
     } else if let value = try? container.decode(Int.self) {
       self = .integer(value)
+    } else if let value = try? container.decode(UInt64.self) {
+      self = .large(value)
     } else if let value = try? container.decode(Double.self) {
       self = .number(value)
     } else if let value = try? container.decode(String.self) {

@@ -34,10 +34,13 @@ public struct Provenance: Equatable, Sendable {
     public var threads: Int
     /// Its inputs in the order in which it opened them.
     public var inputs: [Input]
+    /// Everything that decided what it computed, for a tool that trains.
+    public var settings: JSONValue?
 
     /// A run.
     public init(
-      tool: String, version: String, arguments: [String], seed: UInt64, threads: Int, inputs: [Input]
+      tool: String, version: String, arguments: [String], seed: UInt64, threads: Int, inputs: [Input],
+      settings: JSONValue? = nil
     ) {
       self.tool = tool
       self.version = version
@@ -45,6 +48,7 @@ public struct Provenance: Equatable, Sendable {
       self.seed = seed
       self.threads = threads
       self.inputs = inputs
+      self.settings = settings
     }
   }
 

@@ -24,12 +24,24 @@ public struct ToolExit: RawRepresentable, Equatable, Sendable {
   public static let cannotCreate = ToolExit(rawValue: 73)
   /// Reading or writing failed, as on a full disk.
   public static let ioError = ToolExit(rawValue: 74)
+  /// The terminal or the connection has gone (SIGHUP), after saving what there is to save.
+  public static let hungUp = ToolExit(rawValue: 129)
   /// Interrupted by SIGINT, after saving what there is to save.
   public static let interrupted = ToolExit(rawValue: 130)
   /// The reader of standard output has gone.
   public static let closedPipe = ToolExit(rawValue: 141)
   /// Ended by SIGTERM, after saving what there is to save.
   public static let terminated = ToolExit(rawValue: 143)
+}
+
+extension ToolExit {
+  /// The signal that ends the process with this status, so that shells and Make see what has happened.
+  var signal: Int32? {
+    switch self {
+    case .hungUp, .interrupted, .terminated: rawValue - 128
+    default: nil
+    }
+  }
 }
 
 /// An error that knows with which status the tool should end.

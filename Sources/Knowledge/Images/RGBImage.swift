@@ -77,7 +77,7 @@ public struct RGBImage: Sendable, Equatable {
 }
 
 /// An 8-bit colour.
-public struct RGBColor: Sendable, Equatable {
+public struct RGBColor: Sendable, Equatable, Codable {
   /// Red, 0 to 255.
   public var red: UInt8
   /// Green, 0 to 255.

@@ -39,7 +39,9 @@ struct InputLoader {
 
   private func folder(_ input: InputPath, _ role: Role) throws -> LoadedInput {
     session.recordInput(name: input.path)
-    let folder = FolderImages(listing: try ImageFolder.list(input.path))
+    let listing = try ImageFolder.list(input.path)
+    try session.requireNoOutput(among: listing.entries.lazy.map(\.path))
+    let folder = FolderImages(listing: listing)
     if role == .samples, !options.allowJPEG, let file = try folder.firstJPEG() {
       throw ToolError(
         .badData,
@@ -164,14 +166,16 @@ struct InputLoader {
     }
     var items: [Int]?
     if role == .reference, options.referencePart != .all {
-      let split = try HeldOutSplit(count: provider.count, fraction: options.heldOut, seed: options.splitSeed)
+      let split = try options.heldOut.share.split(count: provider.count)
       items = options.referencePart == .heldOut ? split.heldOut : split.training
     }
     return .images(
       ImageSet(name: input.path, provider, items: items, cropSize: options.size, on: device), kind: kind)
   }
 
+  /// A pipe is no archive, which is read out of order; nor may its first bytes be taken from whoever reads it.
   private func startsLikeArchive(_ input: InputPath) throws -> Bool {
+    guard session.isRegularFile(input) else { return false }
     let source = try input.open()
     var start = [UInt8](repeating: 0, count: 4)
     let count = try start.withUnsafeMutableBytes { try source.read(into: $0) }

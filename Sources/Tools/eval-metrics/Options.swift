@@ -1,5 +1,6 @@
 import ArgumentParser
 import FeatureNetworks
+import SuiteOptions
 import ToolRuntime
 
 /// The metrics of distributions, under the names of `--metrics`.
@@ -48,18 +49,14 @@ struct InputOptions: ParsableArguments {
   @Option(help: "Images of the reference to use: all, or the training or held-out part of a training run.")
   var referencePart =
     ReferencePart.all
-  @Option(help: "Share of the images that training held out, from 0 to below 1.") var heldOut = 0.05
-  @Option(help: "Seed of the held-out split, as in training.") var splitSeed: UInt64 = 0
-  @Flag(
-    name: .customLong("allow-jpeg"), help: "Accept JPEG files as samples; compression changes the scores.")
-  var allowJPEG = false
+  @OptionGroup var heldOut: HeldOutOptions
+  @Flag(name: .customLong("allow-jpeg"), help: "Accept JPEG files as samples.") var allowJPEG = false
 
   func validate() throws {
     try InputPath.requireDistinct(reference, samples, referenceImages, samplesImages, tokenizer)
     if reference == nil && samples == nil { throw ValidationError("give --reference and --samples.") }
     if !(1...1 << 16).contains(size ?? 1) { throw ValidationError("--size must be from 1 to 65536.") }
-    if !(0..<1).contains(heldOut) { throw ValidationError("--held-out must be from 0 to below 1.") }
-    if referencePart == .heldOut && heldOut == 0 { throw ValidationError("--held-out must be above 0.") }
+    if referencePart == .heldOut { try heldOut.requireSome() }
   }
 }
 
@@ -94,15 +91,13 @@ struct MetricOptions: ParsableArguments {
 
   /// The metrics that were asked for; nil for all that apply.
   var wanted: [DistributionMetric]? {
-    metrics?.split(separator: ",", omittingEmptySubsequences: false).compactMap {
-      DistributionMetric(rawValue: String($0))
-    }
+    metrics.flatMap { commaSeparated($0) { DistributionMetric(rawValue: $0) } }
   }
 
   func validate() throws {
     func need(_ holds: Bool, _ words: String) throws { if !holds { throw ValidationError(words) } }
-    let names = metrics?.split(separator: ",", omittingEmptySubsequences: false) ?? []
-    for name in names where DistributionMetric(rawValue: String(name)) == nil {
+    for name in metrics.flatMap({ commaSeparated($0) { $0 } }) ?? []
+    where DistributionMetric(rawValue: name) == nil {
       let known = DistributionMetric.allCases.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("--metrics: '\(name)' is none of \(known).")
     }

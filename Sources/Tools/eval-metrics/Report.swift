@@ -61,8 +61,8 @@ struct Report {
     settings["size"] = inputs.size.map { .integer($0) } ?? .null
     settings["reference_part"] = .string(inputs.referencePart.rawValue)
     guard inputs.referencePart != .all else { return }
-    settings["held_out"] = .number(inputs.heldOut)
-    settings["split_seed"] = .integer(Int(truncatingIfNeeded: inputs.splitSeed))
+    settings["held_out"] = .number(inputs.heldOut.share.fraction)
+    settings["split_seed"] = .integer(Int(truncatingIfNeeded: inputs.heldOut.splitSeed))
   }
 
   // MARK: Names

@@ -33,10 +33,7 @@ struct LabelOptions: ParsableArguments {
     count != nil || perClass != nil || classes != nil || labels != nil || randomClasses
   }
 
-  private var chosen: [Int]? {
-    let parts = (classes ?? "").split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    return parts.contains(nil) ? nil : parts.compactMap { $0 }
-  }
+  private var chosen: [Int]? { classes.flatMap { commaSeparated($0) { Int($0) } } }
 
   /// The class of each image.
   /// - Throws: `ToolError` for a class that the model does not have.

@@ -21,19 +21,12 @@ import ToolRuntime
       "Fine model file: scores fine tokens by the second stage of CTF, and with --model by "
         + "both stages."))
   var fine: InputPath?
-  @Option(help: "Features file to write with the logits [images, tokens, codes], one record per batch.")
-  var logits: OutputPath?
-  @Option(help: "m, the number of codes per cluster, for the cluster scores. (default: that of the model)")
-  var clusterSize: Int?
-  @Option(
-    help: ArgumentHelp(
-      "Score only the images that training with this --held-out share did not train on; 0 "
-        + "scores all."))
-  var heldOut = 0.0
-  @Option(help: "Seed of the held-out split, as in training.") var splitSeed: UInt64 = 0
-  @Option(help: "Number of the view to score, counted from 0.") var view = 0
-  @Option(help: "Number of images scored at a time.") var batchSize = 16
-  @Option(help: "Number format of the operands of large matrix products.") var precision = Precision.float32
+  @Option(help: "Write the logits, a record [n, N, V] a batch.") var logits: OutputPath?
+  @Option(help: "Codes in a cluster. (default: the model's)") var clusterSize: Int?
+  @OptionGroup(title: "Selection") var heldOut: HeldOutOptions
+  @Option(help: "View to score, by number.") var view = 0
+  @Option(help: "Images scored at a time.") var batchSize = 16
+  @Option(help: "Format of large matrix products: float32 or bfloat16.") var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -45,9 +38,8 @@ import ToolRuntime
     if logits?.isStandardOutput == true {
       throw ValidationError("the scores take standard output; name a file for --logits.")
     }
-    if batchSize < 1 || view < 0 || (clusterSize ?? 0) < 0 || !(0..<1).contains(heldOut) {
-      throw ValidationError(
-        "--batch-size must be at least 1, --held-out from 0 to below 1, others not negative.")
+    if batchSize < 1 || view < 0 || (clusterSize ?? 0) < 0 {
+      throw ValidationError("--batch-size must be at least 1, --view and --cluster-size not negative.")
     }
   }
 
@@ -109,12 +101,13 @@ import ToolRuntime
   }
 
   private func chosenItems(_ data: TokenDataset) throws -> [(item: Int, view: Int)] {
-    let split = try HeldOutSplit(count: data.count, fraction: heldOut, seed: splitSeed)
-    let items = heldOut > 0 ? split.heldOut : split.training
+    let share = heldOut.chosen ?? HeldOutShare(fraction: 0, seed: 0)
+    let split = try share.split(count: data.count)
+    let items = share.fraction > 0 ? split.heldOut : split.training
     guard !items.isEmpty else {
       throw ToolError(
         .badData,
-        "\(tokens.path): expected images that --held-out \(heldOut) holds out; found none of \(data.count); try: a "
+        "\(tokens.path): expected images that --held-out \(share.fraction) holds out; found none of \(data.count); try: a "
           + "larger share, or 0 for all")
     }
     return items.map { ($0, view) }
@@ -124,9 +117,8 @@ import ToolRuntime
     _ header: TokenHeader, _ sizes: TransformerConfiguration, _ description: ModelDescription,
     _ session: ToolSession
   ) throws {
-    try session.requireSameCodebook(
-      header.codebookSHA256, of: tokens.path, as: description.codebookSHA256, of: model?.path ?? "")
-    try session.requireLayout(header, of: tokens.path, sizes, view: view)
+    try session.requireFit(
+      header, of: tokens.path, view: view, classes: true, to: sizes, description, of: model?.path ?? "")
   }
 
   private func features(_ logits: Tensor, _ sizes: TransformerConfiguration, _ session: ToolSession) -> Record

@@ -128,11 +128,9 @@ struct SelfGuidedOptions: ParsableArguments {
   private var losses: [SelfGuidedLoss]? {
     guard let selfGuidedLosses else { return SelfGuidedLoss.allCases }
     if selfGuidedLosses == "none" { return [] }
-    let named = selfGuidedLosses.split(separator: ",", omittingEmptySubsequences: false).map {
-      SelfGuidedLoss(rawValue: String($0))
-    }
+    let named = commaSeparated(selfGuidedLosses) { SelfGuidedLoss(rawValue: $0) }
     // In their own order, so that the order on the command line does not matter to a checkpoint.
-    return named.contains(nil) ? nil : SelfGuidedLoss.allCases.filter(named.contains)
+    return named.map { SelfGuidedLoss.allCases.filter($0.contains) }
   }
 
   /// Names of the options that were given beside the switch.

@@ -28,6 +28,8 @@ import Training
     help: "Predict a code among those of its coarse label; off: among all codes.") var clusterMask = true
   @OptionGroup(title: "Common") var common: CommonOptions
 
+  var unnamedFiles: [ClaimedFile] { training.checkpointFiles(besides: output) }
+
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
     try InputPath.requireDistinct(tokens, mapping)
@@ -41,29 +43,25 @@ import Training
     try requireFit(data.header, mapping, session)
     var configuration = try sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
-    let split = try HeldOutSplit(count: data.count, fraction: training.heldOut, seed: training.splitSeed)
     let model = FineModel(
       Transformer(configuration, device: device, seed: session.seed), fineToCoarse: mapping.table,
       isMasked: clusterMask)
+    let settings = TransformerSettings(
+      model: configuration, precision: device.precision,
+      data: .init(tokens: data, mapping: mapping.targetCodebookSHA256, clusterMask: clusterMask),
+      heldOut: training.heldOut.share,
+      task: tokenTraining.options(batchSize: training.batchSize, seed: session.seed),
+      training: training.options)
+    let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
-      "\(model.store.scalarCount) parameters, \(split.training.count) images of \(configuration.tokenCount) tokens, "
-        + "\(split.heldOut.count) held out, \(mapping.targetCount) coarse labels")
-    let options = TransformerTask.Options(
-      batchSize: training.batchSize, accumulation: tokenTraining.gradientAccumulation,
-      dropout: tokenTraining.dropout, classDropout: tokenTraining.classDropout,
-      labelSmoothing: tokenTraining.labelSmoothing, seed: session.seed)
-    let task = TransformerTask(model, data: data, split: split, options: options)
-    let settings = [
-      "config": try sortedJSON(configuration), "precision": device.precision.rawValue,
-      "task": try sortedJSON(options), "data": data.sha256, "mapping": mapping.targetCodebookSHA256,
-      "cluster_mask": "\(clusterMask)", "held_out": "\(training.heldOut), seed \(training.splitSeed)",
-    ]
-    let outcome = try session.train(task, training, settings: settings, output: output)
+      "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens, "
+        + "\(task.counts.heldOut) held out, \(mapping.targetCount) coarse labels")
+    let outcome = try session.train(task, training, output: output)
     let description = FineModelDescription(
       codebookSHA256: mapping.sourceCodebookSHA256, coarseCodebookSHA256: mapping.targetCodebookSHA256,
       classNames: data.header.classNames)
     try session.write(try model.record(values: outcome.values, description: description), to: output)
-    try session.finishTraining(training, output: output)
+    try session.finishTraining(outcome)
     try session.reportTraining(outcome, model.store, batchSize: training.batchSize, data: data)
   }
 

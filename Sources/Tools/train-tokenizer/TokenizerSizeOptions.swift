@@ -1,6 +1,6 @@
 import ArgumentParser
 import ImageModels
-import LlamaGen
+import ToolRuntime
 
 /// The sizes of a tokenizer: a named configuration, and options that change it.
 struct TokenizerSizeOptions: ParsableArguments {
@@ -36,10 +36,7 @@ struct TokenizerSizeOptions: ParsableArguments {
     }
   }
 
-  private var levels: [Int]? {
-    let parts = (multipliers ?? "").split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    return parts.contains(nil) ? nil : parts.compactMap { $0 }
-  }
+  private var levels: [Int]? { multipliers.flatMap { commaSeparated($0) { Int($0) } } }
 
   /// The sizes asked for; nil for an unknown name.
   var configuration: TokenizerConfiguration? {

@@ -38,6 +38,8 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   var deadCodeEnd = 0.8
   @OptionGroup(title: "Common") var common: CommonOptions
 
+  var unnamedFiles: [ClaimedFile] { training.checkpointFiles(besides: output) }
+
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
     if let problem = sizes.configuration?.problem { throw ValidationError(problem + ".") }
@@ -56,25 +58,22 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let device = session.device(training.precision)
     let images = try images.open(session, size: configuration.imageSize)
     let usable = try session.requireReadable(images, skipUnreadable: self.images.skipUnreadable, on: device)
-    let split = try HeldOutSplit(count: usable.count, fraction: training.heldOut, seed: training.splitSeed)
-      .mapped { usable[$0] }
     let model = Tokenizer(configuration, device: device, seed: session.seed)
-    session.say(
-      "\(model.store.scalarCount) parameters, \(split.training.count) images, \(split.heldOut.count) held out"
-    )
     let options = TokenizerTask.Options(
       batchSize: training.batchSize, reconstruction: reconstruction, commitment: commitment,
       warmupSteps: autoencoderSteps, deadCodeThreshold: deadCodeThreshold, deadCodeInterval: deadCodeInterval,
       deadCodeEnd: Int(Double(training.steps) * deadCodeEnd), seed: session.seed)
-    let task = TokenizerTask(model, images: images, split: split, options: options)
-    let settings = [
-      "config": try sortedJSON(configuration), "precision": device.precision.rawValue,
-      "task": try sortedJSON(options),
-      "images": images.listing.fingerprint, "views": "\(images.plan)",
-    ]
-    let outcome = try session.train(task, training, settings: settings, output: output)
+    let settings = TokenizerSettings(
+      model: configuration, precision: device.precision,
+      images: .init(content: try images.sha256(of: usable, on: device), reading: images.reading),
+      heldOut: training.heldOut.share, task: options, training: training.options)
+    let task = try TokenizerTask(model, images: images, usable: usable, settings: settings)
+    session.say(
+      "\(model.store.scalarCount) parameters, \(task.counts.training) images, \(task.counts.heldOut) held out"
+    )
+    let outcome = try session.train(task, training, output: output)
     try session.write(try model.record(values: outcome.values), to: output)
-    try session.finishTraining(training, output: output)
+    try session.finishTraining(outcome)
     try session.report(
       outcome.scores.mapValues { .number($0) }.merging([
         "parameters": .integer(model.store.scalarCount), "steps": .integer(outcome.steps),

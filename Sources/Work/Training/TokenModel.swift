@@ -7,6 +7,8 @@ import NeuralNet
 
 /// A model that is trained on tokens and their classes by ``TransformerTask``.
 public protocol TokenModel: AnyObject {
+  /// The sizes.
+  var configuration: TransformerConfiguration { get }
   /// All parameters.
   var store: ParameterStore { get }
   /// The mean loss of whole images: a class each, and their tokens, image after image.

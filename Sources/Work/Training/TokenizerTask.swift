@@ -15,7 +15,7 @@ public final class TokenizerTask: TrainingTask {
     /// Images of an optimiser step.
     public var batchSize: Int
     /// Distance of reconstructions.
-    public var reconstruction: String
+    public var reconstruction: ReconstructionLoss
     /// beta, the weight of the commitment loss.
     public var commitment: Float
     /// Steps at the start without a quantiser; then the codebook starts from k-means over latents.
@@ -34,7 +34,7 @@ public final class TokenizerTask: TrainingTask {
       deadCodeThreshold: Double, deadCodeInterval: Int, deadCodeEnd: Int, seed: UInt64
     ) {
       (self.batchSize, self.commitment, self.seed) = (batchSize, commitment, seed)
-      self.reconstruction = reconstruction.rawValue
+      self.reconstruction = reconstruction
       (self.warmupSteps, self.deadCodeThreshold) = (warmupSteps, deadCodeThreshold)
       (self.deadCodeInterval, self.deadCodeEnd) = (deadCodeInterval, deadCodeEnd)
     }
@@ -43,6 +43,8 @@ public final class TokenizerTask: TrainingTask {
   private let model: Tokenizer
   private let images: ImageDataset
   private let split: HeldOutSplit
+  /// Everything that was set.
+  public let settings: any ExperimentSettings
   private let options: Options
   private var order: DataOrder
   /// Uses of each code since the last search for dead codes.
@@ -50,12 +52,21 @@ public final class TokenizerTask: TrainingTask {
   /// Latents of the last batch, [n, d]: where dead codes are placed.
   private var latents: Tensor?
 
-  /// A task over the training part of `split`, scored on its held-out part.
-  public init(_ model: Tokenizer, images: ImageDataset, split: HeldOutSplit, options: Options) {
-    (self.model, self.images, self.split, self.options) = (model, images, split, options)
+  /// Training on images, of which those at `usable` can be used.
+  /// - Throws: `DatasetError.tooFewItems` when nothing is left to train on.
+  public init(_ model: Tokenizer, images: ImageDataset, usable: [Int], settings: TokenizerSettings) throws {
+    precondition(
+      model.configuration == settings.model && model.store.device.precision == settings.precision
+        && images.reading == settings.images.reading, "TokenizerTask: a model or images of other settings")
+    (self.model, self.images) = (model, images)
+    (self.settings, options) = (settings, settings.task)
+    split = try settings.heldOut.split(count: usable.count).mapped { usable[$0] }
     order = DataOrder(items: split.training, seed: options.seed)
     uses = [Int](repeating: 0, count: model.configuration.codebookSize)
   }
+
+  /// How many images are trained on, and how many are scored only.
+  public var counts: (training: Int, heldOut: Int) { (split.training.count, split.heldOut.count) }
 
   /// The tokenizer's parameters.
   public var store: ParameterStore { model.store }
@@ -66,7 +77,7 @@ public final class TokenizerTask: TrainingTask {
     let places = order.items(
       first: step * options.batchSize, count: options.batchSize, viewCount: images.plan.names.count)
     let batch = Variable(try images.batch(places, on: device))
-    let kind = ReconstructionLoss(rawValue: options.reconstruction) ?? .l2
+    let kind = options.reconstruction
     if step == options.warmupSteps && step > 0 { try startCodebook(step: step) }
     let tape = Tape(device: device)
     if step < options.warmupSteps {

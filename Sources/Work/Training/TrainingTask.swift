@@ -4,6 +4,8 @@ import StreamFormat
 /// What differs between the training tools: how a step's gradients come about and what is scored. The loop,
 /// the optimiser, the averages, checkpoints and logs are the same for all.
 public protocol TrainingTask: AnyObject {
+  /// Everything that was set.
+  var settings: any ExperimentSettings { get }
   /// The parameters that are trained.
   var store: ParameterStore { get }
   /// Runs step `step` (from 0) forward and backward, leaving gradients in the store.

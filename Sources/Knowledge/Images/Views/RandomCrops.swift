@@ -4,7 +4,7 @@ import TensorCore
 /// Random resized crops, as torchvision's `RandomResizedCrop` and `RandomHorizontalFlip` draw them: a rectangle of a
 /// random share of the area and a random shape, scaled (bicubically, like all views here) to a square, and mirrored or
 /// not. Each crop is a function of the seed, the image's number and the view's.
-public struct RandomCrops: Sendable, Equatable {
+public struct RandomCrops: Sendable, Equatable, Codable {
   /// Crops of an image.
   public var count: Int
   /// Seed of the crops.
