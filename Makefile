@@ -13,7 +13,8 @@ FLAGS = -c release -Xswiftc -enable-testing --explicit-target-dependency-import-
 BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/Tools/*/*.swift))))
 
-.PHONY: help deps deps-dev build quickstart llamagen-baseline iar quickstart-ctf headlines code-distance codebook-tables \
+.PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar \
+  iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines code-distance codebook-tables \
   test check check-long check-sanitizers snapshots weights bench install uninstall lint format clean
 .DEFAULT_GOAL := build
 
@@ -23,26 +24,40 @@ help: ## List all targets
 deps: ## Install the Debian packages that are missing, or print the command that does
 	@ONEDNN=$(ONEDNN) scripts/deps.sh
 
-deps-dev: deps ## Install what developers need too: clang-format, ruff, shellcheck, graphviz
+deps-dev: deps ## Install what developers need too: clang-format, ruff, shellcheck, graphviz, chromium
 	@scripts/deps-dev.sh
 
 build: deps ## Build the tools, into .build/release
 	swift build $(FLAGS)
 
 quickstart: ## Train tokenizer and model on emoji by IAR, and draw images; into out/quickstart
-llamagen-baseline: ## The same without IAR, on the tokens of the quick start; into out/llamagen-baseline
+baseline: ## The same without IAR, on the tokens of the quick start; into out/llamagen-baseline
 iar: ## The same with IAR, on the tokens of the quick start; into out/iar
-quickstart-ctf: ## The same by CTF: coarse labels, then all fine codes at once; into out/ctf
-quickstart llamagen-baseline iar: build
+ctf: ## The same by CTF: coarse labels, then all fine codes at once; into out/ctf
+st-ar: ## The same with ST-AR: self-guided training on two views of each image; into out/st-ar
+iar-st-ar: ## The same with IAR and ST-AR; into out/iar-st-ar
+ctf-st-ar: ## The same with CTF and ST-AR; into out/ctf-st-ar
+iar-ctf: ## The same with CTF on the labels of IAR's order; into out/iar-ctf
+iar-ctf-st-ar: ## The same with all three methods; into out/iar-ctf-st-ar
+quickstart llamagen-baseline iar ctf st-ar iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar: build
 	@$(MAKE) --no-print-directory -f pipelines/$@.mk
-quickstart-ctf: build
-	@$(MAKE) --no-print-directory -f pipelines/ctf.mk
+# Two names for each of them.
+baseline: llamagen-baseline
+quickstart-ctf: ctf
 
 ablation-%: build ## Run one ablation of a paper; `make -f pipelines/ablations.mk` lists the names
 	@$(MAKE) --no-print-directory -f pipelines/ablations.mk $*
 
+compare: ## Write a page of several runs side by side, as NAMES='quickstart iar ctf'; into out/compare.html
+	@$(if $(NAMES),,echo "give the runs to compare, such as NAMES='quickstart iar ctf'" >&2; exit 2)
+	@pipelines/report_page.py $(NAMES:%=out/%) --output out/compare.html
+	@echo out/compare.html
+
 headlines: build ## Compare IAR and CTF with the baseline at 16,384 codes; takes hours; into out/headlines
 	@$(MAKE) --no-print-directory -f pipelines/headlines.mk
+
+study-%: build ## Run one study of IAR's paper; `make -f pipelines/studies.mk` lists the names; takes hours
+	@$(MAKE) --no-print-directory -f pipelines/studies.mk $*
 
 code-distance: build ## Measure what a wrong token costs: plot, tables and pictures, into out/code-distance
 codebook-tables: build ## Measure clusters over their size and over early stops, into out/code-distance
@@ -57,7 +72,7 @@ snapshots: build ## Take over the help texts as they are now into Tests/Snapshot
 
 check: lint test ## Run lint and tests: what a change must pass
 
-check-long: check build ## Run check, and the pipelines in small: interrupted, resumed, repeated
+check-long: check build ## Run check, and the pipelines in small: interrupted, resumed, repeated; their pages in Chromium
 	scripts/check-pipelines.sh
 	TESSERA_LONG_TESTS=1 swift test $(FLAGS) --filter moreThanFourGigabytes
 

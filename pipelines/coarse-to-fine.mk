@@ -1,18 +1,26 @@
 # The stages of coarse-to-fine prediction that a single model does without: coarse labels, the second model, the joint
-# likelihood of both. Included by common.mk where CLUSTERS is set.
+# likelihood of both. Included by common.mk where CLUSTERS or CODES_PER_LABEL is set.
 
 FINE_STEPS ?= $(MODEL_STEPS)
 FINE_OPTIONS ?= $(MODEL_OPTIONS)
 FINE_SIZE ?= $(MODEL_SIZE)
 FINE_SAMPLE_OPTIONS ?=
 
-coarse := $(OUT)/coarse.tensors.zst
+coarse := $(OUT)/coarse.$(if $(CLUSTERS),tensors.zst,safetensors)
 fine_settings := $(strip --steps $(FINE_STEPS) $(FINE_OPTIONS) $(FINE_SIZE) $(training) $(common))
 $(eval $(call kept,$(OUT)/settings/fine,$(fine_settings)))
 
+ifdef CLUSTERS
 $(coarse): $(tokenizer) $(OUT)/settings/codebook
 	$(call stage,codebook: similar codes get one coarse label)
 	cluster-codebook $< $(codebook_settings) --log $(@D)/logs/codebook.jsonl --output $@
+else
+$(coarse): $(OUT)/mapping.tensors.zst $(OUT)/settings/labels
+	$(call stage,coarse labels: runs of neighbours in the new order of the codes)
+	$(PYTHON) $(here)coarse-labels.py $< --codes-per-label $(CODES_PER_LABEL) --output $@
+
+$(eval $(call kept,$(OUT)/settings/labels,--codes-per-label $(CODES_PER_LABEL)))
+endif
 
 $(model_tokens): $(coarse) $(view_tokens)
 	$(call stage,tokens as coarse labels)

@@ -3,7 +3,7 @@
 # (Tables A8, A10 and 4 of IAR). Tokenizer and tokens are the quick start's.
 #   make -f pipelines/code-distance.mk code-distance codebook-tables
 PIPELINE := code-distance
-SHARED ?= out/quickstart
+SHARED ?= $(home)/quickstart
 
 # Powers of two up to the number of codes; early stops are numbers of iterations.
 DISTANCES ?= 0 1 2 4 8 16 32 64 128 256 512
@@ -15,7 +15,8 @@ SHOWN_DISTANCES ?= 0 1 4 16 64 256
 # LPIPS is added where these weights are there.
 LPIPS_WEIGHTS ?= $(WEIGHTS)/lpips-alex.tensors.zst
 
-include $(dir $(lastword $(MAKEFILE_LIST)))emoji-32.mk
+PRESET ?= emoji-32
+include $(dir $(lastword $(MAKEFILE_LIST)))$(PRESET).mk
 include $(dir $(firstword $(MAKEFILE_LIST)))common.mk
 
 .PHONY: code-distance codebook-tables

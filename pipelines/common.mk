@@ -4,12 +4,24 @@
 # whole or not at all, and training goes on from its checkpoint, so an interrupted make continues where it stopped.
 
 # Where things are. SHARED holds the tokenizer and the tokens, which pipelines can have in common.
-OUT ?= out/$(PIPELINE)
-SHARED ?= $(OUT)
 DATA ?= data/emoji
+OUT ?= $(home)/$(PIPELINE)
+SHARED ?= $(OUT)
 here := $(dir $(lastword $(MAKEFILE_LIST)))
 TOOLS ?= $(here)../.build/release
 PYTHON ?= python3
+
+# A tokenizer from elsewhere, which is used and not trained; further options of the tools that read images.
+TOKENIZER ?=
+IMAGE_OPTIONS ?=
+
+# Results with the quick start's images, preset and tokenizer are in out. Those with others are in a folder of their own
+# in it, so that they never overwrite the quick start's tokenizer.
+folder_of = $(patsubst -%,%,$(subst /,-,$(patsubst data/%,%,$(patsubst %/,%,$(1)))))
+names := $(filter-out emoji,$(call folder_of,$(DATA))) $(filter-out emoji-32,$(PRESET)) \
+  $(basename $(basename $(notdir $(TOKENIZER))))
+space := $(subst x,,x x)
+home := out$(if $(strip $(names)),/$(subst $(space),-,$(strip $(names))))
 
 # What every pipeline has a say in; the options of the tools themselves are in *_OPTIONS.
 SEED ?= 0
@@ -21,6 +33,8 @@ HELD_OUT ?= 0.05
 EVALUATE_EVERY ?= 100
 CHECKPOINT_EVERY ?= 250
 PER_CLASS ?= 8
+SHOWN_CLASSES ?=
+ENLARGE ?= 2
 MODEL_SIZE ?=
 THREADS ?=
 METHOD_OPTIONS ?=
@@ -44,38 +58,57 @@ threads := $(if $(THREADS),--threads $(THREADS))
 common := $(strip --seed $(SEED) $(threads))
 training := $(strip --held-out $(HELD_OUT) --evaluate-every $(EVALUATE_EVERY) --checkpoint-every $(CHECKPOINT_EVERY) --resume)
 
-tokenizer := $(SHARED)/tokenizer.tensors.zst
+tokenizer := $(or $(TOKENIZER),$(SHARED)/tokenizer.tensors.zst)
 tokens := $(SHARED)/images.tokens.zst
 model := $(OUT)/model.tensors.zst
 samples := $(OUT)/samples.tokens.zst
 view_tokens := $(if $(VIEWS),$(SHARED)/$(VIEWS).tokens.zst,$(tokens))
 
+# The weight of the cluster loss, if not 1.
+CLUSTER_WEIGHT ?=
+weight := $(if $(CLUSTER_WEIGHT),--cluster-weight $(CLUSTER_WEIGHT))
+
 # With a cluster size the model is IAR's: it learns the rearranged tokens, with the cluster loss. With a number of
-# clusters it is the first of coarse-to-fine prediction's two: it learns coarse labels.
-ifdef CLUSTERS
-  $(if $(CLUSTER_SIZE),$(error give CLUSTERS, for CTF, or CLUSTER_SIZE, for IAR))
+# clusters it is the first of coarse-to-fine prediction's two: it learns coarse labels. With a number of codes per label it is
+# that too, and the labels are runs of IAR's order; LABELS_PER_CLUSTER of them make a block of the cluster loss.
+ifneq ($(strip $(CLUSTERS)$(CODES_PER_LABEL)),)
+  $(if $(CLUSTER_SIZE),$(error give CLUSTERS or CODES_PER_LABEL, for CTF, or CLUSTER_SIZE, for IAR))
+  $(if $(and $(CLUSTERS),$(CODES_PER_LABEL)),$(error give CLUSTERS, for CTF, or CODES_PER_LABEL, for CTF in IAR's order))
+  coarse_to_fine := yes
+  codebook_size := $(if $(CLUSTERS),--clusters $(CLUSTERS),--cluster-size $(shell \
+    echo $$(($(CODES_PER_LABEL) * $(or $(LABELS_PER_CLUSTER),1)))))
+  model_loss := $(if $(filter-out 1,$(LABELS_PER_CLUSTER)),--cluster-size $(LABELS_PER_CLUSTER) $(weight))
   model_tokenizer := $(tokenizer)
   model_tokens := $(OUT)/coarse.tokens.zst
   fine := $(OUT)/fine.tensors.zst
 else ifdef CLUSTER_SIZE
   model_tokenizer := $(OUT)/rearranged.tensors.zst
   model_tokens := $(OUT)/rearranged.tokens.zst
-  model_loss := --cluster-size $(CLUSTER_SIZE)
+  codebook_size := --cluster-size $(CLUSTER_SIZE)
+  model_loss := --cluster-size $(CLUSTER_SIZE) $(weight)
 else
   model_tokenizer := $(tokenizer)
   model_tokens := $(view_tokens)
 endif
 
-tokenizer_settings := $(strip --size $(SIZE) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) $(training) \
-  --seed $(SHARED_SEED) $(threads))
-codebook_settings := $(strip $(if $(CLUSTERS),--clusters $(CLUSTERS),--cluster-size $(CLUSTER_SIZE)) \
-  $(CODEBOOK_OPTIONS) $(common))
+# The options that a tool takes: IMAGE_OPTIONS where it has them.
+image_options = $(if $(IMAGE_OPTIONS),$(shell $(abspath $(TOOLS))/$(1) --help | grep -q -e --allow-upscale && \
+  echo '$(IMAGE_OPTIONS)'))
+
+ifdef TOKENIZER
+  tokenizer_settings := $(strip --size $(SIZE) $(IMAGE_OPTIONS) --tokenizer $(TOKENIZER))
+else
+  tokenizer_settings := $(strip --size $(SIZE) $(IMAGE_OPTIONS) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) \
+    $(training) --seed $(SHARED_SEED) $(threads))
+endif
+codebook_settings := $(strip $(codebook_size) $(CODEBOOK_OPTIONS) $(common))
 model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(MODEL_SIZE) $(METHOD_OPTIONS) \
   $(training) $(common))
+shown_settings := --per-class $(PER_CLASS) $(if $(SHOWN_CLASSES),--classes $(SHOWN_CLASSES))
 sampling_settings := $(strip $(SAMPLE_OPTIONS) $(if $(fine),$(FINE_SAMPLE_OPTIONS)) $(common))
 sampling := sample --model $(model)$(if $(fine), --fine $(fine))
 
-all: $(OUT)/report.json
+all: $(OUT)/report.html
 
 # A heading, and the folders of a stage.
 stage = @printf '\n== %s\n' '$(1)'; mkdir -p $(@D) $(OUT)/logs $(SHARED)/logs
@@ -89,7 +122,7 @@ endef
 $(eval $(call kept,$(SHARED)/settings/tokenizer,$(DATA) $(tokenizer_settings)))
 $(eval $(call kept,$(OUT)/settings/codebook,$(codebook_settings)))
 $(eval $(call kept,$(OUT)/settings/model,$(model_settings)))
-$(eval $(call kept,$(OUT)/settings/sample,--per-class $(PER_CLASS) $(sampling_settings)))
+$(eval $(call kept,$(OUT)/settings/sample,$(strip $(shown_settings) $(sampling_settings))))
 
 # Images. A folder of one's own needs no script.
 data/%:
@@ -101,24 +134,34 @@ data/%/train data/%/test:
 	$(PYTHON) $(here)datasets/$*.py data/$*
 
 # Tokenizer and tokens.
+ifdef TOKENIZER
+$(tokenizer):
+	@echo "no tokenizer $@: import one with import-weights, or leave TOKENIZER out to train one" >&2; exit 1
+
+$(tokens) $(if $(VIEWS),$(view_tokens)): $(SHARED)/settings/tokenizer
+size := --size $(SIZE)
+else
 $(tokenizer): $(SHARED)/settings/tokenizer | $(DATA)
 	$(call stage,tokenizer: a VQ autoencoder learns to turn images into tokens and back)
 	train-tokenizer $(DATA) $(tokenizer_settings) --log $(@D)/logs/tokenizer.jsonl --output $@
+endif
 
+tokenize = tokenize $(DATA) --tokenizer $(tokenizer) $(strip $(size) $(IMAGE_OPTIONS))
 $(tokens): $(tokenizer) | $(DATA)
 	$(call stage,tokens)
-	tokenize $(DATA) --tokenizer $< $(common) --log $(@D)/logs/tokens.jsonl --output $@
+	$(tokenize) $(common) --log $(@D)/logs/tokens.jsonl --output $@
 
 ifdef VIEWS
 $(view_tokens): $(tokenizer) | $(DATA)
 	$(call stage,tokens of several views)
-	tokenize $(DATA) --tokenizer $< --views $(VIEWS) --seed $(SHARED_SEED) $(threads) --log $(@D)/logs/$(VIEWS).jsonl --output $@
+	$(tokenize) --views $(VIEWS) --seed $(SHARED_SEED) $(threads) --log $(@D)/logs/$(VIEWS).jsonl --output $@
 endif
 
 $(SHARED)/reconstructions.png: $(tokenizer) $(tokens) | $(DATA)
 	$(call stage,reconstructions: held-out originals above what their tokens give back)
-	detokenize $(tokens) --tokenizer $(tokenizer) --held-out $(HELD_OUT) --every 3 --originals $(DATA) --columns 16 \
-	  --enlarge 2 $(common) --log $(@D)/logs/reconstructions.jsonl --grid $@
+	detokenize $(tokens) --tokenizer $(tokenizer) --held-out $(HELD_OUT) --every 3 --limit 128 --originals $(DATA) \
+	  $(call image_options,detokenize) --columns 16 --enlarge $(ENLARGE) $(common) \
+	  --log $(@D)/logs/reconstructions.jsonl --grid $@
 
 # Codebook.
 $(OUT)/rearranged.tensors.zst $(OUT)/mapping.tensors.zst &: $(tokenizer) $(OUT)/settings/codebook
@@ -138,15 +181,15 @@ $(model): $(model_tokens) $(OUT)/settings/model
 # Samples.
 $(samples): $(model) $(OUT)/settings/sample
 	$(call stage,samples)
-	$(sampling) --per-class $(PER_CLASS) $(sampling_settings) --log $(@D)/logs/samples.jsonl --output $@
+	$(sampling) $(shown_settings) $(sampling_settings) --log $(@D)/logs/samples.jsonl --output $@
 
 $(OUT)/samples.png: $(samples) $(model_tokenizer)
 	$(call stage,pictures: a row a class)
-	detokenize $< --tokenizer $(model_tokenizer) --row-per-class --enlarge 2 $(common) \
+	detokenize $< --tokenizer $(model_tokenizer) --row-per-class --enlarge $(ENLARGE) $(common) \
 	  --log $(@D)/logs/pictures.jsonl --grid $@
 
 # The stages that only coarse-to-fine prediction has.
-ifdef CLUSTERS
+ifdef coarse_to_fine
   include $(here)coarse-to-fine.mk
 endif
 
@@ -154,8 +197,8 @@ endif
 include $(here)metrics.mk
 
 # Report.
-logs = $(patsubst %,$(SHARED)/logs/%.jsonl,tokenizer tokens reconstructions) \
-  $(patsubst %,$(OUT)/logs/%.jsonl,$(if $(CLUSTERS)$(CLUSTER_SIZE),codebook relabelling) model \
+logs = $(patsubst %,$(SHARED)/logs/%.jsonl,$(if $(TOKENIZER),,tokenizer) tokens reconstructions) \
+  $(patsubst %,$(OUT)/logs/%.jsonl,$(if $(codebook_size),codebook relabelling) model \
   $(if $(fine),fine scores) samples pictures)
 pictures = $(SHARED)/reconstructions.png $(patsubst %,$(OUT)/%.png,samples nearest loss $(if $(fine),fine-loss))
 
@@ -167,6 +210,12 @@ $(OUT)/report.json: $(pictures) $(metrics)
 	$(call stage,report)
 	@$(PYTHON) $(here)report.py $@ --logs $(logs) --metrics $(metrics) --metric-logs $(metric_logs) \
 	  --pictures $(pictures) $(report_options)
+
+# One page with everything, and the commands that led to the samples.
+$(OUT)/report.html: $(OUT)/report.json
+	@show-file --provenance $(samples) >$(@D)/provenance.txt
+	@$(PYTHON) $(here)report_page.py $(@D) --output $@
+	@echo "  $@"
 
 clean:
 	rm -rf $(OUT)

@@ -1,6 +1,6 @@
 # CTF on emoji: coarse labels one after another, then all fine codes at once. Tokenizer and tokens are the quick start's.
 PIPELINE := ctf
-SHARED ?= out/quickstart
+SHARED ?= $(home)/quickstart
 
 # The method. The baseline's steps are shared out to the two models.
 CLUSTERS ?= 32

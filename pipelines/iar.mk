@@ -1,6 +1,6 @@
 # IAR on emoji: rearranged codebook and cluster loss. Tokenizer and tokens are the quick start's.
 PIPELINE := iar
-SHARED ?= out/quickstart
+SHARED ?= $(home)/quickstart
 
 # The method.
 CLUSTER_SIZE ?= 32

@@ -1,6 +1,6 @@
 # LlamaGen's baseline on emoji: plain cross-entropy. Tokenizer and tokens are the quick start's.
 PIPELINE := llamagen-baseline
-SHARED ?= out/quickstart
+SHARED ?= $(home)/quickstart
 
 # The method.
 CLUSTER_SIZE ?=

@@ -1,25 +1,47 @@
 #!/usr/bin/env python3
-"""losses.py LOG: the losses in a log of train-ar as a table: step, training, held-out, unigram entropy; '-' if none."""
+"""losses.py LOG: the losses in a log of train-ar or train-fine as a table; '-' where there is none.
+
+The columns are the step, the token loss of training and of the held-out images, the unigram entropy of the tokens, and
+the cluster loss of training and of the held-out images."""
 
 import json
 import sys
 
+# Name of a curve, and its key in the log.
+CURVES = {
+    "training": "token_loss", "held-out": "held_out_loss",
+    "training clusters": "cluster_loss", "held-out clusters": "held_out_cluster_loss",
+}
+
+
+def read(path):
+    """The curves of a log as {name: {step: value}}, without those it lacks, and the unigram entropy or None."""
+    curves, entropy = {name: {} for name in CURVES}, None
+    with open(path, encoding="utf-8") as log:
+        for line in map(json.loads, log):
+            if "step" in line:
+                for name, key in CURVES.items():
+                    if line.get(key) is not None:
+                        curves[name][line["step"]] = line[key]
+            entropy = line.get("summary", {}).get("unigram_entropy", entropy)
+    return {name: curve for name, curve in curves.items() if curve}, entropy
+
+
+def last_mean(curve, steps=100):
+    """The mean over the last steps of a curve: a single batch says little."""
+    values = [curve[step] for step in sorted(curve)[-steps:]]
+    return sum(values) / len(values)
+
 
 def main():
-    training, held_out, entropy = {}, {}, "-"
-    with open(sys.argv[1], encoding="utf-8") as log:
-        for line in map(json.loads, log):
-            step = line.get("step")
-            if "token_loss" in line:
-                training[step] = line["token_loss"]
-            if "held_out_loss" in line:
-                held_out[step] = line["held_out_loss"]
-            if "summary" in line:
-                entropy = line["summary"]["unigram_entropy"]
-    for step in sorted(training.keys() | held_out.keys()):
-        print(step, training.get(step, "-"), held_out.get(step, "-"), entropy)
+    curves, entropy = read(sys.argv[1])
+    columns = [curves.get(name, {}) for name in CURVES]
+    for step in sorted(set().union(*columns)):
+        training, held_out, *clusters = [column.get(step, "-") for column in columns]
+        print(step, training, held_out, "-" if entropy is None else entropy, *clusters)
 
 
-if len(sys.argv) != 2:
-    sys.exit(__doc__)
-main()
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main()

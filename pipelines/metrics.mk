@@ -12,23 +12,26 @@ METRIC_SAMPLES ?= 900
 # The reference is looked at once for all pipelines that share it.
 features := $(SHARED)/features/$(METRIC_NETWORK)
 judged := $(OUT)/metrics/samples
-metrics := $(patsubst %,$(OUT)/metrics/%.json,training held-out reconstructions) $(features)/tokenizer.json
-metric_logs := $(patsubst %,$(SHARED)/logs/%.jsonl,$(patsubst %,features-%,training held-out reconstructions) \
-  metrics-tokenizer) $(patsubst %,$(OUT)/logs/metrics-%.jsonl,samples images features training held-out reconstructions)
+compared := training $(if $(filter-out 0 0.0,$(HELD_OUT)),held-out) reconstructions
+metrics := $(patsubst %,$(OUT)/metrics/%.json,$(compared)) $(features)/tokenizer.json
+metric_logs := $(patsubst %,$(SHARED)/logs/%.jsonl,$(patsubst %,features-%,$(compared)) \
+  metrics-tokenizer) $(patsubst %,$(OUT)/logs/metrics-%.jsonl,samples images features $(compared))
 
 network := --network $(METRIC_NETWORK) $(if $(METRIC_WEIGHTS),--weights $(METRIC_WEIGHTS)) --tokenizer $(tokenizer)
 network_files := $(METRIC_WEIGHTS) $(if $(filter tokenizer,$(METRIC_NETWORK)),$(tokenizer))
 training_part := --reference-part training --held-out $(HELD_OUT)
+reference = $(DATA) --size $(SIZE) $(call image_options,eval-metrics)
 held_out_part := --reference-part held-out --held-out $(HELD_OUT)
 $(eval $(call kept,$(OUT)/settings/metrics,--count $(METRIC_SAMPLES) $(sampling_settings)))
 $(eval $(call kept,$(OUT)/settings/network,$(network)))
-$(eval $(call kept,$(features)/settings,$(DATA) --size $(SIZE) --held-out $(HELD_OUT) $(network)))
+$(eval $(call kept,$(features)/settings,$(DATA) $(strip --size $(SIZE) $(IMAGE_OPTIONS)) --held-out $(HELD_OUT) $(network)))
 
 # Without weights nothing is computed and the report says so; once they are there, make goes on.
 guard = $(if $(METRIC_WEIGHTS),rm -f $(1); [[ ! -e $(METRIC_WEIGHTS) ]] || )
 extract = $(call guard,$@)eval-metrics --$(1) $(network) $(common) --log $(2).jsonl \
   --write-features $@
-compare = $(call guard,$(4)){ eval-metrics --reference $(1) $(network) --metrics fid,kid,precision-recall $(common) --json \
+# All metrics that the network has.
+compare = $(call guard,$(4)){ eval-metrics --reference $(1) $(network) $(common) --json \
   --log $(2).jsonl $(3) >$(4).partial && mv $(4).partial $(4); }
 
 $(WEIGHTS)/%.tensors.zst:
@@ -39,11 +42,11 @@ $(WEIGHTS)/%.tensors.zst:
 # The reference, and how far the tokenizer alone is from it.
 $(features)/training.tensors.zst: $(features)/settings $(network_files) | $(DATA) $(tokenizer)
 	$(call stage,features of the training images)
-	$(call extract,reference $(DATA) --size $(SIZE) $(training_part),$(SHARED)/logs/features-training)
+	$(call extract,reference $(reference) $(training_part),$(SHARED)/logs/features-training)
 
 $(features)/held-out.tensors.zst: $(features)/settings $(network_files) | $(DATA) $(tokenizer)
 	$(call stage,features of the held-out images)
-	$(call extract,reference $(DATA) --size $(SIZE) $(held_out_part),$(SHARED)/logs/features-held-out)
+	$(call extract,reference $(reference) $(held_out_part),$(SHARED)/logs/features-held-out)
 
 $(features)/reconstructions.tensors.zst: $(tokenizer) $(tokens) $(features)/settings $(network_files)
 	$(call stage,features of what the tokenizer gives back of the training images)
@@ -71,8 +74,8 @@ $(OUT)/metrics/training.json $(OUT)/nearest.png &: $(judged).tensors.zst $(featu
 	$(call stage,metrics: samples against training images)
 	@rm -f $(OUT)/nearest.png
 	$(call compare,$(features)/training.tensors.zst --samples $<,$(OUT)/logs/metrics-training,--nearest-sheet \
-	  $(OUT)/nearest.png --samples-images $(judged).npz --reference-images $(DATA) --size $(SIZE) $(training_part) \
-	  --nearest-samples 12 --enlarge 2,$(OUT)/metrics/training.json)
+	  $(OUT)/nearest.png --samples-images $(judged).npz --reference-images $(reference) $(training_part) \
+	  --nearest-samples 12 --enlarge $(ENLARGE),$(OUT)/metrics/training.json)
 
 $(OUT)/metrics/%.json: $(judged).tensors.zst $(features)/%.tensors.zst
 	$(call stage,metrics: samples against $*)

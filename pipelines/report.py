@@ -6,6 +6,8 @@ import json
 import os
 import sys
 
+import losses
+import report_text
 import understanding
 
 
@@ -23,18 +25,22 @@ def gather(logs, metric_files, metric_logs, pictures, understood):
     stages = {name_of(path): read_stage(path) for path in logs}
     stages |= {name_of(path): read_stage(path) for path in metric_logs if os.path.exists(path)}
     summary = {name: stage["summary"] for name, stage in stages.items()}
-    tokenizer, tokens, model = summary["tokenizer"], summary["tokens"], summary["model"]
+    # A tokenizer from elsewhere has no log of its training.
+    tokenizer, tokens, model = summary.get("tokenizer", {}), summary["tokens"], summary["model"]
     metrics = {name_of(path): read_metrics(path) for path in metric_files}
     return {
         "figures": {
             "held_out_loss": joint_loss(summary) if "fine" in summary else model.get("held_out_loss"),
+            **model_figures(logs, summary),
             "training_seconds": training_seconds(logs, summary),
             "images_per_second": summary.get("metrics-samples", summary["samples"])["images_per_second"],
+            "held_out_psnr": tokenizer.get("held_out_psnr"), "codebook_usage": tokens["code_usage"],
+            **codebook_figures(summary.get("codebook")),
             **flat_metrics(metrics), **understanding.figures(understood),
         },
         "tokenizer": {
             "held_out_psnr": tokenizer.get("held_out_psnr"), "codebook_usage": tokens["code_usage"],
-            "codebook_perplexity": tokens["code_perplexity"], "parameters": tokenizer["parameters"],
+            "codebook_perplexity": tokens["code_perplexity"], "parameters": tokenizer.get("parameters"),
         },
         "codebook": summary.get("codebook"),
         "model": describe_model(model),
@@ -43,6 +49,31 @@ def gather(logs, metric_files, metric_logs, pictures, understood):
         "stages": [describe(name, stage) for name, stage in stages.items()],
         "pictures": [path for path in pictures if os.path.exists(path)],
     }
+
+
+def model_figures(logs, summary):
+    """Losses and accuracies of the model, or of CTF's two models: `held_out_coarse_loss`, `training_fine_loss`."""
+    figures = {}
+    stages = {"model": "coarse_", "fine": "fine_"} if "fine" in summary else {"model": ""}
+    for path in logs:
+        stage = name_of(path)
+        if stage in stages:
+            kind = stages[stage]
+            scores = {key.removeprefix("held_out_"): value for key, value in summary[stage].items()
+                      if key.startswith("held_out_") and key != "held_out_perplexity"}
+            figures |= {f"held_out_{kind}{key}": value for key, value in scores.items()}
+            curves, _ = losses.read(path)
+            for name, key in [("training", "loss" if kind else "token_loss"), ("training clusters", "cluster_loss")]:
+                if name in curves:
+                    figures[f"training_{kind}{key}"] = losses.last_mean(curves[name])
+    return figures
+
+
+def codebook_figures(codebook):
+    """How alike the codes of a cluster are, for IAR's blocks or CTF's coarse labels."""
+    found = (codebook or {}).get("after") or (codebook or {}).get("statistics") or {}
+    names = ("inner_mse", "mean_distance", "closest_distance", "largest_distance")
+    return {f"codebook_{name}": found[name] for name in names if name in found}
 
 
 def read_metrics(path):
@@ -101,74 +132,6 @@ def describe(name, stage):
     }
 
 
-def short(value):
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def show_metrics(report):
-    """A line a comparison: the metrics, and the numbers of images that they are of."""
-    for name, title in [
-        ("training", "training images"), ("held-out", "held-out images"), ("tokenizer", "tokenizer alone"),
-    ]:
-        found = report["metrics"].get(name)
-        if not found:
-            continue
-        values, network = found["metrics"], found["network"]
-        distance = f"kd-{network}"
-        print(f"  {title:<20}fd-{network} {short(values['fd-' + network])}, kd {short(values[distance])} ± "
-              f"{short(values[distance + '-standard_error'])}, precision {values['precision']:.3f}, "
-              f"recall {values['recall']:.3f}; {found['samples']['images']} for {found['reference']['images']}")
-    figures = report["figures"]
-    if "copies_of_training_images" in figures:
-        print(f"  duplicates          {figures['duplicate_samples']} samples equal another, "
-              f"{figures['copies_of_training_images']} a training image as the tokenizer gives it back")
-    if not all(report["metrics"].values()):
-        print("  samples             not computed: no weights of the network; 'make weights' fetches them, "
-              "METRIC_NETWORK=tokenizer needs none")
-
-
-def show_losses(model, fine, joint):
-    """Losses and accuracies of the one model, or of both stages of CTF."""
-    if "held_out_loss" not in model:
-        return
-    if fine is None:
-        print(f"  held-out loss       {model['held_out_loss']:6.3f} nats a token, "
-              f"{model['nats_under_unigram']:.3f} under the unigram entropy of {model['unigram_entropy']:.3f}")
-    else:
-        print(f"  held-out loss       {joint:6.3f} nats a token: {model['held_out_loss']:.3f} of the coarse label, "
-              f"{fine['held_out_loss']:.3f} of the code given the labels")
-    for name, scores, kind in [
-        ("held-out accuracy", model, "token" if fine is None else "coarse label"), ("fine accuracy", fine, "token"),
-    ]:
-        if scores:
-            print(f"  {name:<20}{scores['held_out_token_top1'] * 100:6.1f} % of {kind}s, "
-                  f"{scores['held_out_token_top5'] * 100:.1f} % among the first five")
-    if "held_out_cluster_top1" in model:
-        print(f"  cluster accuracy    {model['held_out_cluster_top1'] * 100:6.1f} % of clusters, "
-              f"{model['held_out_cluster_top5'] * 100:.1f} % among the first five")
-
-
-def show(report, path):
-    tokenizer, model = report["tokenizer"], report["model"]
-    print(f"  {'stage':<25}{'seconds':>8}{'peak MB':>9}   speed")
-    for stage in report["stages"]:
-        rates = [f"{value:,.0f} {key[:-11]}/s" for key, value in stage.items() if key.endswith("_per_second")]
-        figures = f"{stage['stage']:<25}{stage['seconds']:>8.1f}{stage['peak_megabytes']:>9.0f}"
-        print(f"  {figures}   {', '.join(rates)}".rstrip())
-    print(f"  {'all':<25}{sum(stage['seconds'] for stage in report['stages']):>8.1f}")
-    print()
-    if tokenizer["held_out_psnr"] is not None:
-        print(f"  held-out PSNR       {tokenizer['held_out_psnr']:6.2f} dB")
-    print(f"  codebook usage      {tokenizer['codebook_usage'] * 100:6.1f} % of the codes")
-    show_losses(model, report.get("fine"), report.get("joint_loss"))
-    show_metrics(report)
-    for line in understanding.lines(report["figures"]):
-        print(f"  {line}")
-    print()
-    for place in report["pictures"] + [path]:
-        print(f"  {place}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", help="the report to write")
@@ -189,7 +152,11 @@ def main():
         json.dump(report, file, indent=2)
         file.write("\n")
     os.replace(options.output + ".partial", options.output)
-    show(report, options.output)
+    for line in report_text.lines(report):
+        print(f"  {line}".rstrip())
+    for place in report["pictures"] + [options.output]:
+        print(f"  {place}")
 
 
-main()
+if __name__ == "__main__":
+    main()

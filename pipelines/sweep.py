@@ -44,6 +44,8 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--settings", nargs="*", default=[], metavar="NAME=VALUE", help="the same in all runs")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="of the runs; the table: FOLDER.tsv, .json")
+    parser.add_argument("--table", metavar="PREFIX", help="write the table as PREFIX.tsv and PREFIX.json instead")
+    parser.add_argument("--figures", nargs="+", default=list(compare.COLUMNS), metavar="KEY", help="of the table")
     options = parser.parse_args()
     names = [folder_name(value) for value in options.values]
     if len(set(names)) < len(names):
@@ -58,7 +60,10 @@ def main():
             paths.append(os.path.join(folder, "report.json"))
         groups.append((value.strip() or "(none)", paths))
     print(f"\n{options.variable}")
-    compare.compare(groups, list(compare.COLUMNS), options.output)
+    try:
+        compare.compare(groups, options.figures, options.table or options.output)
+    except ValueError as error:
+        sys.exit(f"sweep.py: {error}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""tabulate.py NAME FILE-NUMBER.json...: a line a file, its number and its figures, as a table with tabs.
+"""Makes a table of summaries of eval-metrics --pairs or of rearrange-codebook: one line per file, with the number in
+its name and its figures.
 
-The files are summaries of eval-metrics --pairs or of rearrange-codebook."""
+    tabulate.py cluster_size tables/size-8.json tables/size-16.json --output docs/results/sizes
+"""
 
+import argparse
 import json
 import os
-import sys
+
+from compare import origin, write
 
 
 def read(path):
@@ -17,13 +21,21 @@ def read(path):
 
 
 def main():
-    rows = sorted(read(path) for path in sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of the number, a heading of the table")
+    parser.add_argument("files", nargs="+", metavar="FILE-NUMBER.json")
+    parser.add_argument("--output", metavar="PREFIX", help="write PREFIX.tsv and PREFIX.json too")
+    options = parser.parse_args()
+    rows = sorted((read(path) for path in options.files), key=lambda row: row[0])
     names = list(rows[0][1])
-    print(sys.argv[1], *names, sep="\t")
-    for number, figures in rows:
-        print(number, *(f"{figures[name]:.6g}" for name in names), sep="\t")
+    lines = ["\t".join([options.name, *names])]
+    lines += ["\t".join([str(number), *(f"{figures[name]:.6g}" for name in names)]) for number, figures in rows]
+    print("\n".join(lines))
+    if options.output:
+        write(options.output + ".tsv", "\n".join(lines) + "\n")
+        table = [{options.name: number, **figures} for number, figures in rows]
+        write(options.output + ".json", json.dumps({**origin(), "rows": table}, indent=1) + "\n")
 
 
-if len(sys.argv) < 3:
-    sys.exit(__doc__)
-main()
+if __name__ == "__main__":
+    main()

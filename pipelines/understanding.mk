@@ -1,7 +1,7 @@
 # What a model understands: how well linear probes tell the class from its features, and how far it looks. Included after
 # common.mk by pipelines that ask for it; their reports have the figures.
-ifdef CLUSTERS
-  $(error a model of coarse labels has no tokens that could be decoded: leave CLUSTERS out)
+ifdef coarse_to_fine
+  $(error a model of coarse labels has no tokens that could be decoded: leave CLUSTERS and CODES_PER_LABEL out)
 endif
 
 # Images that resemble none of DATA, in a folder with the same classes: scored in place of held-out ones.

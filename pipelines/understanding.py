@@ -46,4 +46,4 @@ def lines(found):
         yield (f"attention distance  {', '.join(f'{value:.2f}' for value in distances)} tokens by layer, "
                f"{found['attention_uniform_distance']:.2f} if even")
     if "test_loss" in found:
-        yield f"test loss           {found['test_loss']:6.3f} nats a token"
+        yield f"test loss           {found['test_loss']:6.3f} nats per token"

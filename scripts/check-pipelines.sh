@@ -15,10 +15,11 @@ pipeline() { make --no-print-directory -f "pipelines/$1.mk" OUT="$work/$2" "${se
 fail() { echo "check-pipelines: $*" >&2; exit 1; }
 
 [[ -d data/emoji ]] || pipelines/datasets/emoji.py data/emoji
-for name in quickstart llamagen-baseline iar ctf; do
+names=(quickstart llamagen-baseline iar ctf iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar)
+for name in "${names[@]}"; do
   pipeline "$name" "$name"
   pipeline "$name" "$name" --question || fail "$name: a second make has something to do"
-  for product in samples.png nearest.png loss.png report.json; do
+  for product in samples.png nearest.png loss.png report.json report.html; do
     [[ -s $work/$name/$product ]] || fail "$name: no $product"
   done
 done
@@ -46,7 +47,7 @@ trainings=$(ablations | grep -cE '^train-(ar|fine) ')
 [[ $trainings == 2 ]] || fail "a sweep over top-k trains $trainings models"
 [[ $(wc -l <"$work/ablations/ctf-fine-top-k.tsv") == 5 ]] || fail "the sweep's table has no line for each value"
 # The metrics: each pipeline's report has them all, of the number of samples that was asked for.
-for name in quickstart llamagen-baseline iar ctf; do
+for name in "${names[@]}"; do
   python3 - "$work/$name/report.json" <<'CHECK' || fail "$name: the report lacks metrics"
 import json, sys
 report = json.load(open(sys.argv[1]))
@@ -58,7 +59,65 @@ assert report["metrics"]["training"]["samples"]["images"] == 90
 CHECK
 done
 
+# A study of IAR's tables trains each arm once, and its table has a line for each. All others can be shown in a dry run.
+study() {
+  make --no-print-directory -f pipelines/studies.mk STUDIES="$work/studies" RESULTS="$work/results" SEEDS=0 \
+    PRESET=emoji-32 GUIDANCES='2 1' CLUSTER_SIZE=32 SETTINGS="$(printf '%q ' "${settings[@]}")" "$@"
+}
+trainings=$(study iar-table-a7 | grep -cE '^train-ar ')
+[[ $trainings == 3 ]] || fail "a study of three arms trains $trainings models"
+again=$(study iar-table-a7 | grep -cE '^(train-ar|sample) ' || true)
+[[ $again == 0 ]] || fail "a second run of a study has $again things to do"
+grep -qP '^smoothing\t' "$work/results/iar-table-a7.tsv" || fail "the study's table lacks an arm"
+for table in $(make --no-print-directory -f pipelines/studies.mk); do
+  study --dry-run "$table" >/dev/null || fail "no dry run of $table"
+done
+
+# Images of one's own: nothing is written into the quick start's folder, and IMAGE_OPTIONS reach the tools that read them.
+few=$work/few
+for class in data/emoji/*; do
+  mkdir -p "$few/${class##*/}"
+  find "$class" -name '*.png' | LC_ALL=C sort | awk 'NR % 30 == 1' | xargs cp -t "$few/${class##*/}"
+done
+plan=$(make --no-print-directory -f pipelines/iar.mk DATA="$few" IMAGE_OPTIONS='--allow-upscale --skip-unreadable' --dry-run)
+if grep -E '(out/quickstart|out/iar)/' <<<"$plan"; then fail "images of one's own share a folder with the quick start"; fi
+for tool in train-tokenizer tokenize; do
+  grep -qE "^$tool $few .*--allow-upscale --skip-unreadable" <<<"$plan" || fail "IMAGE_OPTIONS do not reach $tool"
+done
+
+# A tokenizer from elsewhere is used and not trained.
+own=(DATA="$few" HELD_OUT=0.2 METRIC_SAMPLES=30 SHARED="$work/own" TOKENIZER="$work/quickstart/tokenizer.tensors.zst")
+plan=$(pipeline llamagen-baseline imported "${own[@]}")
+if grep -E '^train-tokenizer' <<<"$plan"; then fail "an imported tokenizer is trained over"; fi
+grep -q 'codebook usage' <<<"$plan" || fail "nothing is said of the codes of an imported tokenizer"
+pipeline llamagen-baseline imported "${own[@]}" --question || fail "imported: a second make has something to do"
+
+# The papers' settings on ImageNet: a dry run of each, and a run in small with a grid of 24 x 24 tokens.
+for method in baseline iar ctf st-ar; do
+  for size in B L XL XXL; do
+    for tokens in 16 24; do
+      make --no-print-directory -f pipelines/imagenet.mk METHOD=$method MODEL=$size TOKENS=$tokens --dry-run >"$work/plan" ||
+        fail "no dry run of $method, $size, $tokens"
+      grep -qE "^train-ar .*--model GPT-$size .*--batch-size" "$work/plan" || fail "$method, $size, $tokens: no such model"
+    done
+  done
+done
+.build/release/train-tokenizer "$few" --size 96 --model CPU-4 --channels 8 --multipliers 1,2,4 --batch-size 4 --steps 3 \
+  --threads 1 --output "$work/tokenizer-96.tensors.zst"
+for method in iar ctf; do
+  pipeline imagenet "imagenet-$method" METHOD=$method TOKENS=24 SIZE=96 "${own[@]}" SHARED="$work/shared-96" MODEL_STEPS=3 \
+    FINE_STEPS=3 TOKENIZER="$work/tokenizer-96.tensors.zst" SHOWN_CLASSES=0,3 PER_CLASS=1 METRIC_SAMPLES=8 \
+    FINE_OPTIONS='--model CPU-tiny --batch-size 2' MODEL_OPTIONS='--model CPU-tiny --batch-size 2'
+  [[ -s $work/imagenet-$method/report.html ]] || fail "imagenet, $method: no page"
+done
+.build/release/show-file "$work/shared-96/images.tokens.zst" | grep -q 'grid.*24' || fail "the grid is not 24 x 24"
+
 # Without weights, and without pip to fetch them, a pipeline ends well and says what it has not computed.
 words=$(PIP_NO_INDEX=1 pipeline iar iar METRIC_NETWORK=squeezenet-1.1 WEIGHTS="$work/weights" 2>/dev/null)
 grep -q "not computed: no weights" <<<"$words" || fail "nothing is said of metrics without weights"
+
+# The pages about these runs, and one about several, in Chromium.
+python3 pipelines/report_page.py "$work"/{quickstart,llamagen-baseline,iar,ctf} --output "$work/compare.html"
+scripts/check-pages.sh
+scripts/check-pages.sh "$work"/{quickstart,ctf,iar-st-ar,imagenet-iar}/report.html "$work/compare.html"
 echo "check-pipelines: all is well"

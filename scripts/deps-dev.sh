@@ -1,11 +1,11 @@
 #!/bin/bash
-# Installs the programs that `make lint` and the documents use and a user does not need: clang-format, shellcheck and
+# Installs the programs that checks and documents use and a user does not need: clang-format, shellcheck, chromium and
 # graphviz from Debian, ruff from Debian or by pip. As root or with a sudo that asks for no password; otherwise prints the
 # commands that do it, and fails.
 set -euo pipefail
 
 # Package by program.
-declare -A programs=([clang-format]=clang-format [shellcheck]=shellcheck [dot]=graphviz)
+declare -A programs=([clang-format]=clang-format [shellcheck]=shellcheck [dot]=graphviz [chromium]=chromium)
 ruff='ruff>=0.9,<1'
 
 say() { echo "deps-dev: $*" >&2; }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks C, Python and shell files. Without clang-format, ruff or shellcheck the check of that kind is left out with a word;
+# Checks C, Python and shell files, and runs the tests of the Python files. Without clang-format, ruff or shellcheck the check of that kind is left out with a word;
 # LINT_ALL=1 makes a missing program an error. `make deps-dev` installs them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,4 +26,7 @@ if have shellcheck "shell scripts"; then check shellcheck "${shell[@]}"; fi
 # The syntax, which needs no further program.
 PYTHONPYCACHEPREFIX=.build/pycache check python3 -m py_compile "${python[@]}"
 for script in "${shell[@]}"; do check bash -n "$script"; done
+
+# The tests of the Python files.
+PYTHONPYCACHEPREFIX=.build/pycache check python3 -m unittest discover --quiet --start-directory pipelines/tests
 exit "$failed"

@@ -17,10 +17,10 @@ import TestSupport
   private func input(_ name: String) -> InputPath { InputPath(argument: folder.path(name))! }
 
   @Test func theChainGrowsFromFileToFile() throws {
-    try session("first", "--seed=7", "--threads=3", "x").write(model, to: output("a"))
+    try session("first", "--seed=7", "--threads=3", "x").write(model, at: output("a"))
     let hash = SHA256Hasher.hex(of: [UInt8](try Data(contentsOf: URL(filePath: folder.path("a")))))
     let second = try session("second", "--threads=1", "y")
-    try second.write(try second.readRecord(input("a")), to: output("b"))
+    try second.write(try second.readRecord(input("a")), at: output("b"))
 
     let third = try session("third")
     let chain = try Provenance(try third.readRecord(input("b")))
@@ -37,20 +37,20 @@ import TestSupport
   }
 
   @Test func sharedAncestorsAppearOnce() throws {
-    try session("first", "--threads=1").write(model, to: output("a"))
+    try session("first", "--threads=1").write(model, at: output("a"))
     let second = try session("second", "--threads=1")
-    try second.write(try second.readRecord(input("a")), to: output("b"))
+    try second.write(try second.readRecord(input("a")), at: output("b"))
     let third = try session("third", "--threads=1")
     _ = try third.readRecord(input("a"))
-    try third.write(try third.readRecord(input("b")), to: output("c"))
+    try third.write(try third.readRecord(input("b")), at: output("c"))
     let chain = try Provenance(try session("last").readRecord(input("c")))
     #expect(chain.entries.map(\.tool) == ["first", "second", "third"])
   }
 
   @Test func noProvenanceLeavesNoTrace() throws {
     let first = try session("first", "--no-provenance", "some-argument")
-    try first.write(model, to: output("a"))
-    try session("other", "--no-provenance", "--seed=9").write(model, to: output("b"))
+    try first.write(model, at: output("a"))
+    try session("other", "--no-provenance", "--seed=9").write(model, at: output("b"))
     let bytes = try ["a", "b"].map { try Data(contentsOf: URL(filePath: folder.path($0))) }
     #expect(bytes[0] == bytes[1])
     #expect(try session("last").readRecord(input("a")).metadata["provenance"] == nil)
@@ -90,6 +90,15 @@ extension ToolSession {
     try writer.write(record)
     try writer.finish()
     try sink.commit()
+    try commitOutputs()
     return try Data(contentsOf: URL(filePath: output.path)).count
+  }
+}
+
+extension ToolSession {
+  /// A whole run: writes the record and puts it in its place.
+  fileprivate func write(_ record: Record, at output: OutputPath) throws {
+    try write(record, to: output)
+    try commitOutputs()
   }
 }

@@ -51,7 +51,7 @@ import TestSupport
   }
 
   @Test(arguments: [
-    ["--threads", "0"], ["--threads", "4097"], ["--threads", "two"], ["--seed", "-1"], ["--log", "-"],
+    ["--threads", "0"], ["--threads", "1025"], ["--threads", "two"], ["--seed", "-1"], ["--log", "-"],
     ["--unknown"], ["surplus"],
   ])
   func badOptionsAreMistakesOfUsage(arguments: [String]) throws {

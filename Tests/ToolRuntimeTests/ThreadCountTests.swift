@@ -50,6 +50,16 @@ import TestSupport
     #expect(try count(files) == expected)
   }
 
+  @Test func threadsThatTheSystemDoesNotStartAreRefused() async throws {
+    try ThreadCount.requireStartable(8)
+    await #expect(processExitsWith: .exitCode(1)) {
+      // Room for some stacks of threads, and not for a thousand.
+      var limit = rlimit(rlim_cur: 4 << 30, rlim_max: 4 << 30)
+      setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
+      do { try ThreadCount.requireStartable(1024) } catch { exit(ToolExit(for: error).rawValue) }
+    }
+  }
+
   @Test func theMachineAtHandGrantsSome() {
     let processors = ProcessInfo.processInfo.processorCount
     #expect((1...processors).contains(ThreadCount.available()))

@@ -26,7 +26,7 @@ import TestSupport
       classNames: ["x"], entries: (0..<8).map { .init(path: tiny.path($0), label: 0) })
     let places = [(item: 3, view: 1), (item: 0, view: 0), (item: 3, view: 0)]
     func batches(budget: Int) throws -> [[Float]] {
-      let images = ImageDataset(listing, size: 8, plan: .flip, budget: budget)
+      let images = ImageDataset(listing, ImageReading(size: 8, views: .flip), budget: budget)
       return try (0..<2).map { _ in try images.batch(places, on: device).toArray() }
     }
     let (cached, decoded) = (try batches(budget: 1 << 20), try batches(budget: 0))
@@ -38,7 +38,7 @@ import TestSupport
     try Data("not an image".utf8).write(to: URL(fileURLWithPath: tiny.path(2)))
     let listing = ImageListing(
       classNames: ["x"], entries: (0..<3).map { .init(path: tiny.path($0), label: 0) })
-    let images = ImageDataset(listing, size: 8, plan: .center)
+    let images = ImageDataset(listing, ImageReading(size: 8, views: .center))
     let views = images.views(of: [0, 2, 1], on: device)
     #expect((try? views[0].get()) != nil && (try? views[1].get()) == nil && (try? views[2].get()) != nil)
     #expect(throws: ImageError.self) { try images.batch([(0, 0), (2, 0)], on: device) }

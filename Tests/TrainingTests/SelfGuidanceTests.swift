@@ -290,7 +290,7 @@ import TestSupport
     func gradients(parts: Int) throws -> [[Float]] {
       let guided = options { ($0.losses, $0.maskRatio) = ([.masked], 0.4) }
       let task = try TinyTransformer(batchSize: 6, dropout: 0, accumulation: parts, guidance: guided)
-        .make(device)
+        .make(device, .none)
       _ = try task.accumulateGradients(step: 1)
       return try task.store.parameters.map { try #require($0.variable.gradient).toArray() }
     }

@@ -9,9 +9,18 @@ import TensorCore
 import TestSupport
 @testable import Training
 
+extension TrainingOptions {
+  /// For tests that run no loop.
+  static var none: TrainingOptions {
+    TrainingOptions(
+      steps: 1, schedule: LearningRateSchedule(shape: .constant, peak: 1, warmupSteps: 0, totalSteps: 1),
+      optimizer: AdamW.Options(), averageDecay: 0, evaluateEvery: 0, checkpointEvery: 0)
+  }
+}
+
 /// Something small to train.
 protocol TinyTask: Sendable {
-  func make(_ device: Device) throws -> any TrainingTask
+  func make(_ device: Device, _ training: TrainingOptions) throws -> any TrainingTask
   var learningRate: Double { get }
 }
 
@@ -25,14 +34,17 @@ struct TinyTransformer: TinyTask {
   var accumulation = 1
   var guidance: SelfGuidance.Options?
 
-  func make(_ device: Device) throws -> any TrainingTask {
-    let (model, data) = (self.model(device), data)
-    return TransformerTask(
-      model, data: data, split: try HeldOutSplit(count: items, fraction: heldOut, seed: 3),
-      options: .init(
-        batchSize: batchSize, accumulation: accumulation, dropout: dropout, classDropout: dropout,
-        labelSmoothing: 0, clusterSize: 4, seed: 7),
-      guidance: guidance.map { SelfGuidance(model, options: $0, seed: 7) })
+  func make(_ device: Device, _ training: TrainingOptions) throws -> any TrainingTask {
+    let data = data
+    return try TransformerTask(
+      model(device), data: data,
+      settings: TransformerSettings(
+        model: Self.sizes, precision: device.precision, data: .init(tokens: data),
+        heldOut: HeldOutShare(fraction: heldOut, seed: 3),
+        task: .init(
+          batchSize: batchSize, accumulation: accumulation, dropout: dropout, classDropout: dropout,
+          labelSmoothing: 0, clusterSize: 4, seed: 7),
+        selfGuidance: guidance, training: training))
   }
 
   static let sizes = TransformerConfiguration(
@@ -56,12 +68,19 @@ struct TinyTransformer: TinyTask {
 final class TinyTokenizer: TinyTask {
   let folder: String
   let learningRate = 0.003
+  let heldOut: HeldOutShare
+  let background: RGBColor
 
-  init() throws {
+  init(
+    heldOut: HeldOutShare = .init(fraction: 0.25, seed: 3), background: RGBColor = .white, noise: UInt64 = 300
+  )
+    throws
+  {
+    (self.heldOut, self.background) = (heldOut, background)
     folder = FileManager.default.temporaryDirectory.path + "/tessera-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     for i in 0..<8 {
-      let noise = normals(10 * 8 * 3, UInt64(300 + i), deviation: 40, mean: 40 + 20 * Double(i))
+      let noise = normals(10 * 8 * 3, noise + UInt64(i), deviation: 40, mean: 40 + 20 * Double(i))
       let image = RGBImage(width: 10, height: 8, pixels: noise.map { UInt8(max(0, min(255, $0))) })
       try Data(try PNGEncoder.encode(image)).write(to: URL(fileURLWithPath: path(i)))
     }
@@ -71,18 +90,21 @@ final class TinyTokenizer: TinyTask {
 
   func path(_ i: Int) -> String { folder + "/\(i).png" }
 
-  func make(_ device: Device) throws -> any TrainingTask {
-    let model = Tokenizer(
-      TokenizerConfiguration(
-        channels: 8, multipliers: [1, 1], residualBlocks: 1, zChannels: 8, codebookSize: 16, codeDimension: 4,
-        groups: 4, imageSize: 8), device: device, seed: 1)
+  func make(_ device: Device, _ training: TrainingOptions) throws -> any TrainingTask {
+    let sizes = TokenizerConfiguration(
+      channels: 8, multipliers: [1, 1], residualBlocks: 1, zChannels: 8, codebookSize: 16, codeDimension: 4,
+      groups: 4, imageSize: 8)
     let listing = ImageListing(classNames: ["x"], entries: (0..<8).map { .init(path: path($0), label: 0) })
-    return TokenizerTask(
-      model, images: ImageDataset(listing, size: 8, plan: .flip),
-      split: try HeldOutSplit(count: 8, fraction: 0.25, seed: 3),
-      options: .init(
-        batchSize: 3, reconstruction: .l2, commitment: 0.25, warmupSteps: 3, deadCodeThreshold: 0.5,
-        deadCodeInterval: 2, deadCodeEnd: 20, seed: 7))
+    let images = ImageDataset(listing, ImageReading(size: 8, views: .flip, background: background))
+    return try TokenizerTask(
+      Tokenizer(sizes, device: device, seed: 1), images: images, usable: Array(0..<8),
+      settings: TokenizerSettings(
+        model: sizes, precision: device.precision,
+        images: .init(content: try images.sha256(of: Array(0..<8), on: device), reading: images.reading),
+        heldOut: heldOut,
+        task: .init(
+          batchSize: 3, reconstruction: .l2, commitment: 0.25, warmupSteps: 3, deadCodeThreshold: 0.5,
+          deadCodeInterval: 2, deadCodeEnd: 20, seed: 7), training: training))
   }
 }
 
@@ -103,21 +125,21 @@ final class Run {
 
   init(
     _ tiny: some TinyTask, steps: Int, device: Device = Device(threadCount: 2), averageDecay: Float = 0.9,
-    checkpointEvery: Int = 0, settings: [String: String] = [:]
+    checkpointEvery: Int = 0
   ) throws {
     self.tiny = tiny
-    task = try tiny.make(device)
     let relay = Relay()
     var optimizer = AdamW.Options()
     optimizer.weightDecay = 0.01
-    loop = try TrainingLoop(
-      task,
-      options: TrainingOptions(
+    task = try tiny.make(
+      device,
+      TrainingOptions(
         steps: steps,
         schedule: LearningRateSchedule(
           shape: .cosine, peak: tiny.learningRate, warmupSteps: 2, totalSteps: steps), optimizer: optimizer,
-        averageDecay: averageDecay, evaluateEvery: 4, checkpointEvery: checkpointEvery),
-      settings: settings,
+        averageDecay: averageDecay, evaluateEvery: 4, checkpointEvery: checkpointEvery))
+    loop = TrainingLoop(
+      task,
       events: TrainingEvents(
         saveCheckpoint: { relay.run?.checkpoints.append($0) },
         log: { step, values in

@@ -1,3 +1,4 @@
+import Images
 import STAR
 import StreamFormat
 import TensorCore
@@ -63,24 +64,22 @@ import TestSupport
   }
 
   @Test func otherSettingsAreRefused() throws {
-    let run = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2, settings: ["data": "x"])
+    let run = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2)
     _ = try run.loop.run()
-    func resumeError(_ other: Run, _ record: Record) -> TrainingError? {
-      do {
-        _ = try other.loop.run(from: record)
-        return nil
-      } catch { return error as? TrainingError }
+    let others: [(TinyTransformer, Int, String)] = [
+      (TinyTransformer(items: 11), 4, "data.tokens"), (TinyTransformer(), 5, "training.schedule.totalSteps"),
+      (TinyTransformer(heldOut: 0.2), 4, "held_out.fraction"),
+      (TinyTransformer(dropout: 0.2), 4, "task.classDropout"),
+      (TinyTransformer(guidance: .init(TinyTransformer.sizes)), 4, "self_guidance"),
+    ]
+    for (tiny, steps, name) in others {
+      expectRefusal(try Run(tiny, steps: steps, checkpointEvery: 2), run.checkpoints[0], name)
     }
-    let data = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2, settings: ["data": "y"])
-    #expect(
-      resumeError(data, run.checkpoints[0]) == .settingsChanged(name: "data", checkpoint: "x", now: "y"))
-    let longer = try Run(TinyTransformer(), steps: 5, checkpointEvery: 2, settings: ["data": "x"])
-    guard case .settingsChanged(let name, _, _) = resumeError(longer, run.checkpoints[0]) else {
-      Issue.record("another number of steps was accepted")
-      return
-    }
-    #expect(name == "training.schedule.totalSteps")
-    let same = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2, settings: ["data": "x"])
+    let same = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2)
+    var old = run.checkpoints[0]
+    old.metadata["settings"] = #"{"config":"{}","data":"00"}"#
+    let error = try #require(throws: FormatError.self) { try same.loop.run(from: old) }
+    #expect(error.description.contains("an earlier version"))
     var wrongKind = run.checkpoints[0]
     wrongKind.metadata["kind"] = "tokens"
     #expect(throws: FormatError.self) { try same.loop.run(from: wrongKind) }
@@ -90,6 +89,38 @@ import TestSupport
     var damaged = run.checkpoints[0]
     damaged.tensors.removeAll { $0.name == "second_moment.output.weight" }
     #expect(throws: FormatError.self) { try same.loop.run(from: damaged) }
+  }
+
+  private func expectRefusal(
+    _ run: Run, _ checkpoint: Record, _ name: String, location: SourceLocation = #_sourceLocation
+  ) {
+    do {
+      _ = try run.loop.run(from: checkpoint)
+      Issue.record("another \(name) was accepted", sourceLocation: location)
+    } catch {
+      guard case .settingsChanged(let found, _, _)? = error as? TrainingError else {
+        Issue.record("\(error)", sourceLocation: location)
+        return
+      }
+      #expect(found == name, sourceLocation: location)
+    }
+  }
+
+  @Test func aTokenizersOtherSettingsAreRefused() throws {
+    let run = try Run(try TinyTokenizer(), steps: 4, checkpointEvery: 2)
+    _ = try run.loop.run()
+    let others: [(TinyTokenizer, String)] = [
+      (try TinyTokenizer(heldOut: .init(fraction: 0.5, seed: 3)), "held_out.fraction"),
+      (try TinyTokenizer(heldOut: .init(fraction: 0.25, seed: 4)), "held_out.seed"),
+      (try TinyTokenizer(background: RGBColor(0, 255, 255)), "images.reading.background.red"),
+      (try TinyTokenizer(noise: 900), "images.content"),
+    ]
+    for (tiny, name) in others {
+      expectRefusal(try Run(tiny, steps: 4, checkpointEvery: 2), run.checkpoints[0], name)
+    }
+    // The same images in another folder.
+    let same = try Run(try TinyTokenizer(), steps: 4, checkpointEvery: 2)
+    _ = try same.loop.run(from: run.checkpoints[0])
   }
 
   @Test func anAbsurdLearningRateIsReported() throws {
@@ -162,7 +193,7 @@ import TestSupport
   @Test func accumulationAddsUpToTheBatch() throws {
     func gradients(parts: Int) throws -> [[Float]] {
       let device = Device(threadCount: 1)
-      let task = try TinyTransformer(batchSize: 6, dropout: 0, accumulation: parts).make(device)
+      let task = try TinyTransformer(batchSize: 6, dropout: 0, accumulation: parts).make(device, .none)
       _ = try task.accumulateGradients(step: 0)
       return try task.store.parameters.map { try #require($0.variable.gradient).toArray() }
     }

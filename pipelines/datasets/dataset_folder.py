@@ -34,7 +34,7 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(
             description=description, epilog="example: " + example,
             formatter_class=argparse.RawDescriptionHelpFormatter)
-        self.add_argument("output", metavar="OUTPUT_FOLDER", help="made by this script; one folder a class")
+        self.add_argument("output", metavar="OUTPUT_FOLDER", help="made by this script, with one sub-folder per class")
         self.add_argument("--force", action="store_true", help="replace the output folder if it exists")
 
     def error(self, message):

@@ -9,7 +9,7 @@
 
 #include "CImageCodecs.h"
 
-// A few bytes can announce thousands of progressive scans over a large image, minutes of work; honest files have
+// A few bytes can announce thousands of progressive scans over a large image, minutes of work; ordinary files have
 // about ten.
 enum { max_scans = 500 };
 

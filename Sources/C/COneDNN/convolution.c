@@ -32,7 +32,7 @@ static dimensions dimensions_of(const tsr_convolution_shape *s) {
   return d;
 }
 
-// Activations stay in NHWC from layer to layer; only the weights take the layout oneDNN likes best.
+// Activations stay in NHWC from layer to layer; only the weights take the layout that oneDNN prefers.
 static int describe(tsr_convolution *c, const dimensions *d, bool bfloat16, bool training) {
   // What a pass reads has the short format, what it writes is float32.
   const dnnl_data_type_t read = bfloat16 ? dnnl_bf16 : dnnl_f32;

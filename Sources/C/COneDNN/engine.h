@@ -1,4 +1,4 @@
-// What the files of this shim share: one process-wide CPU engine, one thread a call, and the few places
+// What the files of this shim share: one process-wide CPU engine, one thread per call, and the few places
 // where versions 2 and 3 of oneDNN differ.
 #pragma once
 #if __has_include(<oneapi/dnnl/dnnl.h>)

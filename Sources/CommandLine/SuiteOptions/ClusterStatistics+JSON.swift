@@ -2,7 +2,7 @@ import Codebooks
 import ToolRuntime
 
 extension ClusterStatistics {
-  /// The figures of the papers' tables (IAR 4, A8, A10), for a summary.
+  /// The figures of IAR's tables 4, A8 and A10, for a summary.
   public var json: JSONValue {
     [
       "inner_mse": .number(innerMSE), "mean_distance": .number(meanDistance),

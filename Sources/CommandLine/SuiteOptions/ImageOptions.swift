@@ -5,59 +5,51 @@ import Images
 import StreamFormat
 import ToolRuntime
 
-/// Where images come from and how they become views; shared by the tools that read images.
+/// The options of tools that read images: the source of the images, and how views are made of them.
 public struct ImageOptions: ParsableArguments {
-  /// A folder with a sub-folder a class, or "-" for a list on standard input.
   @Argument(
     help: ArgumentHelp(
-      "Folder with a sub-folder a class, or one of images; '-' for a list on standard input, a path (and, after "
-        + "a tab, a class) a line.", valueName: "images"))
+      "Folder with one sub-folder per class, or folder of images, or '-' for a list on standard input with one "
+        + "path per line, optionally followed by a tab and a class.", valueName: "images"))
   public var images: InputPath
 
-  /// Views of an image.
-  @Option(help: "Views of each image: center, flip, ten-crop or random-crop.")
+  @Option(help: "Views per image: center, flip (center and its mirror image), ten-crop or random-crop.")
   public var views = "center"
 
-  /// Size of the square that ten crops are cut from.
   @Option(
-    help: ArgumentHelp("Side of the square that ten crops are cut from, times the size.", valueName: "ratio"))
+    help: ArgumentHelp(
+      "Side of the square that ten crops are cut from, as a multiple of the size, from 1 to 4.",
+      valueName: "ratio"))
   public var tenCropRatio = 1.1
 
-  /// Number of random crops.
-  @Option(help: "Random crops of each image, drawn by --seed. (default: 8)")
+  @Option(help: "Number of random crops per image, from 1 to 1024, drawn by --seed. (default: 8)")
   public var viewCount: Int?
 
-  /// Their area.
-  @Option(help: "Smallest and largest share of the area in a random crop. (default: 0.08,1)")
+  @Option(help: "Smallest and largest area of a random crop, as shares of the image. (default: 0.08,1)")
   public var cropScale: NumberRange?
 
-  /// Their shape.
   @Option(
-    help: "Smallest and largest width to height of a random crop. (default: three to four, four to three)")
+    help: "Smallest and largest ratio of width to height of a random crop. (default: 3/4 and 4/3)")
   public var cropRatio: NumberRange?
 
-  /// How many are mirrored.
-  @Option(help: "How probable it is that a random crop is mirrored. (default: 0.5)")
+  @Option(help: "Probability that a random crop is mirrored, from 0 to 1. (default: 0.5)")
   public var cropMirrorRate: Double?
 
-  /// Enlarge small images.
-  @Flag(help: "Enlarge images that are smaller than the crop; without it they are an error.")
+  @Flag(help: "Enlarge images that are smaller than the crop; otherwise they are an error.")
   public var allowUpscale = false
 
-  /// Go on without images that cannot be read.
-  @Flag(help: "Report images that cannot be used, count them, and go on.")
+  @Flag(help: "Skip images that cannot be used, and report and count them; otherwise they are an error.")
   public var skipUnreadable = false
 
   /// What shows through transparent pixels.
   @Option(help: ArgumentHelp("Colour behind transparent pixels, as RRGGBB.", valueName: "colour"))
   public var background = "ffffff"
 
-  /// The defaults.
   public init() {}
 
   /// Checks views, ratio and colour.
   public func validate() throws {
-    // Before the plan, which takes its numbers for checked.
+    // This check must come first, because `plan` expects valid numbers.
     try validateCrops()
     if plan(seed: 0) == nil {
       throw ValidationError("--views must be center, flip, ten-crop or random-crop, not '\(views)'.")
@@ -121,8 +113,11 @@ public struct ImageOptions: ParsableArguments {
     } else {
       listing = try ImageFolder.list(images.path)
     }
+    try session.requireNoOutput(among: listing.entries.lazy.map(\.path))
     return ImageDataset(
-      listing, size: size, plan: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale,
-      background: color ?? .white)
+      listing,
+      ImageReading(
+        size: size, views: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale,
+        background: color ?? .white))
   }
 }

@@ -6,10 +6,10 @@ import Images
 import ToolRuntime
 import Training
 
-// The rooms know nothing of exit codes; this is where their errors get theirs.
+// Libraries define no exit codes. This file gives one to each of their errors.
 
 extension ImageError: ExitCoded {
-  /// By what failed: finding, reading or understanding the image.
+  /// Depends on whether the image was not found, could not be read, or could not be decoded.
   public var exitCode: ToolExit {
     switch self {
     case .notFound: .noInput
@@ -21,17 +21,16 @@ extension ImageError: ExitCoded {
 }
 
 extension CodebookError: ExitCoded {
-  /// Bad data.
   public var exitCode: ToolExit { .badData }
 }
 
 extension GenerationError: ExitCoded {
-  /// A failure: the file was well-formed.
+  /// A failure and not bad data, because the file was well-formed.
   public var exitCode: ToolExit { .failed }
 }
 
 extension TrainingError: ExitCoded {
-  /// Diverging is a failure; wrong data and foreign checkpoints are bad data.
+  /// Divergence is a failure. Wrong data and checkpoints of other runs are bad data.
   public var exitCode: ToolExit {
     switch self {
     case .notFinite: .failed
@@ -42,12 +41,11 @@ extension TrainingError: ExitCoded {
 }
 
 extension DatasetError: ExitCoded {
-  /// Bad data.
   public var exitCode: ToolExit { .badData }
 }
 
 extension EvaluationError: ExitCoded {
-  /// A probe that diverges is a failure; features that do not fit together are bad data.
+  /// Divergence of a probe is a failure. Features that do not fit together are bad data.
   public var exitCode: ToolExit {
     switch self {
     case .probeNotFinite: .failed

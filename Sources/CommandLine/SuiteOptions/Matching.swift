@@ -1,8 +1,11 @@
+import ImageModels
 import StreamFormat
 import ToolRuntime
 
+// Whether files belong together: of one codebook, of one grid, with the classes that a model knows.
+
 extension ToolSession {
-  /// Stops when two files are about different codebooks.
+  /// Checks that two files belong to the same codebook.
   /// - Throws: `ToolError` (bad data).
   public func requireSameCodebook(
     _ hash: String, of file: String, as expected: String, of other: String
@@ -12,5 +15,71 @@ extension ToolSession {
       .badData,
       "\(file): expected codes of codebook \(expected.prefix(12)), that of \(other); found codebook \(hash.prefix(12)); "
         + "try: the tokenizer and mapping that these tokens were made with")
+  }
+
+  /// Stops when a model cannot read the tokens of a file: another codebook, grid or vocabulary, or too few views.
+  /// - Parameter classes: whether the model is given the images' own classes, and so has to know them all.
+  /// - Throws: `ToolError` (bad data).
+  public func requireFit(
+    _ header: TokenHeader, of file: String, view: Int, classes: Bool, to sizes: TransformerConfiguration,
+    _ description: ModelDescription, of model: String
+  ) throws {
+    try requireSameCodebook(header.codebookSHA256, of: file, as: description.codebookSHA256, of: model)
+    try requireLayout(header, of: file, view: view, classes: classes, sizes, of: model)
+  }
+
+  /// Stops when tokens have another grid or vocabulary than a model, too few views, or classes that it does not know.
+  /// - Parameter classes: whether the model is given the images' own classes.
+  /// - Throws: `ToolError` (bad data).
+  public func requireLayout(
+    _ header: TokenHeader, of file: String, view: Int, classes: Bool = true,
+    _ sizes: TransformerConfiguration,
+    of model: String
+  ) throws {
+    guard header.rows == sizes.gridRows, header.columns == sizes.gridColumns,
+      !classes || header.classCount <= sizes.classCount,
+      header.vocabSize == sizes.vocabularySize, view < header.viewCount
+    else {
+      throw ToolError(
+        .badData,
+        "\(file): expected \(sizes.vocabularySize) codes on a grid of \(sizes.gridRows)x\(sizes.gridColumns), "
+          + (classes ? "at most \(sizes.classCount) classes " : "")
+          + "and a view \(view), for \(model); found \(header.vocabSize) codes on \(header.rows)x\(header.columns), "
+          + "\(header.classCount) classes, \(header.viewCount) views")
+    }
+  }
+}
+
+// MARK: Coarse-to-fine prediction
+
+// Two codebooks take part in it, and a file of the one is easily given for the other.
+
+extension ToolSession {
+  /// Stops where fine tokens are asked for and a file is of another codebook, or of the coarse labels.
+  /// - Throws: `ToolError` (bad data).
+  public func requireFine(_ hash: String, of file: String, fine: String, coarse: String, of other: String)
+    throws
+  {
+    guard hash == coarse, coarse != fine else {
+      return try requireSameCodebook(hash, of: file, as: fine, of: other)
+    }
+    throw ToolError(
+      .badData,
+      "\(file): expected fine tokens; found coarse labels, those of \(other); try: the tokens before relabel-tokens"
+    )
+  }
+
+  /// Stops where coarse labels are asked for and a file is of another mapping, or of the fine codes.
+  /// - Throws: `ToolError` (bad data).
+  public func requireCoarse(_ hash: String, of file: String, fine: String, coarse: String, of other: String)
+    throws
+  {
+    guard hash != coarse else { return }
+    throw ToolError(
+      .badData,
+      hash == fine
+        ? "\(file): expected coarse labels; found fine codes, those of \(other); try: relabel-tokens with the mapping"
+        : "\(file): expected coarse labels of mapping \(coarse.prefix(12)), that of \(other); found codebook "
+          + "\(hash.prefix(12)); try: the files of one mapping")
   }
 }

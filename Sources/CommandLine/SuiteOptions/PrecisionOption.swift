@@ -7,8 +7,8 @@ extension Precision: ExpressibleByArgument {}
 extension SamplingPrecision: ExpressibleByArgument {}
 
 extension ToolSession {
-  /// The device of this run: the granted threads, and matrix products in `precision`. Where that is not to be had,
-  /// it is float32, and the user is told.
+  /// The device of this run: the granted threads, and matrix products in `precision`. If the machine or the
+  /// build does not support it, the device uses float32 and the user is warned.
   public func device(_ precision: Precision = .float32) -> Device {
     let device = Device(threadCount: threads, precision: precision)
     if device.precision != precision {
@@ -17,8 +17,8 @@ extension ToolSession {
     return device
   }
 
-  /// The format to sample in: the one asked for, or float32 where the processor does not gain from it, of which
-  /// the user is told.
+  /// The format for sampling. If the processor does not support the requested one, it is float32, and the
+  /// user is warned.
   public func supported(_ precision: SamplingPrecision) -> SamplingPrecision {
     if precision.isSupported { return precision }
     warn("--precision \(precision.rawValue): not supported by this processor; using float32")

@@ -1,12 +1,12 @@
 import Datasets
 import Images
-import StreamFormat
 import TensorCore
 import ToolRuntime
 
 extension ToolSession {
   /// Decodes every image once and finds those that can be used.
-  /// - Parameter skipUnreadable: report the others and go on, where without it the first of them is an error.
+  /// - Parameter skipUnreadable: report unusable images and continue. If false, the first of them is an
+  ///   error.
   /// - Returns: the indices of usable images.
   /// - Throws: `ImageError`; `ToolError` when none is left.
   public func requireReadable(_ images: ImageDataset, skipUnreadable: Bool, on device: Device) throws
@@ -33,12 +33,5 @@ extension ToolSession {
         .badData, "images: expected at least one that can be used; found none among \(all.count)")
     }
     return usable
-  }
-}
-
-extension ImageListing {
-  /// A hash of paths and classes, to tell whether a checkpoint belongs to these images.
-  public var fingerprint: String {
-    SHA256Hasher.hex(of: Array(entries.map { "\($0.path)\t\($0.label)\n" }.joined().utf8))
   }
 }

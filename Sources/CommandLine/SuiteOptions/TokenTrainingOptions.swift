@@ -1,31 +1,39 @@
 import ArgumentParser
+import Training
 
-/// What training on tokens adds to the options of the training loop; shared by the tools that do.
+/// The options of tools that train on tokens, besides those of the training loop.
 public struct TokenTrainingOptions: ParsableArguments {
-  /// Parts of a batch.
-  @Option(help: "Parts a batch is cut into to save memory.")
+  @Option(
+    help: ArgumentHelp(
+      "Number of parts of a batch that are computed one after another to save memory; divides "
+        + "--batch-size."))
   public var gradientAccumulation = 1
 
-  /// Rate of dropout inside the network.
-  @Option(help: "Dropout on tokens, attention and feed-forward outputs.")
+  @Option(
+    help: ArgumentHelp(
+      "Dropout rate of token embeddings, attention outputs and feed-forward outputs, from 0 to "
+        + "below 1."))
   public var dropout: Float = 0.1
 
-  /// Rate of "no class" in place of the class.
-  @Option(help: "Rate at which class labels are dropped, for guidance.")
+  @Option(help: "Rate at which a class is replaced by \"no class\", which guidance needs; from 0 to below 1.")
   public var classDropout: Float = 0.1
 
-  /// Weight of the uniform distribution in the target.
-  @Option(help: "Label smoothing.")
+  @Option(help: "Label smoothing: weight of the uniform distribution in the target, from 0 to below 1.")
   public var labelSmoothing: Float = 0
 
-  /// The defaults.
   public init() {}
 
-  /// Checks ranges.
   public func validate() throws {
     if [dropout, classDropout, labelSmoothing].contains(where: { !(0..<1).contains($0) }) {
       throw ValidationError("--dropout, --class-dropout and --label-smoothing must be from 0 to below 1.")
     }
+  }
+
+  /// The task's settings, without IAR's cluster loss.
+  public func options(batchSize: Int, seed: UInt64) -> TransformerTask.Options {
+    TransformerTask.Options(
+      batchSize: batchSize, accumulation: gradientAccumulation, dropout: dropout, classDropout: classDropout,
+      labelSmoothing: labelSmoothing, seed: seed)
   }
 
   /// Checks that a batch can be cut.

@@ -4,7 +4,7 @@ import StreamFormat
 import ToolRuntime
 
 extension ToolSession {
-  /// Ends a run that trained on tokens with its summary: scores, sizes and speed.
+  /// Reports the scores, sizes and speed of a run that trained on tokens.
   /// - Throws: `StreamError`.
   public func reportTraining(
     _ outcome: TrainingOutcome, _ store: ParameterStore, batchSize: Int, data: TokenDataset

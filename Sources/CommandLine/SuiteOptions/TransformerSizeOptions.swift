@@ -7,23 +7,22 @@ import ToolRuntime
 /// The sizes of a transformer: a named configuration, and options that change it. Vocabulary, grid and classes
 /// come from the tokens.
 public struct TransformerSizeOptions: ParsableArguments {
-  /// Name of a set of sizes.
-  @Option(help: "Named sizes: \(TransformerConfiguration.named.keys.sorted().joined(separator: ", ")).")
+  @Option(
+    help:
+      "Named set of sizes, which the options below change: \(TransformerConfiguration.named.keys.sorted().joined(separator: ", "))."
+  )
   public var model = "GPT-B"
-  /// Blocks.
-  @Option(help: "Blocks.") public var layers: Int?
-  /// Attention heads.
-  @Option(help: "Attention heads.") public var heads: Int?
-  /// Width.
-  @Option(help: "Width.") public var width: Int?
-  /// What the feed-forward width is a multiple of.
-  @Option(help: "The feed-forward width is rounded up to a multiple of this.") public
-    var feedForwardMultiple = 256
+  @Option(help: "Number of blocks, from 1 to 511. (default: that of --model)")
+  public var layers: Int?
+  @Option(help: "Number of attention heads per block; divides the width. (default: that of --model)")
+  public var heads: Int?
+  @Option(help: "Width of the residual stream, from 4 to 65536. (default: that of --model)")
+  public var width: Int?
+  @Option(help: "The feed-forward width, 8/3 of the width, is rounded up to a multiple of this.")
+  public var feedForwardMultiple = 256
 
-  /// The defaults.
   public init() {}
 
-  /// Checks ranges.
   public func validate() throws {
     if TransformerConfiguration.named[model] == nil {
       throw ValidationError(
@@ -46,7 +45,7 @@ public struct TransformerSizeOptions: ParsableArguments {
       classes: max(1, header.classCount))
   }
 
-  /// Blocks of the model, whatever the tokens.
+  /// Number of blocks, which does not depend on the tokens.
   public var layerCount: Int { sizes(vocabulary: 1, rows: 1, columns: 1, classes: 1).layers }
 
   private func sizes(vocabulary: Int, rows: Int, columns: Int, classes: Int) -> TransformerConfiguration {

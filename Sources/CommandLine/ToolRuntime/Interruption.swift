@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// SIGINT and SIGTERM, as a flag that a loop can look at between two steps.
+/// SIGINT, SIGTERM and SIGHUP, as a flag that a loop can look at between two steps.
 public final class Interruption: Sendable {
   /// What the first signal does; the second one always ends the process.
   public enum Response: Sendable {
@@ -24,19 +24,28 @@ public final class Interruption: Sendable {
     /// 128 and the signal's number.
     public var exitCode: ToolExit { ToolExit(rawValue: 128 + signal) }
     /// What happened, in a word.
-    public var description: String { signal == SIGINT ? "interrupted" : "terminated" }
+    public var description: String {
+      switch signal {
+      case SIGINT: "interrupted"
+      case SIGHUP: "hung up"
+      default: "terminated"
+      }
+    }
   }
+
+  /// The signals that are taken over.
+  private static let signals = [SIGINT, SIGTERM, SIGHUP]
 
   private let received = Atomic<Int32>(0)
   let temporaries = TemporaryFiles()
 
-  /// An interruption that no signal raises, until ``install(_:)``.
+  /// An interruption that signals do not set before ``install(_:)``.
   public init() {}
 
-  /// True after SIGINT or SIGTERM.
+  /// True after one of the signals.
   public var isRaised: Bool { received.load(ordering: .relaxed) != 0 }
 
-  /// Throws ``Raised`` after SIGINT or SIGTERM.
+  /// Throws ``Raised`` after one of the signals.
   public func check() throws {
     if let raised { throw raised }
   }
@@ -47,7 +56,7 @@ public final class Interruption: Sendable {
     return signal == 0 ? nil : Raised(signal: signal)
   }
 
-  /// Takes over the two signals, and has a closed pipe and a file-size limit arrive as errors and not as signals.
+  /// Takes over the signals, and has a closed pipe and a file-size limit arrive as errors and not as signals.
   public func install(_ response: Response) {
     for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
     var ends: [Int32] = [0, 0]
@@ -58,15 +67,15 @@ public final class Interruption: Sendable {
     let reader = ends[0]
     // Threads that compute, which inherit this mask, are left in peace: oneDNN's generated code moves the stack
     // pointer into its own buffers, where the frame of a signal handler would overwrite the heap.
-    changeMask(SIG_BLOCK)
+    changeMask(SIG_BLOCK, Self.signals)
     Thread.detachNewThread { [self] in
-      changeMask(SIG_UNBLOCK)
+      changeMask(SIG_UNBLOCK, Self.signals)
       var number: UInt8 = 0
       while true {
         if read(reader, &number, 1) == 1 { receive(Int32(number), response) }
       }
     }
-    for number in [SIGINT, SIGTERM] where !isIgnored(number) { forwardToPipe(number) }
+    for number in Self.signals where !isIgnored(number) { forwardToPipe(number) }
   }
 
   private func receive(_ number: Int32, _ response: Response) {
@@ -79,20 +88,20 @@ public final class Interruption: Sendable {
     temporaries.removeAll()
     signal(number, SIG_DFL)
     kill(getpid(), number)
-    // The signal is delivered to some thread; until then, nothing else may happen here.
+    // The signal may be delivered to another thread, so this one waits.
     while true { sleep(1) }
   }
 }
 
-/// The end of the pipe that signals are written to. A signal handler can reach nothing but globals, and may do
-/// little but write; the thread at the other end may take locks and remove files.
+/// The end of the pipe to which the signal handler writes. A handler can use only globals and may do little
+/// more than write. The thread at the other end may take locks and remove files.
 private let signalPipe = Atomic<Int32>(-1)
 
-/// Blocks or unblocks the two signals in this thread.
-private func changeMask(_ how: Int32) {
+/// Blocks or unblocks signals in this thread.
+private func changeMask(_ how: Int32, _ numbers: [Int32]) {
   var signals = sigset_t()
   sigemptyset(&signals)
-  for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
+  for number in numbers { sigaddset(&signals, number) }
   pthread_sigmask(how, &signals, nil)
 }
 
@@ -108,25 +117,11 @@ private func forwardToPipe(_ number: Int32) {
   sigaction(number, &action, nil)
 }
 
-/// Who starts a tool with a signal ignored, as nohup and a shell's '&' do, means it to stay so.
+/// A program that starts a tool with a signal ignored, as nohup and a shell's '&' do, wants it to stay
+/// ignored.
 private func isIgnored(_ number: Int32) -> Bool {
   var action = sigaction()
   sigaction(number, nil, &action)
   return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
     == unsafeBitCast(SIG_IGN, to: Int.self)
-}
-
-/// The temporary files to remove if the process is interrupted.
-final class TemporaryFiles: Sendable {
-  private let paths = Mutex<Set<String>>([])
-
-  func insert(_ path: String) { _ = paths.withLock { $0.insert(path) } }
-  func remove(_ path: String) { _ = paths.withLock { $0.remove(path) } }
-
-  func removeAll() {
-    paths.withLock { paths in
-      for path in paths { unlink(path) }
-      paths.removeAll()
-    }
-  }
 }

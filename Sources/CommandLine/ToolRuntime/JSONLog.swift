@@ -1,15 +1,13 @@
 import Foundation
 import StreamFormat
 
-/// A file of one JSON object a line, each line in the file before the next step begins.
+/// A file with one JSON object per line. Each line is written to the file at once.
 public final class JSONLog {
-  /// The file's path.
   public let path: String
   private let descriptor: Int32
   private let sink: FileDescriptorSink
 
-  /// Opens a log.
-  /// - Parameter appending: Go on with an existing file, as a resumed run does, and do not empty it.
+  /// - Parameter appending: keep the lines of an existing file, for a resumed run.
   /// - Throws: ``StreamError/cannotCreate(file:errno:)``.
   public init(path: String, appending: Bool = false) throws {
     self.path = path
@@ -23,10 +21,10 @@ public final class JSONLog {
     if descriptor >= 0 { close(descriptor) }
   }
 
-  /// Starts the log anew.
+  /// Empties the log.
   /// - Throws: ``StreamError/writeFailed(file:errno:)``.
   public func empty() throws {
-    // A device or a pipe cannot be emptied and holds nothing to empty.
+    // A device or a pipe cannot be emptied, and needs no emptying.
     if ftruncate(descriptor, 0) != 0, errno != EINVAL {
       throw StreamError.writeFailed(file: path, errno: errno)
     }
@@ -40,7 +38,6 @@ public final class JSONLog {
 }
 
 extension ByteSink {
-  /// Writes text as UTF-8.
   public func write(text: String) throws {
     var text = text
     try text.withUTF8 { try write(UnsafeRawBufferPointer($0)) }

@@ -5,6 +5,8 @@ public enum JSONValue: Codable, Equatable, Sendable {
   case null
   case bool(Bool)
   case integer(Int)
+  /// An integer above those of `integer`, such as a seed.
+  case large(UInt64)
   case number(Double)
   case string(String)
   case array([JSONValue])
@@ -17,6 +19,7 @@ public enum JSONValue: Codable, Equatable, Sendable {
     case .null: try container.encodeNil()
     case .bool(let value): try container.encode(value)
     case .integer(let value): try container.encode(value)
+    case .large(let value): try container.encode(value)
     case .number(let value) where value.isFinite: try container.encode(value)
     case .number(let value): try container.encode("\(value)")
     case .string(let value): try container.encode(value)
@@ -34,6 +37,8 @@ public enum JSONValue: Codable, Equatable, Sendable {
       self = .bool(value)
     } else if let value = try? container.decode(Int.self) {
       self = .integer(value)
+    } else if let value = try? container.decode(UInt64.self) {
+      self = .large(value)
     } else if let value = try? container.decode(Double.self) {
       self = .number(value)
     } else if let value = try? container.decode(String.self) {
@@ -58,19 +63,12 @@ extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expre
   ExpressibleByFloatLiteral, ExpressibleByStringInterpolation, ExpressibleByArrayLiteral,
   ExpressibleByDictionaryLiteral
 {
-  /// Null.
   public init(nilLiteral: ()) { self = .null }
-  /// True or false.
   public init(booleanLiteral value: Bool) { self = .bool(value) }
-  /// An integer.
   public init(integerLiteral value: Int) { self = .integer(value) }
-  /// A number.
   public init(floatLiteral value: Double) { self = .number(value) }
-  /// A string.
   public init(stringLiteral value: String) { self = .string(value) }
-  /// A list.
   public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-  /// An object.
   public init(dictionaryLiteral elements: (String, JSONValue)...) {
     self = .object(Dictionary(uniqueKeysWithValues: elements))
   }

@@ -7,8 +7,8 @@ public struct NumberRange: ExpressibleByArgument, Sendable {
 
   /// Reads "0.08,1".
   public init?(argument: String) {
-    let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
-    guard numbers.count == 2, let low = numbers[0], let high = numbers[1], low <= high else { return nil }
-    bounds = low...high
+    guard let numbers = commaSeparated(argument, { Double($0) }), numbers.count == 2, numbers[0] <= numbers[1]
+    else { return nil }
+    bounds = numbers[0]...numbers[1]
   }
 }

@@ -3,7 +3,7 @@ import Foundation
 import StreamFormat
 
 /// An input named on the command line; "-" is standard input.
-public struct InputPath: ExpressibleByArgument, Equatable, Sendable {
+public struct InputPath: FileNaming, ExpressibleByArgument, Equatable, Sendable {
   /// The path as the user gave it.
   public let path: String
 
@@ -12,6 +12,9 @@ public struct InputPath: ExpressibleByArgument, Equatable, Sendable {
     if argument.isEmpty { return nil }
     path = argument
   }
+
+  /// It is read.
+  public var role: ClaimedFile.Role { .input }
 
   /// True of "-".
   public var isStandardInput: Bool { path == "-" }
@@ -38,7 +41,7 @@ public struct InputPath: ExpressibleByArgument, Equatable, Sendable {
 }
 
 /// An output named on the command line; "-" is standard output.
-public struct OutputPath: ExpressibleByArgument, Equatable, Sendable {
+public struct OutputPath: FileNaming, ExpressibleByArgument, Equatable, Sendable {
   /// The path as the user gave it.
   public let path: String
 
@@ -48,12 +51,59 @@ public struct OutputPath: ExpressibleByArgument, Equatable, Sendable {
     path = argument
   }
 
-  /// Standard output.
   public static let standardOutput = OutputPath(argument: "-")!
+
+  /// A product takes its place.
+  public var role: ClaimedFile.Role { .output }
 
   /// True of "-".
   public var isStandardOutput: Bool { path == "-" }
 
   /// The path, as help texts show it.
   public var defaultValueDescription: String { path }
+}
+
+/// A folder named on the command line, to be created or, if it is empty, filled.
+public struct OutputFolder: FileNaming, ExpressibleByArgument, Equatable, Sendable {
+  /// The path as the user gave it, without slashes at its end.
+  public let path: String
+
+  /// A folder of a path, or nil if it is empty.
+  public init?(argument: String) {
+    if argument.isEmpty { return nil }
+    path = withoutTrailingSlashes(argument)
+  }
+
+  /// It is created or filled.
+  public var role: ClaimedFile.Role { .folder }
+}
+
+/// A checkpoint named on the command line.
+public struct CheckpointPath: FileNaming, ExpressibleByArgument, Equatable, Sendable {
+  /// The path as the user gave it; "-" is a name as any other.
+  public let path: String
+
+  /// A checkpoint of a path, or nil if it is empty.
+  public init?(argument: String) {
+    if argument.isEmpty { return nil }
+    path = argument
+  }
+
+  /// It is written many times and removed at the end.
+  public var role: ClaimedFile.Role { .checkpoint }
+}
+
+/// A log named on the command line.
+public struct LogPath: FileNaming, ExpressibleByArgument, Equatable, Sendable {
+  /// The path as the user gave it.
+  public let path: String
+
+  /// A log of a path; nil for an empty one, and for "-", since standard output is the product's or the summary's.
+  public init?(argument: String) {
+    if argument.isEmpty || argument == "-" { return nil }
+    path = argument
+  }
+
+  /// Lines are added to it.
+  public var role: ClaimedFile.Role { .log }
 }

@@ -1,7 +1,8 @@
 import Foundation
 import StreamFormat
 
-/// Says on standard error how far a run has come: one rewritten line on a terminal, else a line now and then.
+/// Shows the progress of a run on standard error: one rewritten line on a terminal, otherwise a new line at
+/// intervals.
 public final class ProgressReporter {
   /// How progress is shown.
   public enum Style: Sendable {
@@ -9,7 +10,6 @@ public final class ProgressReporter {
     case terminal
     /// A new line at most every ten seconds.
     case lines
-    /// Nothing.
     case silent
   }
 
@@ -43,7 +43,7 @@ public final class ProgressReporter {
     shown = start
   }
 
-  /// Counts some more, and shows the state if it is time to.
+  /// Adds to the count, and shows it if enough time has passed.
   public func advance(by count: Int = 1, detail: String = "") {
     done += count
     let time = now()
@@ -83,7 +83,7 @@ public final class ProgressReporter {
     return String(format: rate < 10 ? "%.2f" : rate < 100 ? "%.1f" : "%.0f", rate) + " \(unit)/s"
   }
 
-  // Progress is a courtesy: where standard error cannot be written, the run goes on.
+  // A run does not fail because its progress cannot be shown.
   private func show(_ text: String) {
     try? sink.write(text: text)
   }

@@ -10,39 +10,37 @@ public struct Provenance: Equatable, Sendable {
     /// SHA-256 of its bytes before the run, in hexadecimal; nil for a pipe or a folder.
     public var sha256: String?
 
-    /// An input.
     public init(name: String, sha256: String?) {
       self.name = name
       self.sha256 = sha256
     }
 
-    /// The two keys, with a null where there is no hash.
+    /// Encodes both keys, with null if there is no hash.
     public func encode(to encoder: Encoder) throws {
       var container = encoder.container(keyedBy: CodingKeys.self)
       try container.encode(name, forKey: .name)
-      // An explicit null says that there was no way to know, and not that the key was forgotten.
+      // An explicit null shows that there is no hash; a missing key could be a mistake.
       try container.encode(sha256, forKey: .sha256)
     }
   }
 
   /// One run of a tool.
   public struct Entry: Codable, Equatable, Sendable {
-    /// The tool's name.
     public var tool: String
-    /// The tool's version.
     public var version: String
     /// The command line without the tool's name.
     public var arguments: [String]
-    /// The seed of its random numbers.
     public var seed: UInt64
-    /// The number of its threads.
     public var threads: Int
     /// Its inputs in the order in which it opened them.
     public var inputs: [Input]
+    /// Everything that decided what it computed, for a tool that trains.
+    public var settings: JSONValue?
 
     /// A run.
     public init(
-      tool: String, version: String, arguments: [String], seed: UInt64, threads: Int, inputs: [Input]
+      tool: String, version: String, arguments: [String], seed: UInt64, threads: Int, inputs: [Input],
+      settings: JSONValue? = nil
     ) {
       self.tool = tool
       self.version = version
@@ -50,6 +48,7 @@ public struct Provenance: Equatable, Sendable {
       self.seed = seed
       self.threads = threads
       self.inputs = inputs
+      self.settings = settings
     }
   }
 
@@ -59,7 +58,6 @@ public struct Provenance: Equatable, Sendable {
   /// The runs, oldest first.
   public var entries: [Entry]
 
-  /// A chain.
   public init(entries: [Entry] = []) {
     self.entries = entries
   }

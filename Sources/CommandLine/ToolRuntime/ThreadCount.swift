@@ -2,6 +2,47 @@ import Foundation
 
 /// How many threads the machine grants this process.
 public enum ThreadCount {
+  /// What `--threads` may be. More threads than this have no machine to run on; each costs memory, and starting
+  /// thousands takes minutes.
+  public static let accepted = 1...1024
+
+  /// Stops if the system does not grant so many threads at once. They are started and end at once.
+  /// - Throws: ``ToolError``.
+  static func requireStartable(_ count: Int) throws {
+    let started = startable(count)
+    guard started < count else { return }
+    throw ToolError(
+      .failed,
+      "--threads \(count): expected as many threads; found that the system starts \(started) (memory, or a limit of "
+        + "processes); try: --threads \(max(1, min(started / 2, available())))")
+  }
+
+  /// How many threads start while the others wait, at most `count`, the caller counted in.
+  private static func startable(_ count: Int) -> Int {
+    let gate = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    pthread_mutex_init(gate, nil)
+    pthread_mutex_lock(gate)
+    var threads: [pthread_t] = []
+    while threads.count < count - 1 {
+      var thread = pthread_t()
+      let status = pthread_create(
+        &thread, nil,
+        { gate in
+          let gate = gate!.assumingMemoryBound(to: pthread_mutex_t.self)
+          pthread_mutex_lock(gate)
+          pthread_mutex_unlock(gate)
+          return nil
+        }, gate)
+      if status != 0 { break }
+      threads.append(thread)
+    }
+    pthread_mutex_unlock(gate)
+    for thread in threads { pthread_join(thread, nil) }
+    pthread_mutex_destroy(gate)
+    gate.deallocate()
+    return threads.count + 1
+  }
+
   /// The smaller of the CPU affinity and the CPU quotas of all cgroups the process is in, at least 1.
   /// - Parameter root: Where `/proc` and `/sys` are found.
   public static func available(root: String = "") -> Int {
@@ -33,7 +74,7 @@ public enum ThreadCount {
     }
   }
 
-  /// A group and all groups around it; in a container the innermost path may not be visible.
+  /// A group and all groups that contain it. In a container the innermost path may not be visible.
   private static func ancestors(_ path: String) -> [String] {
     let parts = path.split(separator: "/")
     return (0...parts.count).map { parts.prefix($0).map { "/" + $0 }.joined() }

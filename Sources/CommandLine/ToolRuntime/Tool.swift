@@ -6,7 +6,6 @@ import TensorCore
 /// A program of the suite. A conforming type marked `@main` is the whole program: it parses, validates before
 /// any file is opened, calls libraries, and reports; ``main()`` does the rest.
 public protocol Tool: ParsableCommand {
-  /// The program's name.
   static var toolName: String { get }
   /// What it does, in one line.
   static var summary: String { get }
@@ -16,6 +15,8 @@ public protocol Tool: ParsableCommand {
   static var versionDetails: [String] { get }
   /// True of a tool that looks at ``ToolSession/interruption``, saves its state and stops.
   static var savesWhenInterrupted: Bool { get }
+  /// The files that no option names, such as a checkpoint beside the output.
+  var unnamedFiles: [ClaimedFile] { get }
   /// The options that every tool has.
   var common: CommonOptions { get }
   /// Does the work.
@@ -27,6 +28,8 @@ extension Tool {
   public static var versionDetails: [String] { BuildInformation.lines }
   /// False.
   public static var savesWhenInterrupted: Bool { false }
+  /// None.
+  public var unnamedFiles: [ClaimedFile] { [] }
 
   /// Name, summary, example and version, for the parser.
   public static var configuration: CommandConfiguration {
@@ -37,6 +40,7 @@ extension Tool {
 
   /// Runs the tool on the process's arguments and ends the process.
   public static func main() {
+    openClosedStreams()
     exitProcess(run(Array(CommandLine.arguments.dropFirst())))
   }
 
@@ -54,9 +58,11 @@ extension Tool {
     do {
       let session = ToolSession(
         name: toolName, arguments: arguments, options: tool.common, interruption: interruption)
-      session.warnOfTooManyThreads()
+      try session.claim(ClaimedFile.all(in: tool) + tool.unnamedFiles)
+      try session.checkThreads()
       try session.openLog()
       try tool.execute(session)
+      try session.commitOutputs()
       try closeStandardOutput()
       return ToolEnd(exit: .done, interruption: interruption)
     } catch {
@@ -104,7 +110,8 @@ private struct ToolEnd {
 extension ToolEnd {
   init(error: Error, tool: String, interruption: Interruption) {
     self.interruption = interruption
-    // Whatever fails after a signal fails because of it: the rest of a pipeline was ended too.
+    // An error after a signal is a consequence of the signal, which has also ended the other programs of the
+    // pipe.
     let cause = interruption.raised ?? error
     exit = ToolExit(for: cause)
     message = exit == .closedPipe ? "" : "\(tool): \(cause)\n"
@@ -114,9 +121,18 @@ extension ToolEnd {
 private func exitProcess(_ end: ToolEnd) -> Never {
   try? FileDescriptorSink(descriptor: STDERR_FILENO, name: "standard error").write(text: end.message)
   end.interruption.temporaries.removeAll()
-  if end.exit == .interrupted { end.interruption.endProcess(by: SIGINT) }
-  if end.exit == .terminated { end.interruption.endProcess(by: SIGTERM) }
+  if let signal = end.exit.signal { end.interruption.endProcess(by: signal) }
   exit(end.exit.rawValue)
+}
+
+/// Puts /dev/null where a standard stream was closed, so that no file gets its number and is taken for it. Reading
+/// from it, or writing to it, is still an error: it is opened for the other of the two.
+private func openClosedStreams() {
+  for (stream, mode) in [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDONLY)]
+  where fcntl(stream, F_GETFD) == -1 {
+    // The lowest free number is this one, since those below are open.
+    _ = open("/dev/null", mode)
+  }
 }
 
 /// A full disk may show only when the file is closed.

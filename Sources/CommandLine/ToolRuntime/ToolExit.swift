@@ -6,7 +6,6 @@ public struct ToolExit: RawRepresentable, Equatable, Sendable {
   /// The number the process ends with.
   public let rawValue: Int32
 
-  /// A status of a number.
   public init(rawValue: Int32) {
     self.rawValue = rawValue
   }
@@ -25,6 +24,8 @@ public struct ToolExit: RawRepresentable, Equatable, Sendable {
   public static let cannotCreate = ToolExit(rawValue: 73)
   /// Reading or writing failed, as on a full disk.
   public static let ioError = ToolExit(rawValue: 74)
+  /// The terminal or the connection has gone (SIGHUP), after saving what there is to save.
+  public static let hungUp = ToolExit(rawValue: 129)
   /// Interrupted by SIGINT, after saving what there is to save.
   public static let interrupted = ToolExit(rawValue: 130)
   /// The reader of standard output has gone.
@@ -33,20 +34,29 @@ public struct ToolExit: RawRepresentable, Equatable, Sendable {
   public static let terminated = ToolExit(rawValue: 143)
 }
 
+extension ToolExit {
+  /// The signal that ends the process with this status, so that shells and Make see what has happened.
+  var signal: Int32? {
+    switch self {
+    case .hungUp, .interrupted, .terminated: rawValue - 128
+    default: nil
+    }
+  }
+}
+
 /// An error that knows with which status the tool should end.
 ///
-/// A room that throws errors of its own need not know of statuses: a tool conforms the room's error type to
-/// this protocol in an extension.
+/// A library defines no statuses for its errors. An extension beside the tools conforms its error type to
+/// this protocol.
 public protocol ExitCoded: Error {
   /// The status to end with.
   var exitCode: ToolExit { get }
 }
 
-/// A failure that a tool reports in its own words.
+/// A failure with a message of the tool itself.
 public struct ToolError: ExitCoded, Equatable, CustomStringConvertible {
   /// The status to end with.
   public let exitCode: ToolExit
-  /// The message.
   public let description: String
 
   /// A failure; the message has the form `file: what; expected; found; try`.
@@ -57,12 +67,11 @@ public struct ToolError: ExitCoded, Equatable, CustomStringConvertible {
 }
 
 extension FormatError: ExitCoded {
-  /// Bad data.
   public var exitCode: ToolExit { .badData }
 }
 
 extension StreamError: ExitCoded {
-  /// By what failed: opening, creating, reading and writing, or the pipe.
+  /// Depends on what failed: opening, creating, reading and writing, or the pipe.
   public var exitCode: ToolExit {
     switch self {
     case .notFound, .isDirectory, .cannotOpen: .noInput

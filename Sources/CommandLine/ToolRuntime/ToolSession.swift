@@ -2,21 +2,24 @@ import Foundation
 import StreamFormat
 import TensorCore
 
-/// One run of a tool: its settings, its inputs and outputs, and what it says.
+/// One run of a tool: its settings, inputs, outputs, messages and logs.
 public final class ToolSession {
-  /// The tool's name.
   public let name: String
   /// The command line without the tool's name.
   public let arguments: [String]
   /// The options that every tool has.
   public let options: CommonOptions
-  /// SIGINT and SIGTERM.
+  /// SIGINT, SIGTERM and SIGHUP.
   public let interruption: Interruption
   /// The number of threads to use.
   public let threads: Int
   /// What the inputs that were opened tell of their past, and the inputs themselves.
-  private var chain = Provenance()
+  private var history = Provenance()
   private var inputs: [Provenance.Input] = []
+  /// Everything that decides what the run computes, for the provenance of its outputs.
+  public var settings: JSONValue?
+  private let claims = FileClaims()
+  private let outputs = OutputGroup()
   private var log: JSONLog?
   private var logIsBegun = false
   private let start = ContinuousClock.now
@@ -36,21 +39,27 @@ public final class ToolSession {
   /// The seed of all random numbers of the run.
   public var seed: UInt64 { options.seed }
 
-  /// Threads that wait for each other's processors are much slower than fewer threads.
-  func warnOfTooManyThreads(granted: Int = ThreadCount.available()) {
+  /// Stops if the threads cannot be started, and warns if there are so many that they wait for each other's processors.
+  /// - Throws: ``ToolError``.
+  func checkThreads(granted: Int = ThreadCount.available()) throws {
     guard threads > 2 * granted else { return }
-    say("--threads \(threads): the machine grants \(granted); more are slower")
+    try ThreadCount.requireStartable(threads)
+    warn("--threads \(threads): the machine grants \(granted); more are slower")
   }
 
   // MARK: Words
 
-  /// A remark on standard error, unless `--quiet`.
+  /// A remark on standard error about a run that goes as it should; `--quiet` leaves it out.
   public func say(_ message: String) {
-    if !options.quiet { warn(message) }
+    if !options.quiet { printLineOfErrors(message) }
   }
 
-  /// A warning on standard error, in any case.
+  /// What the user should know even with `--quiet`: the result is not quite what was asked for, or comes slowly.
   public func warn(_ message: String) {
+    printLineOfErrors(message)
+  }
+
+  private func printLineOfErrors(_ message: String) {
     // Where standard error cannot be written there is nobody to tell.
     try? standardError.write(text: "\(name): \(message)\n")
   }
@@ -64,12 +73,28 @@ public final class ToolSession {
 
   /// Opens the file of `--log`, if it was given, so that a name that cannot be created fails before the work.
   public func openLog() throws {
-    if let path = options.log { log = try JSONLog(path: path, appending: true) }
+    guard let path = options.log?.path else { return }
+    try claim(ClaimedFile(name: "", path: path, role: .log))
+    log = try JSONLog(path: path, appending: true)
   }
 
-  /// Has the log go on after the lines it has, as a resumed run should; otherwise the first line starts it anew.
+  /// Makes a resumed run append to the log; otherwise the first line replaces it.
   public func continueLog() {
     logIsBegun = true
+  }
+
+  /// Has the log go on after those of its lines that are kept; the others are removed.
+  /// - Throws: ``StreamError``.
+  public func continueLog(keeping isKept: (Substring) -> Bool) throws {
+    guard let path = options.log?.path, let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      return
+    }
+    let sink = try createFile(path)
+    try sink.write(text: text.split(separator: "\n").filter(isKept).map { $0 + "\n" }.joined())
+    try sink.commit()
+    // The log was opened before the run; the file that now has its name is another one.
+    try openLog()
+    continueLog()
   }
 
   /// Writes a line to the file of `--log`, if it was given.
@@ -81,11 +106,20 @@ public final class ToolSession {
     try log?.write(fields)
   }
 
-  /// Ends the run with its summary: a JSON line on standard output if `--json`, and one in the log.
+  /// Ends the run: its outputs take their places, and its summary is printed on standard output if `--json`, and
+  /// added to the log.
   /// - Throws: ``StreamError``.
   public func report(_ summary: [String: JSONValue]) throws {
-    if options.json { try printLine(sortedJSON(summary)) }
+    try commitOutputs()
+    if options.json { try printSummary(sortedJSON(summary)) }
     try logSummary(summary)
+  }
+
+  /// A product that is in its place is not lost because nobody reads the summary.
+  private func printSummary(_ text: String) throws {
+    do {
+      try printLine(text)
+    } catch StreamError.closedPipe where claims.hasNamedOutput {}
   }
 
   /// Ends the log with the summary, the seconds since the start of the run and its peak memory.
@@ -103,15 +137,40 @@ public final class ToolSession {
     try AtomicOutput.standardOutput().write(text: text + "\n")
   }
 
+  // MARK: The files of the run
+
+  /// Adds files to those that the run reads and writes; each has one purpose, and none is another under a second name.
+  ///
+  /// ``Tool/main()`` adds what the command line names before it opens anything.
+  /// - Throws: ``ToolError``.
+  func claim(_ files: [ClaimedFile]) throws {
+    for file in files { try claims.add(file) }
+  }
+
+  func claim(_ file: ClaimedFile) throws { try claim([file]) }
+
+  /// Stops if one of these files, which are read without being named on the command line, would be overwritten.
+  /// - Throws: ``ToolError``.
+  public func requireNoOutput(among inputs: some Sequence<String>) throws {
+    try claims.requireNoOutput(among: inputs)
+  }
+
   // MARK: Inputs
 
-  /// Opens an input; it is hashed first, as it is before the run, unless `--no-provenance`.
+  /// Opens an input. Unless `--no-provenance` is given, the input is hashed first, before the run can change
+  /// it.
   /// - Throws: ``StreamError``, ``ToolError``.
   public func open(_ input: InputPath) throws -> FileSource {
-    let canHash = !input.isStandardInput && !options.noProvenance && isRegularFile(input.path)
+    try claim(ClaimedFile(name: "", path: input.path, role: .input))
+    let canHash = !options.noProvenance && isRegularFile(input)
     let hash = canHash ? try SHA256Hasher.hex(of: try input.open()) : nil
     inputs.append(Provenance.Input(name: input.path, sha256: hash))
     return try input.open()
+  }
+
+  /// True of an input that can be read more than once, and in any order: no pipe, device or standard stream.
+  public func isRegularFile(_ input: InputPath) -> Bool {
+    !input.isStandardInput && FileIdentity.of(path: input.path).kind == .regular
   }
 
   /// Opens an input of records.
@@ -120,7 +179,7 @@ public final class ToolSession {
     RecordReader(try open(input))
   }
 
-  /// Opens a token file and takes its past over into this run's provenance.
+  /// Opens a token file and adds its provenance to that of this run.
   /// - Throws: As ``open(_:)``, and ``FormatError``.
   public func openTokens(_ input: InputPath) throws -> TokenReader {
     let reader = try TokenReader(try openRecords(input))
@@ -128,7 +187,7 @@ public final class ToolSession {
     return reader
   }
 
-  /// Reads a file of one record, to its end, and takes its past over into this run's provenance.
+  /// Reads a file of one record to its end, and adds its provenance to that of this run.
   /// - Throws: As ``open(_:)``, and ``FormatError``.
   public func readRecord(_ input: InputPath) throws -> Record {
     let reader = try openRecords(input)
@@ -137,8 +196,8 @@ public final class ToolSession {
     return record
   }
 
-  /// What `read` makes of the only record of a file.
-  /// - Throws: ``FormatError`` where there is none or a second one, and what `read` throws.
+  /// The result of `read` for the only record of a file.
+  /// - Throws: ``FormatError`` if there is none or a second one, and what `read` throws.
   public func readOne<Content>(_ reader: RecordReader, _ read: () throws -> Content?) throws -> Content {
     guard let content = try read() else {
       throw FormatError(
@@ -153,10 +212,10 @@ public final class ToolSession {
     return content
   }
 
-  /// Takes the past of a record that was read over into this run's provenance.
+  /// Adds the provenance of a record to that of this run.
   /// - Throws: ``FormatError`` (badMetadata).
   public func inherit(_ record: Record) throws {
-    if !options.noProvenance { chain.merge(try Provenance(record)) }
+    if !options.noProvenance { history.merge(try Provenance(record)) }
   }
 
   private func inherit(_ metadata: [String: String], from input: InputPath) throws {
@@ -165,18 +224,23 @@ public final class ToolSession {
     try inherit(record)
   }
 
-  /// Names an input that is no single file, such as a folder of images, for the provenance.
+  /// Adds an input that is no single file, such as a folder of images, to the provenance.
   public func recordInput(name: String, sha256: String? = nil) {
     inputs.append(Provenance.Input(name: name, sha256: sha256))
   }
 
   // MARK: Outputs
 
-  /// Starts an output; it takes its target's place on ``AtomicOutput/commit()``.
+  /// Starts an output. After its ``AtomicOutput/commit()`` it waits for the run's other outputs, and takes its target's
+  /// place with them in ``commitOutputs()``.
   /// - Parameter binary: The content is not text, so that it is refused to a terminal without `--force`.
   /// - Throws: ``StreamError/cannotCreate(file:errno:)``, ``ToolError``.
   public func create(_ output: OutputPath, binary: Bool = true) throws -> AtomicOutput {
-    if !output.isStandardOutput { return try createFile(output.path) }
+    try claim(ClaimedFile(name: "", path: output.path, role: .output))
+    if !output.isStandardOutput {
+      return try AtomicOutput(
+        path: output.path, force: options.force, temporaries: interruption.temporaries, group: outputs)
+    }
     if binary, !options.force, isatty(STDOUT_FILENO) == 1 {
       throw ToolError(
         .usage,
@@ -186,18 +250,29 @@ public final class ToolSession {
     return AtomicOutput.standardOutput()
   }
 
-  /// Starts a file by its path, for which `-` is a name as any other.
-  /// - Throws: As ``create(_:binary:)``.
-  public func createFile(_ path: String) throws -> AtomicOutput {
+  /// Starts an output folder, which is like a file in all that.
+  /// - Throws: ``ToolError`` for a folder that is not empty; ``StreamError/cannotCreate(file:errno:)``.
+  public func create(_ folder: OutputFolder) throws -> AtomicFolder {
+    try claim(ClaimedFile(name: "", path: folder.path, role: .folder))
+    return try AtomicFolder(folder.path, temporaries: interruption.temporaries, group: outputs)
+  }
+
+  /// Puts the outputs that are committed in their places, all together. ``report(_:)`` does it, and ``Tool/main()``
+  /// at the end of every run that has not failed.
+  /// - Throws: ``StreamError/writeFailed(file:errno:)``.
+  public func commitOutputs() throws { try outputs.moveIntoPlace() }
+
+  /// Starts a file that takes its place at once, for what is no product: a checkpoint, a log.
+  func createFile(_ path: String) throws -> AtomicOutput {
     try AtomicOutput(path: path, force: options.force, temporaries: interruption.temporaries)
   }
 
-  /// Checks that an output can be created, before hours of work for it; nothing remains of the attempt.
+  /// Checks before long work that an output can be created, without leaving a file behind.
   /// - Throws: As ``create(_:binary:)``.
   public func requireCreatable(_ output: OutputPath) throws {
     var status = stat()
     let exists = !output.isStandardOutput && stat(output.path, &status) == 0
-    // A pipe's reader would take the attempt for the end.
+    // The reader of a pipe would take the attempt for the end of the data.
     if exists, status.st_mode & S_IFMT != S_IFREG, status.st_mode & S_IFMT != S_IFDIR { return }
     try create(output).discard()
   }
@@ -220,30 +295,23 @@ public final class ToolSession {
     try sink.commit()
   }
 
-  /// The metadata that tells how this run's outputs came to be; empty if `--no-provenance`.
+  /// The metadata with the provenance of this run's outputs; empty with `--no-provenance`.
   ///
   /// Complete only after all inputs were opened.
   public var provenanceMetadata: [String: String] {
     if options.noProvenance { return [:] }
-    var chain = chain
+    var chain = history
     chain.entries.append(
       Provenance.Entry(
-        tool: name, version: toolVersion, arguments: arguments, seed: seed, threads: threads, inputs: inputs))
+        tool: name, version: toolVersion, arguments: arguments, seed: seed, threads: threads, inputs: inputs,
+        settings: settings))
     return [Provenance.key: chain.json]
   }
 }
-
-/// The version of all tools of the suite.
-public let toolVersion = "0.1.0"
 
 /// The largest resident size of this process, in millions of bytes.
 private func peakMegabytes() -> Double {
   var usage = rusage()
   getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
   return Double(usage.ru_maxrss) * 1024 / 1e6
-}
-
-private func isRegularFile(_ path: String) -> Bool {
-  var status = stat()
-  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
 }

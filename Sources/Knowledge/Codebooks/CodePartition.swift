@@ -20,8 +20,8 @@ public struct CodePartition: Sendable, Equatable {
     (self.clusterOf, self.clusterCount) = (clusterOf, clusterCount)
   }
 
-  /// Clusters that know nothing of the codes, the ablation of CTF's Table 3: each cluster gets one random
-  /// code, each remaining code a random cluster. Sizes vary about K / M as those of k-means do.
+  /// Random clusters, the ablation of CTF's section 5.5.2: each cluster gets one random code, each remaining
+  /// code a random cluster. Sizes vary about K / M as those of k-means do.
   /// - Throws: `CodebookError.tooFewVectors` when there are more clusters than codes.
   public static func random(codes: Int, clusterCount: Int, seed: UInt64) throws(CodebookError)
     -> CodePartition

@@ -19,7 +19,7 @@ public struct CodePermutation: Sendable, Equatable {
     newToOld = try Self.inverse(of: oldToNew)
   }
 
-  /// The order in which every code stays.
+  /// The identity.
   public static func identity(_ count: Int) -> CodePermutation {
     CodePermutation(newToOld: Array(0..<count), oldToNew: Array(0..<count))
   }

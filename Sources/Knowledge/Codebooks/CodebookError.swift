@@ -1,12 +1,12 @@
-/// What can be wrong with the codes, sizes and permutations that a user brings.
+/// Errors in codes, sizes and permutations of a user.
 public enum CodebookError: Error, Equatable, Sendable {
   /// The cluster size does not divide the number of codes.
   case indivisible(codes: Int, clusterSize: Int)
   /// A vector holds NaN or infinity.
   case notFinite(vector: Int)
-  /// More centroids are wanted than there are vectors to start them from.
+  /// There are fewer vectors than centroids.
   case tooFewVectors(vectors: Int, centroids: Int)
-  /// The given first centroids are not the wanted number of distinct rows.
+  /// The given first centroids are not the required number of distinct rows.
   case badStart(rows: Int, centroids: Int, codes: Int)
   /// A cluster does not have exactly its size.
   case unbalanced(cluster: Int, members: Int, clusterSize: Int)

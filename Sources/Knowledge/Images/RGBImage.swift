@@ -2,7 +2,6 @@
 public struct RGBImage: Sendable, Equatable {
   /// Pixels in a row.
   public let width: Int
-  /// Rows.
   public let height: Int
   /// `height * width * 3` samples, R G B.
   public private(set) var pixels: [UInt8]
@@ -78,7 +77,7 @@ public struct RGBImage: Sendable, Equatable {
 }
 
 /// An 8-bit colour.
-public struct RGBColor: Sendable, Equatable {
+public struct RGBColor: Sendable, Equatable, Codable {
   /// Red, 0 to 255.
   public var red: UInt8
   /// Green, 0 to 255.

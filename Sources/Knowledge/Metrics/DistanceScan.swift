@@ -57,8 +57,8 @@ final class DistanceScan {
     let products: UnsafePointer<Float>
   }
 
-  /// Shows every query all blocks of references in order. A query is always shown to one thread;
-  /// `visit(query, block)` must not touch what belongs to other queries.
+  /// Calls `visit` for every query with all blocks of references in order. One thread handles all blocks of a
+  /// query; `visit(query, block)` must not touch what belongs to other queries.
   func run(_ queries: FeatureMatrix, _ visit: (Int, Block) -> Void) {
     precondition(queries.dimension == references.dimension, "DistanceScan: \(queries.dimension) columns")
     let (size, width) = (Self.queryBlock, Self.referenceBlock)

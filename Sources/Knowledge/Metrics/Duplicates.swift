@@ -1,8 +1,8 @@
-/// How many images are there more than once.
+/// Numbers of duplicate images.
 public struct Duplicates: Sendable, Equatable {
   /// Samples that equal an earlier sample.
   public let withinSamples: Int
-  /// Samples that equal an image of the reference; nil where the reference's images are not at hand.
+  /// Samples that equal an image of the reference; nil if the images of the reference are not available.
   public let inReference: Int?
 
   /// Counts by equality of keys, such as pixels' hashes or rows of features.

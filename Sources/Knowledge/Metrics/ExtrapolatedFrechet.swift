@@ -51,7 +51,7 @@ public struct ExtrapolatedFrechet: Sendable, Equatable {
     let meanX = points.reduce(0) { $0 + $1.x } / n
     let meanY = points.reduce(0) { $0 + $1.y } / n
     let spread = points.reduce(0) { $0 + ($1.x - meanX) * ($1.x - meanX) }
-    // All subsets of one size: there is no line, and their mean is all that can be said.
+    // If all subsets have one size, there is no line, and the estimate is their mean.
     if spread == 0 { return (meanY, .infinity) }
     let slope = points.reduce(0) { $0 + ($1.x - meanX) * ($1.y - meanY) } / spread
     let value = meanY - slope * meanX

@@ -2,16 +2,15 @@ import Autograd
 import ImageModels
 import TensorCore
 
-/// CTF's second stage: draws the fine codes of all positions of an image in one pass of a ``FineModel``. Each image
-/// is computed by one thread and by itself, so its codes depend on its class, its coarse labels, the seed and its
-/// number, and on nothing else: not on the batch, nor on the number of threads.
+/// CTF's second stage: draws the fine codes of all positions of an image in one pass of a ``FineModel``. Each
+/// image is computed alone on one thread, so that its codes depend only on its class, its coarse labels, the
+/// seed and its number, and not on the batch or the number of threads.
 public final class FineGenerator {
   private let model: FineModel
   private let device: Device
   /// A device of one thread for each of the device's threads.
   private let workers: [Device]
 
-  /// A generator on the model's device.
   public init(_ model: FineModel) {
     self.model = model
     let device = model.store.device
@@ -24,7 +23,7 @@ public final class FineGenerator {
   ///   - coarse: coarse labels [B, N], raster order.
   ///   - labels: the class of each image, `noClass` allowed.
   ///   - streams: the number of each image in the whole run; keys its random stream.
-  ///   - guidance: scale of classifier-free guidance, the same everywhere; 1 for none.
+  ///   - guidance: scale of classifier-free guidance at all positions; 1 means no guidance.
   /// - Returns: fine codes [B, N].
   /// - Throws: ``GenerationError``.
   public func fill(
@@ -53,7 +52,7 @@ public final class FineGenerator {
     }
   }
 
-  /// The codes of an image, nil where the logits are not finite.
+  /// The codes of an image, or nil if the logits are not finite.
   private func fill(
     _ coarse: [Int], _ label: Int, _ guidance: Float, _ draw: DrawOptions, _ random: CounterRandom,
     on device: Device
@@ -72,7 +71,8 @@ public final class FineGenerator {
     return drawn
   }
 
-  /// Hidden states [N, C]. Logits are linear in them, so guiding these guides the logits, at a fraction of the cost.
+  /// Hidden states [N, C]. Logits are linear in them, so that guidance of the hidden states equals guidance
+  /// of the logits and costs less.
   private func guidedHidden(_ coarse: [Int], _ label: Int, _ guidance: Float, _ device: Device) -> Tensor {
     let conditional = hidden(coarse, label, device)
     guard guidance != 1 else { return conditional }

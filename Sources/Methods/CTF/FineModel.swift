@@ -3,17 +3,17 @@ import ImageModels
 import NeuralNet
 import TensorCore
 
-/// CTF's second stage: a transformer of full attention that reads the class and the coarse labels of all positions,
-/// and gives each position, at once, a distribution over the fine codes. The position that carries a coarse label
-/// predicts the fine code behind it; the class position predicts nothing.
+/// CTF's second stage: a transformer of full attention that reads the class and the coarse labels of all
+/// positions, and gives all positions at once a distribution over the fine codes. The position that carries a
+/// coarse label predicts the fine code behind it; the class position predicts nothing.
 public final class FineModel {
-  /// Coarse labels in (`tok_embeddings`), fine codes out (`output`).
+  /// Embeds coarse labels (`tok_embeddings`) and predicts fine codes (`output`).
   public let transformer: Transformer
   /// The coarse label of each fine code.
   public let fineToCoarse: [Int]
   /// Whether a position's distribution is over the codes of its coarse label only, or over all.
   public let isMasked: Bool
-  /// The sets of codes that distributions are over: the clusters, or one set of all codes.
+  /// The sets over which the distributions are: the clusters, or one set of all codes.
   let clusters: GroupedItems
   /// The number of each code within its set.
   public let ranks: [Int]
@@ -33,7 +33,6 @@ public final class FineModel {
     ranks = clusters.ranks
   }
 
-  /// The sizes.
   public var configuration: TransformerConfiguration { transformer.configuration }
   /// All parameters, in file order.
   public var store: ParameterStore { transformer.store }
@@ -75,8 +74,8 @@ public final class FineModel {
     let groups = GroupedItems(isMasked ? coarse : coarse.map { _ in 0 }, count: clusters.count)
     for cluster in 0..<groups.count where !groups[cluster].isEmpty {
       let codes = clusters[cluster]
-      // A coarse label that no code has can be drawn where a mapping has empty clusters; there is no code for it then,
-      // and all codes stand in.
+      // If a mapping has empty clusters, a coarse label can be drawn that no code has. All codes then take
+      // its place.
       let choice = codes.isEmpty ? ArraySlice(fineToCoarse.indices) : codes
       let weight = Rows(choice, of: transformer.output.value, device)
       for positions in groups[cluster].blocks(of: max(1, Self.logitFloats / choice.count)) {
@@ -87,11 +86,11 @@ public final class FineModel {
     }
   }
 
-  /// Logits held at a time.
+  /// Largest number of logits in memory at a time.
   private static let logitFloats = 4 << 20
 }
 
-/// Some rows of a matrix one after the other: in place where they are neighbours, else copied.
+/// Some rows of a matrix: in place if they are neighbours, otherwise copied.
 private struct Rows {
   let count: Int
   let width: Int
@@ -115,7 +114,8 @@ private struct Rows {
 
   /// y = self other^T.
   func multiply(_ other: Rows, into y: Tensor, on device: Device) {
-    // The product may take memory itself, which must not be what an operand has just given back.
+    // The operands must live until here: the product allocates memory and could otherwise get that of an
+    // operand.
     withExtendedLifetime((self, other, y)) {
       device.multiply(
         m: count, n: other.count, k: width, operand, other.operand.asTransposed, into: y.pointer,

@@ -3,7 +3,7 @@ import NeuralNet
 import StreamFormat
 import TensorCore
 
-/// What a fine model's file tells besides its parameters.
+/// The metadata of a fine model's file besides its sizes.
 public struct FineModelDescription: Equatable, Sendable {
   /// Hash of the fine codebook, whose tokens it gives.
   public var codebookSHA256: String
@@ -12,7 +12,6 @@ public struct FineModelDescription: Equatable, Sendable {
   /// Names of the classes, or empty.
   public var classNames: [String]
 
-  /// A description of a model about to be saved.
   public init(codebookSHA256: String, coarseCodebookSHA256: String, classNames: [String]) {
     (self.codebookSHA256, self.coarseCodebookSHA256) = (codebookSHA256, coarseCodebookSHA256)
     self.classNames = classNames
@@ -39,7 +38,7 @@ extension FineModel {
     return Record(kind: .fineModel, metadata: all, tensors: store.storedTensors(values: values) + [mapping])
   }
 
-  /// Reads a model and what its file tells of it.
+  /// Reads a model and its metadata.
   /// - Throws: `FormatError`.
   public static func read(_ record: Record, device: Device) throws -> (FineModel, FineModelDescription) {
     try record.require(kind: .fineModel)

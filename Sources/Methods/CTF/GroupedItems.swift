@@ -1,4 +1,4 @@
-/// Items sorted into groups by a label each: codes by their cluster, positions by their coarse label.
+/// Items grouped by a label: codes by their cluster, or positions by their coarse label.
 public struct GroupedItems: Sendable, Equatable {
   /// The group of each item.
   public let labels: [Int]

@@ -1,9 +1,9 @@
 import ImageModels
 import StreamFormat
 
-/// Where the tokens come from that are drawn, or that the second stage is given.
+/// A source of tokens: drawn by a model, or read from a file for the second stage.
 public protocol FirstStage {
-  /// Of the tokens.
+  /// The header of the tokens.
   var header: TokenHeader { get }
   /// Class of each image.
   var labels: [Int] { get }
@@ -28,7 +28,7 @@ public struct ModelStage: FirstStage {
   private let seed: UInt64
   private let interrupted: () -> Bool
 
-  /// - Parameter interrupted: asked at every position; true ends a batch early.
+  /// - Parameter interrupted: called at every position; true ends a batch early.
   public init(
     _ model: PackedTransformer, _ description: ModelDescription, labels: [Int], guidance: Guidance,
     draw: DrawOptions, seed: UInt64, interrupted: @escaping () -> Bool = { false }
@@ -54,7 +54,7 @@ public struct ModelStage: FirstStage {
   }
 }
 
-/// Coarse tokens of a file, first view, each as often as it is to be filled.
+/// The coarse tokens of a file (first view), each repeated for each of its fillings.
 public struct FileStage: FirstStage {
   public let header: TokenHeader
   public let labels: [Int]
@@ -71,11 +71,12 @@ public struct FileStage: FirstStage {
     images.map { batch.tokens(image: $0 / fillings).map(Int.init) }
   }
 
-  /// The first filling of an image has the image's own stream, so that one filling repeats what sampling drew.
+  /// The first filling of an image uses the random stream of the image, so that it equals the result of
+  /// sampling in two stages.
   public func stream(of image: Int) -> UInt64 { UInt64(image % fillings) << 32 | UInt64(image / fillings) }
 }
 
-/// CTF's second stage with its settings: coarse labels in, fine codes out.
+/// CTF's second stage with its settings, which draws fine codes for coarse labels.
 public struct FineStage {
   /// The file it was read from, for messages.
   public let path: String
@@ -93,7 +94,6 @@ public struct FineStage {
     (self.guidance, self.draw) = (guidance, draw)
   }
 
-  /// The header of the fine tokens.
   public func header(for coarse: TokenHeader) -> TokenHeader {
     var header = coarse
     (header.vocabSize, header.codebookSHA256) = (sizes.vocabularySize, description.codebookSHA256)

@@ -3,9 +3,9 @@ import CKernels
 import TensorCore
 
 extension Tape {
-  /// Mean cross-entropy of targets among the codes of their own clusters only (CTF's stage 2, where the cluster is
-  /// given), straight from hidden states [..., C] and the output weight [K, C]. Rows are taken cluster by cluster
-  /// and multiplied with the cluster's codes, so that no other logit is ever computed.
+  /// Mean cross-entropy of targets among the codes of their own clusters only (CTF's stage 2, where the
+  /// cluster is given), straight from hidden states [..., C] and the output weight [K, C]. Rows are taken
+  /// cluster by cluster and multiplied with the cluster's codes, so that no other logit is computed.
   /// - Parameters:
   ///   - targets: a code for each row.
   ///   - clusters: the K codes by cluster.
@@ -54,9 +54,9 @@ private struct ClusterPass {
   private let logits: Tensor
   private var width: Int { weight.shape[1] }
 
-  /// Up to so many logits a cluster is the work of one thread; above, of all.
+  /// A cluster with up to this many logits is computed by one thread, a larger one by all threads.
   private static let small = 1 << 16
-  /// Logits held at a time where all threads work together.
+  /// Largest number of logits in memory at a time, if all threads work together.
   private static let large = 8 << 20
 
   init(
@@ -66,7 +66,7 @@ private struct ClusterPass {
     (self.device, self.rows, self.codes, self.targets) = (device, rows, codes, targets)
     (self.hidden, self.weight, self.loss) = (hidden, weight, loss)
     dHidden = needsGradient ? device.empty(hidden.shape) : nil
-    // Clusters that no row belongs to have no gradient.
+    // Clusters without rows have no gradient.
     dWeight = needsGradient ? device.zeros(weight.shape) : nil
     losses = device.empty([targets.count, 2])
     logits = device.empty([device.threads.count, Self.small])
@@ -99,8 +99,8 @@ private struct ClusterPass {
     }
   }
 
-  /// Forward and backward of some rows of one cluster: logits, losses, and in their place the logits' gradient, which
-  /// is used up at once.
+  /// Forward and backward of some rows of one cluster: logits, losses, and then the gradient of the logits in
+  /// the same memory, which is used at once.
   private func block(
     _ rows: Range<Int>, _ codes: Range<Int>, isFirst: Bool, _ logits: UnsafeMutablePointer<Float>,
     on device: Device?
@@ -128,7 +128,7 @@ private struct ClusterPass {
       stride: c)
   }
 
-  /// On the calling thread without a device.
+  /// Runs on the calling thread if there is no device.
   private func multiply(
     on device: Device?, m: Int, n: Int, k: Int, _ a: MatrixOperand, _ b: MatrixOperand, beta: Float = 0,
     into c: UnsafeMutablePointer<Float>, stride: Int

@@ -22,7 +22,7 @@ public enum ImportTarget: String, CaseIterable, Sendable {
   case arModel = "ar-model"
 }
 
-/// What the shapes of a checkpoint do not tell.
+/// Settings that do not follow from the shapes of a checkpoint.
 public struct ImportSettings {
   /// The part of the checkpoint to take, such as `ema`; nil for the usual one.
   public var part: String?
@@ -46,7 +46,6 @@ public struct ImportSettings {
   /// Of LPIPS: the file of the linear heads.
   public var linearHeads: ForeignWeights?
 
-  /// LlamaGen's settings.
   public init() {}
 }
 

@@ -3,7 +3,7 @@ import CKernels
 import TensorCore
 
 extension Tape {
-  /// Mean over rows of 1 - cos(x, y), with x and y [..., C] (ST-AR, equation 4). y is a target and takes no
+  /// Mean over rows of 1 - cos(x, y), with x and y [..., C] (ST-AR, equation 4). y is a target and gets no
   /// gradient. A row of zeros has cosine 0 with everything, and no gradient.
   public func cosineDistance(_ x: Variable, to y: Tensor) -> Variable {
     let (rows, c) = (x.value.rowCount, x.value.lastDimension)

@@ -5,16 +5,17 @@ import TensorCore
 /// The tokens that a self-guided student cannot attend to (ST-AR 3.3.1): in each sequence a random set of a given
 /// share of the token positions. The class position always stays visible, and each query sees itself.
 ///
-/// A set is a function of the seed and the sequence's number alone, not of the batch around it.
+/// A set depends only on the seed and the number of the sequence, not on its batch.
 struct HiddenKeys {
-  /// Bytes [B, T] of what is visible: one for all blocks, or one a block; none where nothing is hidden.
+  /// Masks [B, T] of the visible positions, as bytes: one for all blocks, or one per block; empty if nothing
+  /// is masked.
   private let visible: [[UInt8]]
 
   /// - Parameters:
   ///   - sequences: numbers of the sequences of a batch, in the endless run of epochs.
   ///   - length: T, the class position and the tokens after it.
   ///   - ratio: share of the T - 1 tokens that is hidden, rounded to a number of tokens.
-  ///   - blocks: sets of a sequence, one a block; 1 for one that serves all blocks.
+  ///   - blocks: number of sets per sequence, one per block; 1 means one set for all blocks.
   init(sequences: Range<Int>, length: Int, ratio: Double, blocks: Int, seed: UInt64) {
     let count = Int((ratio * Double(length - 1)).rounded())
     guard count > 0 else {

@@ -2,20 +2,19 @@ import Autograd
 import CKernels
 import TensorCore
 
-/// Which group of queries meets which group of keys in a contrast.
+/// A group of queries and the group of keys with which it is contrasted.
 public struct ContrastPair: Sendable, Equatable {
   /// Index of the group of queries.
   public var query: Int
   /// Index of the group of keys.
   public var key: Int
 
-  /// A pair of groups.
   public init(query: Int, key: Int) { (self.query, self.key) = (query, key) }
 }
 
 extension Tape {
-  /// InfoNCE over the images of a batch (ST-AR, equations 6 and 7). Queries and keys are [G, B, C], one feature of
-  /// each of B images a group. For a pair (g, h) and image b the term is -log softmax over v of
+  /// InfoNCE over the images of a batch (ST-AR, equations 6 and 7). Queries and keys are [G, B, C], one
+  /// feature of each of B images per group. For a pair (g, h) and image b the term is -log softmax over v of
   /// queries[g, b] . keys[h, v] / temperature, at v = b. Keys take no gradient.
   /// - Returns: the mean over pairs and images; 0 without pairs.
   public func infoNCE(
@@ -31,7 +30,8 @@ extension Tape {
     let losses = device.zeros([max(pairs.count, 1), max(b, 1), 2])
     let scores = device.empty([device.threads.count, b, b])
     let scale = 1 / (Float(max(pairs.count, 1) * max(b, 1)) * temperature)
-    // Threads share out the groups of queries: each gradient is added up by one thread, in the order of the pairs.
+    // Each thread has some groups of queries, so that one thread adds up each gradient, in the order of the
+    // pairs.
     device.threads.forRanges(groups) { range, thread in
       let logits = scores.pointer + thread * b * b
       for (index, pair) in pairs.enumerated() where range.contains(pair.query) {

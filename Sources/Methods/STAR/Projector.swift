@@ -1,8 +1,8 @@
 import Autograd
 import NeuralNet
 
-/// The projector of self-guided training (ST-AR 3.3.2): a perceptron on the student's features, whose outcome is
-/// compared with the teacher's features as they are. A final model does without it.
+/// The projector of self-guided training (ST-AR 3.3.2): a perceptron on the features of the student. Its
+/// output is compared with the unprojected features of the teacher. A finished model does not contain it.
 ///
 /// RMSNorm, then `layers` linear layers with biases and silu between them; from the model's width to itself.
 public struct Projector {
@@ -13,7 +13,7 @@ public struct Projector {
   /// - Parameters:
   ///   - width: channels of the features, in and out.
   ///   - hiddenWidth: channels between two layers.
-  ///   - layers: linear layers; none leave the features as they are.
+  ///   - layers: number of linear layers; 0 leaves the features as they are.
   public init(_ store: ParameterStore, width: Int, hiddenWidth: Int, layers: Int) {
     precondition(
       width > 0 && hiddenWidth > 0 && layers >= 0, "Projector: \(layers) layers, \(hiddenWidth) wide")

@@ -4,10 +4,11 @@ import NeuralNet
 import StreamFormat
 import TensorCore
 
-/// Self-guided training for autoregressive models (ST-AR, section 3.3): the token loss of a student that cannot
-/// attend to all tokens, the distance of its last features to a teacher's, and two contrasts of its middle features
-/// with the teacher's, between positions and between views. The teacher is the student's moving average, sees
-/// everything, knows the class and takes no gradient. A `TransformerTask` does the rest.
+/// Self-guided training for autoregressive models (ST-AR, section 3.3): the token loss of a student that
+/// cannot attend to all tokens, the distance of its last features to a teacher's, and two contrasts of its
+/// middle features with the teacher's, between positions and between views. The teacher is the moving average
+/// of the student. It attends to all tokens, is given the class, and gets no gradient. `TransformerTask` runs
+/// the training.
 ///
 /// A batch holds two views of each image, one after the other: sequence 2 b + m is view m of image b.
 public final class SelfGuidance {
@@ -40,7 +41,7 @@ public final class SelfGuidance {
       layers: options.contrasts ? options.projectorLayers : 0)
   }
 
-  /// A batch of two views an image.
+  /// A batch with two views per image.
   public struct Batch {
     /// Class of each sequence.
     public var labels: [Int]
@@ -56,12 +57,12 @@ public final class SelfGuidance {
     }
   }
 
-  /// The loss (equation 8), a scalar to run backward from, and the means it is made of, to log.
+  /// The loss (equation 8) as a scalar for the backward pass, and its terms for the log.
   public func loss(
     _ tape: Tape, _ batch: Batch, _ crossEntropy: any RowLoss, dropout: DropoutPlan
   ) -> (loss: Variable, values: [String: Double]) {
     let rows = contrastRows(batch)
-    // The teacher first: what it leaves behind is small, and its working memory serves the student next.
+    // The teacher runs first, because it keeps little memory, and the student can reuse the rest.
     let target = teacherFeatures(batch, rows: rows)
     let keys = HiddenKeys(
       sequences: batch.firstPlace * Self.viewCount..<batch.firstPlace * Self.viewCount + batch.labels.count,
@@ -90,7 +91,7 @@ public final class SelfGuidance {
 // MARK: Features and their losses
 
 extension SelfGuidance {
-  /// What is kept of a forward pass.
+  /// The features of a forward pass that the losses need.
   private struct Features {
     /// The last block's output [2B, T, C].
     var last: Variable?
@@ -147,8 +148,8 @@ extension SelfGuidance {
     return terms
   }
 
-  /// Groups of features are numbered view * K + position. L_step pairs the positions of a view, L_view the views of
-  /// a position; nothing is paired with itself.
+  /// Groups of features are numbered view * K + position. L_step pairs the positions of a view, L_view the
+  /// views of a position; no group is paired with itself.
   static func pairs(_ loss: SelfGuidedLoss, positions: Int) -> [ContrastPair] {
     let groups = 0..<viewCount * positions
     return groups.flatMap { query in
@@ -162,8 +163,8 @@ extension SelfGuidance {
     }
   }
 
-  /// Where the features of each group are, image after image, among the rows of [2B, T, C]: at K positions drawn
-  /// anew each step.
+  /// Where the features of each group are, image after image, among the rows of [2B, T, C]: at K positions
+  /// that are drawn in each step.
   private func contrastRows(_ batch: Batch) -> [Int] {
     let length = student.configuration.tokenCount
     var random = CounterRandom(seed: seed, purpose: .contrastPositions, index: UInt64(batch.step))
@@ -182,6 +183,6 @@ extension SelfGuidance {
   /// The teacher; the projector is among the parameters, and masks and positions follow from the seed.
   public var state: [StoredTensor] { teacher.store.storedTensors(prefix: "task.teacher.") }
 
-  /// Takes the teacher back.
+  /// Restores the teacher.
   public func restore(_ record: Record) throws { try teacher.store.load(record, prefix: "task.teacher.") }
 }

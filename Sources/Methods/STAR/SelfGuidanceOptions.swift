@@ -12,7 +12,7 @@ public enum SelfGuidedLoss: String, Sendable, Codable, CaseIterable {
 }
 
 extension SelfGuidance {
-  /// What is set by the user; the defaults are the paper's, or ours where it is silent.
+  /// The options of ST-AR. The defaults are the paper's, or our own if the paper gives none.
   public struct Options: Sendable, Equatable, Codable {
     /// The losses that are on.
     public var losses: [SelfGuidedLoss] = SelfGuidedLoss.allCases
@@ -36,20 +36,19 @@ extension SelfGuidance {
     public var sumsContrast = false
     /// Share of the teacher kept at each step.
     public var teacherDecay: Float = 0.9999
-    /// W: early on the share is at most (1 + n) / (W + n) after n steps; 1 for none.
+    /// W: after n steps the share is at most (1 + n) / (W + n); 1 means no warm-up.
     public var teacherWarmup = 10
     /// Linear layers of the projector; 0 for none.
     public var projectorLayers = 2
     /// Channels between the projector's layers.
     public var projectorWidth: Int
 
-    /// The defaults for a model.
     public init(_ configuration: TransformerConfiguration) {
       contrastLayer = Self.contrastLayer(of: configuration)
       projectorWidth = configuration.width
     }
 
-    /// The middle block; for LlamaGen's L, whose middle is 12, the paper names 18 as it does for XL.
+    /// The middle block. For GPT-L, whose middle block is 12, the paper uses 18, as for XL.
     static func contrastLayer(of configuration: TransformerConfiguration) -> Int {
       let large = TransformerConfiguration.named["GPT-L"]!
       let isLarge =

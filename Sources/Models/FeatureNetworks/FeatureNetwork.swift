@@ -3,7 +3,7 @@ import Images
 import StreamFormat
 import TensorCore
 
-/// What a network makes of n images.
+/// The outputs of a network for n images.
 public struct FeatureBatch {
   /// Pooled features [n, featureCount].
   public var features: Tensor
@@ -75,7 +75,7 @@ public enum FeatureNetworks {
   }
 }
 
-/// Why a network could not be made.
+/// An error while a network is made.
 public enum FeatureNetworkError: Error, Equatable, CustomStringConvertible, Sendable {
   /// There is no network of this name.
   case unknownNetwork(String)

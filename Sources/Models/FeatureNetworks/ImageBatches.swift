@@ -42,7 +42,7 @@ func forImages(
   let size = side * side * 3
   for start in stride(from: 0, to: images.count, by: group) {
     let count = min(group, images.count - start)
-    // The last group is filled up: fewer images would be cut by rows, and round otherwise.
+    // The last group is filled up, because fewer images would be cut by rows and rounded differently.
     let input = count == group ? device.empty([group, side, side, 3]) : device.zeros([group, side, side, 3])
     device.forRanges(count) {
       for i in $0 { prepare(images[start + i], input.pointer + i * size) }

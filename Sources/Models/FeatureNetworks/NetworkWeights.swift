@@ -73,7 +73,7 @@ struct NetworkWeights {
 
   private func stored(_ name: String, _ shape: [Int]) throws -> StoredTensor {
     used.insert(name)
-    // The record looks names up one by one, and there are hundreds; its errors are good ones, though.
+    // The record searches names one by one, and there are hundreds. It is used only for its errors.
     guard let tensor = tensors[name], tensor.shape == shape else {
       return try record.tensor(name, shape: shape)
     }

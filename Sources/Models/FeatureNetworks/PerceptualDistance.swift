@@ -2,19 +2,15 @@ import Images
 import StreamFormat
 import TensorCore
 
-/// LPIPS (Zhang et al., 2018), version 0.1: the distance of two images in the features of a trained trunk, channel by
-/// channel weighted as people judge. Weights come from a file of kind `network`, config name `lpips-alex` or
-/// `lpips-vgg`: the trunk under torchvision's names, the heads under the `lpips` package's.
+/// LPIPS (Zhang et al., 2018), version 0.1: the distance of two images in the features of a trained trunk,
+/// weighted per channel to fit human judgement. Weights come from a file of kind `network`, config name
+/// `lpips-alex` or `lpips-vgg`: the trunk under torchvision's names, the heads under the `lpips` package's.
 public final class PerceptualDistance {
-  /// The trunks.
   public enum Trunk: String, CaseIterable, Sendable {
-    /// AlexNet.
     case alex = "lpips-alex"
-    /// VGG16.
     case vgg = "lpips-vgg"
   }
 
-  /// The trunk.
   public let trunk: Trunk
   /// Hash of trunk and heads (``StreamFormat/Record/weightsSHA256``).
   public let weightsSHA256: String

@@ -1,7 +1,7 @@
 import Images
 import TensorCore
 
-/// The picture itself, at 16 x 16 pixels: a network without weights, for smoke tests.
+/// The image itself at 16 x 16 pixels: a network without weights, for quick tests.
 final class PixelFeatures: FeatureNetwork {
   static let name = "pixels"
   private static let side = 16

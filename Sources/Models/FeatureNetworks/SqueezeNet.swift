@@ -63,7 +63,8 @@ final class SqueezeNet: FeatureNetwork {
     let outputs = forImages(images, side: input.side, widths: [512, 1000], device) { image, pixels in
       input.write(image.resized(width: input.side, height: input.side, filter: .bicubic), into: pixels)
     } network: { x in
-      // The classifier is a 1 x 1 convolution before the mean: both are linear, so it may as well come after.
+      // The classifier is a 1 x 1 convolution before the mean. Both are linear, so it is computed after the
+      // mean.
       let features = meanOverPlaces(trunk.apply(x, device), device)
       return [features, linear(features, weight: classifier.weight, bias: classifier.bias, device)]
     }

@@ -4,8 +4,8 @@ import Images
 import StreamFormat
 import TensorCore
 
-/// The mean latent of an image, as the tokenizer compares it with its codes: for smoke tests, and to see what the
-/// tokenizer itself tells apart.
+/// The mean latent of an image, as the tokenizer compares it with its codes: for quick tests, and to see
+/// which images the tokenizer can distinguish.
 final class TokenizerFeatures: FeatureNetwork {
   static let name = "tokenizer"
   let name: String = TokenizerFeatures.name

@@ -5,14 +5,14 @@ import COpenBLAS
   import COneDNN
 #endif
 
-/// What this build computes with, for `--version` and for reports.
+/// The libraries and the instruction set of this build, for `--version` and for reports.
 public enum BuildInformation {
   /// OpenBLAS with the kernels it chose.
   public static var blas: String {
     "OpenBLAS \(String(cString: openblas_get_config()).split(separator: " ").dropFirst().first ?? "") (\(String(cString: openblas_get_corename())))"
   }
 
-  /// oneDNN's version, or that this build is without it.
+  /// oneDNN's version, or "without oneDNN".
   public static var oneDNN: String {
     #if OneDNN
       return "oneDNN \(String(cString: tsr_dnnl_version_text()))"
@@ -24,6 +24,6 @@ public enum BuildInformation {
   /// The instruction set of the vector loops.
   public static var instructionSet: String { String(cString: tsr_instruction_set()) }
 
-  /// One line a library.
+  /// One line per library.
   public static var lines: [String] { [blas, oneDNN, "kernels for \(instructionSet)"] }
 }

@@ -1,8 +1,8 @@
 import CKernels
 import Glibc
 
-/// What a random number is for. Each purpose has a stream of its own, so that adding one never shifts
-/// another. The numbers are part of what a seed means: never reuse or renumber them.
+/// The purpose of a random number. Each purpose has its own stream, so that a new purpose does not change the
+/// others. The numbers decide what a seed gives: never reuse or renumber them.
 public struct RandomPurpose: Sendable, Equatable {
   let code: UInt32
 
@@ -83,7 +83,7 @@ public struct CounterRandom: RandomNumberGenerator, Sendable {
   /// Uniform in [0, 1), 53 bits.
   public mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 
-  /// Uniform in 0..<bound without bias worth naming (bound below 2^32).
+  /// Uniform in 0..<bound, with bound below 2^32; each probability is off by less than 2^-32.
   public mutating func integer(below bound: Int) -> Int {
     Int((UInt64(next() >> 32) &* UInt64(bound)) >> 32)
   }
@@ -94,8 +94,7 @@ public struct CounterRandom: RandomNumberGenerator, Sendable {
     return radius * cos(2 * Double.pi * uniform())
   }
 
-  /// Fills `words` with the stream's bits from block `first` on (four words a block), the bulk form for
-  /// masks.
+  /// Fills `words` with the stream's bits from block `first` on (four words per block); for masks.
   public func fill(_ words: UnsafeMutablePointer<UInt32>, blocks: Int, first: UInt32 = 0) {
     tsr_philox(words, key.0, key.1, first, stream.0, stream.1, stream.2, blocks)
   }

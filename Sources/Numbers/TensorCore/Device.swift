@@ -1,7 +1,7 @@
 import COpenBLAS
 
-/// The processor as the rooms above see it: threads and pooled memory. Tensors are made by a device and
-/// parallel loops run on it. One device belongs to one thread of control.
+/// Threads and pooled memory: makes tensors and runs parallel loops. A device is used by one thread at a
+/// time.
 public final class Device {
   /// The threads that parallel loops run on.
   public let threads: ThreadPool
@@ -22,7 +22,8 @@ public final class Device {
   public init(threadCount: Int, precision: Precision = .float32) {
     threads = ThreadPool(count: threadCount)
     self.precision = precision.isSupported ? precision : .float32
-    // Parallelism is ours: each of our threads calls the libraries on its own part of the work.
+    // The libraries run on one thread each: every thread of the device calls them on its own part of the
+    // work.
     openblas_set_num_threads(1)
   }
 
@@ -59,7 +60,7 @@ public final class Device {
     return tensor
   }
 
-  /// Runs `body` over disjoint ranges that cover `0..<count`, one range a thread.
+  /// Runs `body` over disjoint ranges that cover `0..<count`, one range per thread.
   /// - Parameter grain: no range but the last is smaller; ranges start at multiples of it.
   public func forRanges(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
     threads.forRanges(count, grain: grain) { range, _ in body(range) }

@@ -1,4 +1,4 @@
-/// A block of pooled memory that returns to its pool when the last tensor lets go of it.
+/// A block of pooled memory that returns to its pool when the last tensor releases it.
 final class TensorStorage {
   let pointer: UnsafeMutablePointer<Float>
   let count: Int
@@ -23,7 +23,6 @@ public struct Tensor {
 
   /// The first element. Valid while this tensor (or a copy of it) lives.
   public var pointer: UnsafeMutablePointer<Float> { storage.pointer }
-  /// Number of elements.
   public var count: Int { storage.count }
   /// The elements as a buffer.
   public var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }

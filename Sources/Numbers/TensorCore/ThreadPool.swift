@@ -125,8 +125,8 @@ private final class Workers: @unchecked Sendable {
     }
   }
 
-  /// Not inlined, so that the worker's hold on the closure ends before it reports: the caller's frame, where
-  /// the closure lives, may be gone right after.
+  /// Not inlined, so that the worker releases the closure before it reports. Right after that, the frame of
+  /// the caller, which holds the closure, may be gone.
   @inline(never) private func performJob(_ index: Int) -> Bool {
     guard let job else { return false }
     job(index)

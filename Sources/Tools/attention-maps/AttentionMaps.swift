@@ -13,20 +13,25 @@ import ToolRuntime
   static let usageExample =
     "attention-maps images.tokens.zst --model model.tensors.zst --tokenizer tokenizer.tensors.zst --output maps.png"
 
-  @Argument(help: "Token file, or '-'.") var tokens: InputPath
-  @Option(help: "Model file.") var model: InputPath
-  @Option(help: "Tokenizer file, to draw over the images.") var tokenizer: InputPath?
-  @Option(name: .shortAndLong, help: "PNG sheet to write.") var output: OutputPath?
-  @Option(help: "Layers, from 1, such as 1,6,12. (default: all)") var layers: NumberList?
-  @Option(help: "Heads to draw: mean, all, or numbers from 0 such as 0,3.") var heads = HeadChoice.mean
+  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
+  @Option(help: "Model file of train-ar or import-weights.") var model: InputPath
+  @Option(help: "Tokenizer file of the tokens, for drawing the maps over the images; needed by --output.")
+  var tokenizer: InputPath?
+  @Option(name: .shortAndLong, help: "PNG picture to write; needs --tokenizer.") var output: OutputPath?
+  @Option(help: "Layers to use, counted from 1, separated by commas. (default: all)") var layers: NumberList?
+  @Option(help: "Heads to draw: mean (their average), all, or numbers counted from 0, separated by commas.")
+  var heads = HeadChoice.mean
   @Option(
-    parsing: .upToNextOption, help: "Tokens whose attention is drawn, row,column from 0. (default: four rows)"
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Tokens whose attention is drawn, each as row,column counted from 0. (default: one in "
+        + "each of four rows)")
   )
   var positions: [GridPosition] = []
-  @Flag(help: "Tell the model no class instead of the images' own.") var noClass = false
-  @Option(help: "Enlarge the images by a whole factor.") var enlarge = 4
-  @Option(help: "View to read, by number.") var view = 0
-  @Option(help: "Images that the model reads at a time.") var batchSize = 4
+  @Flag(help: "Give the model \"no class\" instead of the class of each image.") var noClass = false
+  @Option(help: "Factor by which the pictures are enlarged, from 1 to 32.") var enlarge = 4
+  @Option(help: "Number of the view to read, counted from 0.") var view = 0
+  @Option(help: "Number of images that the model reads at a time.") var batchSize = 4
   @OptionGroup(title: "Selection") var choice: ImageChoice
   @OptionGroup(title: "Common") var common: CommonOptions
 
@@ -57,7 +62,7 @@ import ToolRuntime
     let layers = layers?.values.sorted() ?? Array(1...sizes.layers)
     let positions = positions.isEmpty ? defaultPositions(sizes) : positions
     try require(layers, positions, in: sizes)
-    // Read before the work, so that a mistake shows at once.
+    // Reading comes before the work, so that an error is reported at once.
     let decoder = try readTokenizer(for: data.header, device, session)
     var sheet = Sheet(
       rows: sizes.gridRows, columns: sizes.gridColumns, positions: positions,

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Datasets
+import SuiteOptions
 import ToolRuntime
 
 /// A place on the grid of tokens, `row,column` from 0.
@@ -8,11 +8,9 @@ struct GridPosition: ExpressibleByArgument {
   let column: Int
 
   init?(argument: String) {
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    guard parts.count == 2, let row = parts[0], let column = parts[1], row >= 0, column >= 0 else {
-      return nil
-    }
-    (self.row, self.column) = (row, column)
+    guard let parts = commaSeparated(argument, { Int($0) }), parts.count == 2, parts.allSatisfy({ $0 >= 0 })
+    else { return nil }
+    (row, column) = (parts[0], parts[1])
   }
 
   init(row: Int, column: Int) { (self.row, self.column) = (row, column) }
@@ -23,12 +21,10 @@ struct NumberList: ExpressibleByArgument {
   let values: [Int]
 
   init?(argument: String) {
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    values = parts.compactMap { $0 }
-    guard values.count == parts.count, values.allSatisfy({ $0 >= 0 }), Set(values).count == values.count
-    else {
-      return nil
-    }
+    guard let values = commaSeparated(argument, { Int($0) }), values.allSatisfy({ $0 >= 0 }),
+      Set(values).count == values.count
+    else { return nil }
+    self.values = values
   }
 }
 
@@ -65,20 +61,20 @@ enum HeadChoice: ExpressibleByArgument {
 
 /// Which images are measured; the first of them are drawn.
 struct ImageChoice: ParsableArguments {
-  @Option(help: "Numbers of the images in the file, such as 0,5. (default: the first)") var images:
-    NumberList?
-  @Option(help: "Take the images that training with this share held out.") var heldOut: Double?
-  @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
-  @Option(help: "At most this many images.") var limit = 64
-  @Option(help: "Images drawn, the first of those measured.") var draw = 4
+  @Option(
+    help: ArgumentHelp(
+      "Numbers of the images in the file, counted from 0, separated by commas. (default: the "
+        + "first images)"))
+  var images: NumberList?
+  @OptionGroup var heldOut: HeldOutOptions
+  @Option(help: "Largest number of images to measure.") var limit = 64
+  @Option(help: "Number of images to draw: the first of those that are measured.") var draw = 4
 
   func validate() throws {
-    if images != nil && heldOut != nil {
+    if images != nil && heldOut.chosen != nil {
       throw ValidationError("--images names the images; leave --held-out out.")
     }
-    if let heldOut, !(heldOut > 0 && heldOut < 1) {
-      throw ValidationError("--held-out must be above 0 and below 1.")
-    }
+    try heldOut.requireSome()
     if limit < 1 || draw < 1 { throw ValidationError("--limit and --draw must be at least 1.") }
   }
 
@@ -86,9 +82,7 @@ struct ImageChoice: ParsableArguments {
   /// - Throws: `ToolError` (bad data) when one is not there, or none is.
   func items(of count: Int, in file: String) throws -> [Int] {
     var items = images?.values ?? Array(0..<count)
-    if let heldOut, count > 0 {
-      items = try HeldOutSplit(count: count, fraction: heldOut, seed: splitSeed).heldOut
-    }
+    if let share = heldOut.chosen, count > 0 { items = try share.split(count: count).heldOut }
     if let beyond = items.first(where: { $0 >= count }) {
       throw ToolError(.badData, "\(file): expected an image \(beyond); found \(count) images, from 0")
     }

@@ -1,8 +1,8 @@
 import ImageModels
 import Images
 
-/// Collects the maps that are drawn, and lays them out: image after image, and in each layer after layer, head after
-/// head, a row of the picture and a map a position.
+/// Collects the maps that are drawn, and lays them out: image after image, and in each layer after layer,
+/// head after head, a row with the image and one map per position.
 struct Sheet {
   private let rows: Int
   private let columns: Int
@@ -19,7 +19,7 @@ struct Sheet {
     maps = Array(repeating: [], count: drawn)
   }
 
-  /// Takes what one layer does with images from number `first` on.
+  /// Adds the attention of one layer for the images from number `first` on.
   mutating func add(_ attention: AttentionProbabilities, first: Int) {
     for image in first..<max(first, min(drawn, first + attention.imageCount)) {
       for group in heads {

@@ -13,12 +13,13 @@ import ToolRuntime
     "cluster-codebook tokenizer.tensors.zst --clusters 32 --output coarse.tensors.zst"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Argument(help: "Tokenizer file, or '-'.") var tokenizer: InputPath
-  @Option(help: "Number of coarse labels; at most the number of codes.") var clusters: Int
-  @Option(name: .shortAndLong, help: "Mapping file to write, with statistics.") var output: OutputPath?
+  @Argument(help: "Tokenizer file, or '-' for standard input.") var tokenizer: InputPath
+  @Option(help: "M, the number of coarse labels, from 1 to the number of codes.") var clusters: Int
+  @Option(name: .shortAndLong, help: "Mapping file to write; it also has statistics of the clusters.")
+  var output: OutputPath?
   @OptionGroup(title: "Method") var method: ClusteringOptions
-  @Flag(help: "Cluster the codes as they are, even where the tokenizer scales them to length 1.") var raw =
-    false
+  @Flag(help: "Cluster the codes as they are stored, even if the tokenizer scales them to length 1.")
+  var raw = false
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -34,7 +35,7 @@ import ToolRuntime
     guard clusters <= codes.count else {
       throw ToolError(
         .badData,
-        "\(tokenizer.path): expected at least \(clusters) codes, one a cluster; found \(codes.count); try: --clusters "
+        "\(tokenizer.path): expected at least \(clusters) codes, one per cluster; found \(codes.count); try: --clusters "
           + "\(codes.count) or fewer")
     }
     let points = raw || !model.configuration.normalizesCodes ? codes : codes.normalized(on: device)

@@ -4,11 +4,16 @@ import TensorCore
 
 /// How the codes are clustered: by k-means unless one of the flags says otherwise.
 struct ClusteringOptions: ParsableArguments {
-  @Flag(help: "Random clusters, for comparison: one code each, the other codes anywhere.") var random = false
-  @Flag(help: "Average linkage of squared distances, in place of k-means.") var agglomerative = false
-  @Option(help: "First centroids of k-means: random or k-means++ (default: k-means++).") var start: String?
-  @Option(help: "Starts of k-means to try; the best is kept (default: 1).") var restarts: Int?
-  @Option(help: "Most iterations of a start (default: 300).") var maximumIterations: Int?
+  @Flag(
+    help: ArgumentHelp(
+      "Random clusters, for comparison: one code in each, and a random cluster for every other "
+        + "code."))
+  var random = false
+  @Flag(help: "Agglomerative clustering by average linkage of squared distances, instead of k-means.")
+  var agglomerative = false
+  @Option(help: "First centroids of k-means: random or k-means++. (default: k-means++)") var start: String?
+  @Option(help: "Number of starts of k-means; the best result is kept. (default: 1)") var restarts: Int?
+  @Option(help: "Largest number of iterations per start. (default: 300)") var maximumIterations: Int?
 
   func validate() throws {
     if random && agglomerative {

@@ -15,19 +15,25 @@ import ToolRuntime
     "detokenize --tokenizer tokenizer.tensors.zst samples.tokens.zst --grid samples.png --columns 8"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Argument(help: "Token file, or '-'.") var tokens: InputPath
-  @Option(help: "Tokenizer file.") var tokenizer: InputPath
-  @Option(help: "Write one PNG with all images, or '-'.") var grid: OutputPath?
-  @Option(help: "Write a folder of PNGs, a sub-folder a class.") var folder: String?
-  @Option(help: "Write an ADM .npz (arr_0, uint8 [n, H, W, 3]; arr_1, labels), or '-'.") var npz: OutputPath?
-  @Option(help: "Images in a row of the sheet.") var columns: Int?
-  @Flag(help: "A row of the sheet for each class.") var rowPerClass = false
-  @Option(help: "Show these originals above their reconstructions: the folder that was tokenised.")
-  var originals: String?
-  @Option(help: "Enlarge the sheet by a whole factor.") var enlarge = 1
-  @Option(help: "View to decode, by number.") var view = 0
-  @Option(help: "Images decoded at a time.") var batchSize = 64
-  @Option(help: "Format of convolutions and matrix products: float32 or bfloat16.")
+  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
+  @Option(help: "Tokenizer file of the tokens' codebook.") var tokenizer: InputPath
+  @Option(help: "Write one PNG with all images to this file, or to standard output for '-'.") var grid:
+    OutputPath?
+  @Option(help: "Write one PNG per image to this new folder, with one sub-folder per class.") var folder:
+    OutputFolder?
+  @Option(help: "Write the .npz of ADM's evaluation (arr_0: uint8 [n, H, W, 3]; arr_1: labels), or '-'.")
+  var npz: OutputPath?
+  @Option(help: "Number of images per row of --grid. (default: about as many as rows)") var columns: Int?
+  @Flag(help: "One row of --grid per class.") var rowPerClass = false
+  @Option(
+    help: ArgumentHelp(
+      "Folder that was tokenised: each row of --grid shows the originals above their "
+        + "reconstructions."))
+  var originals: InputPath?
+  @Option(help: "Factor by which --grid is enlarged, from 1 to 32.") var enlarge = 1
+  @Option(help: "Number of the view to decode, counted from 0.") var view = 0
+  @Option(help: "Number of images decoded at a time.") var batchSize = 64
+  @Option(help: "Number format of the operands of convolutions and large matrix products.")
   var precision = Precision.float32
   @OptionGroup(title: "Selection") var selection: ImageSelection
   @OptionGroup(title: "Common") var common: CommonOptions
@@ -42,7 +48,6 @@ import ToolRuntime
       throw ValidationError("--row-per-class decides the columns; leave --columns and --originals out.")
     }
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
-    if folder == "" { throw ValidationError("--folder needs a name.") }
     if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
     if batchSize < 1 || (columns ?? 1) < 1 || view < 0 {
       throw ValidationError("--batch-size and --columns must be at least 1, --view at least 0.")
@@ -62,12 +67,13 @@ import ToolRuntime
         "\(tokens.path): expected a view \(view); found views 0 to \(reader.header.viewCount - 1); try: another --view"
       )
     }
-    try folder.map { try ImageFolderWriter($0).requireNew() }
+    let pictures = try folder.map { try session.create($0) }
     let batch = try reader.readAll()
     let items = try selection.items(of: batch.count, in: tokens.path)
     let above = try originals.map {
       try readOriginals(
-        $0, items, of: batch, size: batch.header.rows * model.configuration.downsampling, device)
+        $0.path, items, of: batch, session, size: batch.header.rows * model.configuration.downsampling, device
+      )
     }
     let start = ContinuousClock.now
     let archive = try npz.map { try ImageArchive(session.create($0), model, batch, items) }
@@ -78,7 +84,7 @@ import ToolRuntime
       if grid != nil || folder != nil { decoded += images }
     }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    if let folder { try ImageFolderWriter(folder).write(decoded, classNames: reader.header.classNames) }
+    try pictures?.write(decoded, classNames: reader.header.classNames)
     if let grid {
       let sink = try session.create(grid)
       try PNGEncoder.encode(sheet(decoded, above: above, classCount: reader.header.classCount))
@@ -113,16 +119,18 @@ import ToolRuntime
 
   /// The first view of the images that the tokens were made from.
   private func readOriginals(
-    _ folder: String, _ items: [Int], of batch: TokenBatch, size: Int, _ device: Device
+    _ folder: String, _ items: [Int], of batch: TokenBatch, _ session: ToolSession, size: Int,
+    _ device: Device
   ) throws -> [RGBImage] {
     let listing = try ImageFolder.list(folder)
+    try session.requireNoOutput(among: listing.entries.lazy.map(\.path))
     guard listing.entries.map({ UInt32($0.label) }) == batch.labels else {
       throw ToolError(
         .badData,
         "\(folder): expected the \(batch.count) images that \(tokens.path) was made from, in its order of classes; "
           + "found \(listing.entries.count)")
     }
-    let source = ImageDataset(listing, size: size, plan: .center)
+    let source = ImageDataset(listing, ImageReading(size: size, views: .center))
     return try source.views(of: items, on: device).map { try $0.get()[0] }
   }
 

@@ -2,52 +2,16 @@ import Foundation
 import Images
 import ToolRuntime
 
-/// Writes images as `CLASS/000123.png`, into a folder that appears whole or not at all.
-struct ImageFolderWriter {
-  private let path: String
-
-  init(_ path: String) { self.path = path }
-
+extension AtomicFolder {
+  /// Writes images as `CLASS/000123.png`.
+  /// - Throws: `StreamError`, `ToolError`.
   func write(_ images: [LabelledImage], classNames: [String]) throws {
-    let partial = path + ".partial-\(getpid())"
-    do {
-      for (index, item) in images.enumerated() {
-        let name = classNames.indices.contains(item.label) ? classNames[item.label] : String(item.label)
-        let folder = partial + "/" + name.replacingOccurrences(of: "/", with: "_")
-        try create(folder)
-        let output = try AtomicOutput(path: folder + String(format: "/%06d.png", index))
-        try PNGEncoder.encode(item.image).withUnsafeBytes { try output.write($0) }
-        try output.commit()
-      }
-      try replaceTarget(with: partial)
-    } catch {
-      try? FileManager.default.removeItem(atPath: partial)
-      throw error
+    for (index, item) in images.enumerated() {
+      let name = classNames.indices.contains(item.label) ? classNames[item.label] : String(item.label)
+      try write(
+        PNGEncoder.encode(item.image), subfolder: name.replacingOccurrences(of: "/", with: "_"),
+        file: String(format: "%06d.png", index))
     }
-  }
-
-  private func create(_ folder: String) throws {
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw ToolError(.cannotCreate, "\(folder): cannot create the folder: \(error.localizedDescription)")
-    }
-  }
-
-  /// Checks that the folder is not there yet, or is empty.
-  func requireNew() throws {
-    if let old = try? FileManager.default.contentsOfDirectory(atPath: path), !old.isEmpty {
-      throw ToolError(
-        .cannotCreate,
-        "\(path): expected a new or empty folder; found \(old.count) entries; try: another name")
-    }
-  }
-
-  private func replaceTarget(with partial: String) throws {
-    try requireNew()
-    _ = rmdir(path)
-    guard rename(partial, path) == 0 else {
-      throw ToolError(.cannotCreate, "\(path): cannot create: \(String(cString: strerror(errno)))")
-    }
+    try commit()
   }
 }

@@ -1,24 +1,21 @@
 import ArgumentParser
-import Datasets
+import SuiteOptions
 import ToolRuntime
 
 /// Which images of a token file are decoded.
 struct ImageSelection: ParsableArguments {
-  @Option(help: "Decode only the images that training with this share held out; 0 decodes all.") var heldOut =
-    0.0
-  @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
-  @Option(help: "Decode every n-th image only.") var every = 1
-  @Option(help: "At most this many images.") var limit: Int?
+  @OptionGroup var heldOut: HeldOutOptions
+  @Option(help: "Decode only every n-th image.") var every = 1
+  @Option(help: "Largest number of images to decode. (default: all)") var limit: Int?
 
   func validate() throws {
-    if !(0..<1).contains(heldOut) { throw ValidationError("--held-out must be from 0 to below 1.") }
     if every < 1 || (limit ?? 1) < 1 { throw ValidationError("--every and --limit must be at least 1.") }
   }
 
   /// The chosen places among `count` images, ascending.
   /// - Throws: `ToolError` when none is left.
   func items(of count: Int, in file: String) throws -> [Int] {
-    let candidates = try heldOut > 0 ? held(of: count) : Array(0..<count)
+    let candidates = try held(of: count) ?? Array(0..<count)
     let spaced = stride(from: 0, to: candidates.count, by: every).map { candidates[$0] }
     guard !spaced.isEmpty else {
       throw ToolError(.badData, "\(file): expected at least one image to decode; found none among \(count)")
@@ -26,7 +23,9 @@ struct ImageSelection: ParsableArguments {
     return Array(spaced.prefix(limit ?? .max))
   }
 
-  private func held(of count: Int) throws -> [Int] {
-    count == 0 ? [] : try HeldOutSplit(count: count, fraction: heldOut, seed: splitSeed).heldOut
+  /// The images that training held out; nil for all.
+  private func held(of count: Int) throws -> [Int]? {
+    guard let share = heldOut.chosen, share.fraction > 0 else { return nil }
+    return count == 0 ? [] : try share.split(count: count).heldOut
   }
 }

@@ -3,7 +3,7 @@ import Metrics
 import TensorCore
 import ToolRuntime
 
-/// The metrics of two sets of features, and what must be said along with them.
+/// The metrics of two sets of features, and their warnings.
 struct DistributionComparison {
   let reference: FeatureSet
   let samples: FeatureSet
@@ -26,7 +26,7 @@ struct DistributionComparison {
     addDuplicates(&report)
   }
 
-  /// What was asked for and cannot be had is an error; what was not asked for is left out.
+  /// A requested metric that cannot be computed is an error; without a request it is left out.
   private func isWanted(_ metric: DistributionMetric) throws -> Bool {
     let missing = missingPart(for: metric)
     guard let wanted = options.wanted else { return missing == nil }

@@ -86,7 +86,7 @@ struct EvaluationRun {
         session: session, batchSize: metrics.batchSize, device: device, perceptual: perceptual)
       try pairs.run(a, b, into: &report)
     }
-    // Pictures that a sheet needs must be there before the work, not after it.
+    // The images of a sheet are checked before the work, not after it.
     let pictures = try outputs.nearestSheet.map { _ in
       try bothImages(shown.reference, shown.samples, for: "--nearest-sheet")
     }
@@ -117,7 +117,7 @@ struct EvaluationRun {
 
   private func requireSameNetwork(_ a: FeatureSet, _ b: FeatureSet) throws {
     let known = [a.network.weightsSHA256, b.network.weightsSHA256].allSatisfy { $0 != "unknown" }
-    // Stored statistics name no weights; what they were computed with is a matter of trust, and is marked.
+    // Stored statistics do not name their weights. The report marks that these are unknown.
     guard a.network.name == b.network.name, !known || a.network == b.network, a.dimension == b.dimension
     else {
       func words(_ set: FeatureSet) -> String {

@@ -57,7 +57,6 @@ extension MetricsError: ExitCoded {
 }
 
 extension ForeignFileError: ExitCoded {
-  /// Bad data.
   public var exitCode: ToolExit { .badData }
 }
 

@@ -5,7 +5,7 @@ import StreamFormat
 import TensorCore
 import ToolRuntime
 
-/// Somewhere that images come from, by number.
+/// A source of numbered images.
 protocol ImageProvider {
   var count: Int { get }
   /// What an image is called in messages.

@@ -18,7 +18,7 @@ enum LoadedInput {
   case features(FeatureSet)
 }
 
-/// Finds out what an input is, and opens it.
+/// Recognises the kind of an input and opens it.
 struct InputLoader {
   let session: ToolSession
   let device: Device
@@ -42,7 +42,9 @@ struct InputLoader {
 
   private func folder(_ input: InputPath, _ role: Role) throws -> LoadedInput {
     session.recordInput(name: input.path)
-    let folder = FolderImages(listing: try ImageFolder.list(input.path))
+    let listing = try ImageFolder.list(input.path)
+    try session.requireNoOutput(among: listing.entries.lazy.map(\.path))
+    let folder = FolderImages(listing: listing)
     if role == .samples, !options.allowJPEG, let file = try folder.firstJPEG() {
       throw ToolError(
         .badData,
@@ -158,7 +160,7 @@ struct InputLoader {
     }
     var items: [Int]?
     if role == .reference, options.referencePart != .all {
-      let split = try HeldOutSplit(count: provider.count, fraction: options.heldOut, seed: options.splitSeed)
+      let split = try options.heldOut.share.split(count: provider.count)
       items = options.referencePart == .heldOut ? split.heldOut : split.training
     }
     return .images(

@@ -13,7 +13,7 @@ struct NearestSheet {
   let samples: Int
   let device: Device
 
-  /// A row a sample: itself, then its nearest references, nearest first.
+  /// One row per sample: the sample, then its nearest references, nearest first.
   func rows(reference: PicturedFeatures, samples side: PicturedFeatures) throws -> [[RGBImage]] {
     let (references, sampled) = (try reference.matrix(), try side.matrix())
     let shown = min(samples, sampled.count)
@@ -42,7 +42,7 @@ struct PicturedFeatures {
   let features: FeatureSet
   let images: ImageSet
 
-  /// A row an image.
+  /// One row per image.
   func matrix() throws -> FeatureMatrix {
     guard let matrix = features.features else {
       throw ToolError(

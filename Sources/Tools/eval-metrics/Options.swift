@@ -1,5 +1,6 @@
 import ArgumentParser
 import FeatureNetworks
+import SuiteOptions
 import ToolRuntime
 
 /// The metrics of distributions, under the names of `--metrics`.
@@ -24,66 +25,78 @@ struct InputOptions: ParsableArguments {
       "Reference: a folder of images, an ADM .npz, tokens, features or statistics.", valueName: "input"))
   var reference: InputPath?
   @Option(
-    help: ArgumentHelp("Samples: a folder of PNGs, an ADM .npz, tokens or features.", valueName: "input"))
+    help: ArgumentHelp(
+      "Samples: a folder of PNGs, an ADM .npz, tokens, features or statistics.", valueName: "input"))
   var samples: InputPath?
   @Option(
     help: ArgumentHelp(
-      "The reference's images, for --nearest-sheet, where --reference is their features.", valueName: "input")
+      "Images of the reference, for --nearest-sheet, if --reference is a file of features.",
+      valueName: "input")
   )
   var referenceImages: InputPath?
   @Option(
     help: ArgumentHelp(
-      "The samples' images, for --nearest-sheet, where --samples is their features.", valueName: "input"))
+      "Images of the samples, for --nearest-sheet, if --samples is a file of features.", valueName: "input"))
   var samplesImages: InputPath?
-  @Option(help: ArgumentHelp("Tokenizer file that decodes tokens.", valueName: "file")) var tokenizer:
-    InputPath?
   @Option(
-    help: ArgumentHelp("Crop images of both sides to this size, as tokenize does.", valueName: "pixels"))
+    help: ArgumentHelp("Tokenizer file that decodes tokens; also the network 'tokenizer'.", valueName: "file")
+  ) var tokenizer: InputPath?
+  @Option(
+    help: ArgumentHelp(
+      "Side in pixels to which images of folders are cropped and resized, as tokenize does.",
+      valueName: "pixels"))
   var size: Int?
-  @Option(help: "Which images of the reference count: all, training or held-out.") var referencePart =
+  @Option(help: "Images of the reference to use: all, or the training or held-out part of a training run.")
+  var referencePart =
     ReferencePart.all
-  @Option(help: "Share of the images that training held out.") var heldOut = 0.05
-  @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
-  @Flag(name: .customLong("allow-jpeg"), help: "Accept JPEG files as samples.") var allowJPEG = false
+  @OptionGroup var heldOut: HeldOutOptions
+  @Flag(
+    name: .customLong("allow-jpeg"), help: "Accept JPEG files as samples; compression changes the scores.")
+  var allowJPEG = false
 
   func validate() throws {
     try InputPath.requireDistinct(reference, samples, referenceImages, samplesImages, tokenizer)
     if reference == nil && samples == nil { throw ValidationError("give --reference and --samples.") }
     if !(1...1 << 16).contains(size ?? 1) { throw ValidationError("--size must be from 1 to 65536.") }
-    if !(0..<1).contains(heldOut) { throw ValidationError("--held-out must be from 0 to below 1.") }
-    if referencePart == .heldOut && heldOut == 0 { throw ValidationError("--held-out must be above 0.") }
+    if referencePart == .heldOut { try heldOut.requireSome() }
   }
 }
 
 /// What is computed from features.
 struct MetricOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("\(FeatureNetworks.names.joined(separator: ", ")).", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "Network whose features are compared: \(FeatureNetworks.names.joined(separator: ", ")).",
+      valueName: "name"))
   var network: String?
   @Option(
     help: ArgumentHelp(
-      "Weights of the network, from import-weights; not needed where both sides are features.",
-      valueName: "file")) var weights: InputPath?
+      "Weights of the network, a file that import-weights wrote; not needed where both sides "
+        + "are features.", valueName: "file"))
+  var weights: InputPath?
   @Option(
     help: ArgumentHelp(
-      "fid, sfid, is, kid, precision-recall, separated by commas. (default: all that apply)",
+      "Metrics to compute: fid, sfid, is, kid, precision-recall, separated by commas. "
+        + "(default: all that apply)",
       valueName: "list"))
   var metrics: String?
   @Flag(
-    name: .customLong("fid-infinity"), help: "Extrapolate the Frechet distance to infinitely many samples.")
+    name: .customLong("fid-infinity"),
+    help: "Also extrapolate the Frechet distance to infinitely many samples (Chong and Forsyth 2020).")
   var frechetInfinity = false
-  @Option(help: "Splits of the inception score. (default: one for each 5000 images)") var splits: Int?
-  @Option(help: "Neighbour whose distance is the radius of precision and recall.") var k = 3
-  @Option(help: "Images shown to the network at a time.") var batchSize = 32
-  @Flag(help: "Compare image by image, in order: MSE, PSNR and SSIM.") var pairs = false
+  @Option(help: "Number of splits of the inception score. (default: one per 5000 images)") var splits: Int?
+  @Option(help: "k: the distance to the k-th nearest neighbour is the radius of precision and recall.")
+  var k = 3
+  @Option(help: "Number of images that the network reads at a time; does not change the scores.")
+  var batchSize = 32
+  @Flag(help: "Compare images in pairs, in the order of both sides: MSE, PSNR and SSIM.") var pairs = false
   @Option(
-    help: ArgumentHelp("Add LPIPS to --pairs: weights of lpips-alex or lpips-vgg.", valueName: "file"))
+    help: ArgumentHelp("Add LPIPS to --pairs: weights file of lpips-alex or lpips-vgg.", valueName: "file"))
   var lpipsWeights: InputPath?
 
   /// The metrics that were asked for; nil for all that apply.
   var wanted: [DistributionMetric]? {
-    metrics?.split(separator: ",", omittingEmptySubsequences: false).compactMap {
-      DistributionMetric(rawValue: String($0))
-    }
+    metrics.flatMap { commaSeparated($0) { DistributionMetric(rawValue: $0) } }
   }
 
   /// Whether a metric is wanted that mean and covariance do not give.
@@ -93,8 +106,8 @@ struct MetricOptions: ParsableArguments {
 
   func validate() throws {
     func need(_ holds: Bool, _ words: String) throws { if !holds { throw ValidationError(words) } }
-    let names = metrics?.split(separator: ",", omittingEmptySubsequences: false) ?? []
-    for name in names where DistributionMetric(rawValue: String(name)) == nil {
+    for name in metrics.flatMap({ commaSeparated($0) { $0 } }) ?? []
+    where DistributionMetric(rawValue: name) == nil {
       let known = DistributionMetric.allCases.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("--metrics: '\(name)' is none of \(known).")
     }
@@ -115,26 +128,28 @@ struct MetricOptions: ParsableArguments {
 /// What is written besides the report.
 struct OutputOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("Write the features of the one side that is given, for later runs.", valueName: "file")
+    help: ArgumentHelp(
+      "Write the features of the one given side to this file, for later runs.", valueName: "file")
   )
   var writeFeatures: OutputPath?
   @Option(
     help: ArgumentHelp(
-      "Write mean and covariance of the one side that is given, for later runs.", valueName: "file"))
+      "Write mean and covariance of the one given side to this file, for later runs.", valueName: "file"))
   var writeStatistics: OutputPath?
   @Option(
-    help: ArgumentHelp("Write a PNG of samples, each beside its nearest references.", valueName: "file"))
+    help: ArgumentHelp("Write a PNG that shows samples beside their nearest references.", valueName: "file"))
   var nearestSheet: OutputPath?
-  @Option(help: "Nearest references beside each sample.") var nearestCount = 8
-  @Option(help: "Samples on the sheet.") var nearestSamples = 8
-  @Option(help: "Enlarge the sheet by a whole factor.") var enlarge = 1
+  @Option(help: "Number of references beside each sample of --nearest-sheet, from 1 to 1024.")
+  var nearestCount = 8
+  @Option(help: "Number of samples on --nearest-sheet, from 1 to 4096.") var nearestSamples = 8
+  @Option(help: "Factor by which --nearest-sheet is enlarged, from 1 to 32.") var enlarge = 1
 
   func validate() throws {
     if !(1...1024).contains(nearestCount) || !(1...4096).contains(nearestSamples)
       || !(1...32).contains(enlarge)
     {
       throw ValidationError(
-        "--nearest-count, --nearest-samples and --enlarge must be at least 1 and not absurd.")
+        "--nearest-count must be from 1 to 1024, --nearest-samples from 1 to 4096, --enlarge from 1 to 32.")
     }
   }
 

@@ -3,7 +3,7 @@ import Foundation
 import Metrics
 import ToolRuntime
 
-/// What a comparison found, as JSON and as a table.
+/// The results of a comparison, as JSON and as a table.
 struct Report {
   private(set) var values: [Value] = []
   var settings: [String: JSONValue] = [:]
@@ -14,7 +14,7 @@ struct Report {
   private var sides: [String: JSONValue] = [:]
   private let pairs: Bool
 
-  /// A number and, where it has one, what goes after a ±.
+  /// A number and, if it has one, its standard error or deviation.
   struct Value {
     var name: String
     var value: Double
@@ -28,7 +28,7 @@ struct Report {
     values.append(Value(name: name, value: value, spread: spread.map { (spreadName, $0) }))
   }
 
-  /// Notes where the features come from, before the first metric.
+  /// Records the network and the inputs; must be called before the first metric.
   mutating func begin(_ reference: FeatureSet, _ samples: FeatureSet) {
     let known = [samples, reference].map(\.network).first { $0.weightsSHA256 != "unknown" }
     (network, dimension) = (known ?? samples.network, samples.dimension)
@@ -66,8 +66,8 @@ struct Report {
     settings["size"] = inputs.size.map { .integer($0) } ?? .null
     settings["reference_part"] = .string(inputs.referencePart.rawValue)
     guard inputs.referencePart != .all else { return }
-    settings["held_out"] = .number(inputs.heldOut)
-    settings["split_seed"] = .integer(Int(truncatingIfNeeded: inputs.splitSeed))
+    settings["held_out"] = .number(inputs.heldOut.share.fraction)
+    settings["split_seed"] = .integer(Int(truncatingIfNeeded: inputs.heldOut.splitSeed))
   }
 
   // MARK: Names

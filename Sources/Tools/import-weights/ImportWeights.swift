@@ -10,33 +10,50 @@ import ToolRuntime
 @main struct ImportWeights: Tool {
   static let toolName = "import-weights"
   static let summary =
-    "Reads weights that other programs wrote: torch, pickled numpy, .npy, .npz and safetensors."
+    "Converts weights of other programs: torch, pickled NumPy, .npy, .npz and safetensors."
   static let usageExample =
     "import-weights --as inception-v3 pt_inception-2015-12-05-6726825d.pth --output inception.tensors.zst"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Argument(help: "Weights file, or '-'. Nothing in it is run.") var weights: InputPath
+  @Argument(help: "Weights file, or '-' for standard input. Code in a pickle is not run.")
+  var weights: InputPath
   @Option(
     name: .customLong("as"), help: ArgumentHelp("What the weights are: \(Self.targets).", valueName: "what"))
   var target: String
-  @Option(name: .shortAndLong, help: "File to write, or '-'.") var output: OutputPath
-  @Option(help: "Part of the checkpoint, such as ema. (default: as LlamaGen does)") var part: String?
-  @Option(help: "Of ar-model: the file of the tokenizer it was trained with.") var tokenizer: InputPath?
-  @Option(help: "Of ar-model: token grid, such as 16x16. (default: what the checkpoint's args say)") var grid:
-    String?
-  @Option(help: "Of ar-model: attention heads. (default: the checkpoint's args, or LlamaGen's at this size)")
+  @Option(name: .shortAndLong, help: "File to write, or '-' for standard output.") var output: OutputPath
+  @Option(
+    help: ArgumentHelp(
+      "Part of the checkpoint to import, such as ema. (default: ema of a tokenizer, model of a "
+        + "model)"))
+  var part: String?
+  @Option(help: "For ar-model: the file of the tokenizer with which it was trained.") var tokenizer:
+    InputPath?
+  @Option(help: "For ar-model: the token grid, rows x columns. (default: from the checkpoint's args)")
+  var grid: String?
+  @Option(
+    help: ArgumentHelp(
+      "For ar-model: the number of attention heads. (default: from the checkpoint's args, or "
+        + "LlamaGen's)"))
   var heads: Int?
-  @Option(help: "Of ar-model: classes, without 'no class'. (default: what the checkpoint's args say)")
+  @Option(
+    help: ArgumentHelp(
+      "For ar-model: the number of classes, without 'no class'. (default: from the "
+        + "checkpoint's args)"))
   var classes: Int?
-  @Option(help: "Of lpips-alex and lpips-vgg: the file of the linear heads.") var linearHeads: InputPath?
-  @Option(help: "Of tokenizer: side of its images, in pixels. (default: the checkpoint's args, or 256)")
+  @Option(help: "For lpips-alex and lpips-vgg: the file of the linear heads.") var linearHeads: InputPath?
+  @Option(
+    help: ArgumentHelp(
+      "For tokenizer: the side of its images in pixels. (default: from the checkpoint's args, "
+        + "or 256)"))
   var imageSize: Int?
-  @Option(help: "Of tokenizer: groups of group normalisation.") var groups = 32
+  @Option(help: "For tokenizer: the number of groups of group normalisation.") var groups = 32
   @Flag(
     inversion: .prefixedNo,
-    help: "Of tokenizer: latents and codes are scaled to length 1. (default: the checkpoint's args, or yes)")
+    help: ArgumentHelp(
+      "For tokenizer: scale latents and codes to length 1. (default: from the checkpoint's "
+        + "args, or yes)"))
   var l2Norm: Bool?
-  @Flag(help: "Take NaN and infinity among the weights as they are.") var allowNonFinite = false
+  @Flag(help: "Accept NaN and infinity among the weights.") var allowNonFinite = false
   @OptionGroup(title: "Common") var common: CommonOptions
 
   private static let targets = ImportTarget.allCases.map(\.rawValue).joined(separator: ", ")
@@ -116,7 +133,6 @@ private final class WeightsHasher {
 }
 
 extension ForeignFileError: ExitCoded {
-  /// Bad data.
   public var exitCode: ToolExit { .badData }
 }
 

@@ -9,25 +9,29 @@ import ToolRuntime
 
 @main struct LinearProbeTool: Tool {
   static let toolName = "linear-probe"
-  static let summary = "Measures what models know of an image's class: linear classifiers on their features."
+  static let summary =
+    "Measures how well linear classifiers tell the class of an image from a model's features."
   static let usageExample =
     "linear-probe images.tokens.zst --model baseline.tensors.zst --model st-ar.tensors.zst --output probe.json"
 
-  @Argument(help: "Token file with the classes, or '-'.") var tokens: InputPath
-  @Option(name: .shortAndLong, help: "JSON table to write.") var output = OutputPath.standardOutput
-  @Option(help: "Model file; give one --model for each.") var model: [InputPath] = []
-  @Option(help: "Blocks below the features. (default: half the model's)") var layer: Int?
-  @Option(help: "Positions, evenly spaced; the last has seen all tokens but one.") var positions = 8
-  @Option(help: "Score on all images of this token file, and train on all of the other.") var test: InputPath?
-  @Option(help: "Share of the images that is held out and scored. (default: 0.05)") var heldOut: Double?
-  @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
-  @Option(help: "View to read, by number.") var view = 0
-  @Option(help: "Passes of a classifier over its training images.") var epochs = 90
-  @Option(help: "Images of a classifier's step.") var batchSize = 256
-  @Option(help: "Learning rate of a classifier's first step; falls to 0 by half a cosine.") var learningRate =
-    1e-2
-  @Option(help: "Weight decay of the classifiers.") var weightDecay: Float = 0
-  @Option(help: "Images that a model reads at a time.") var modelBatchSize = 16
+  @Argument(help: "Token file with classes, or '-' for standard input.") var tokens: InputPath
+  @Option(name: .shortAndLong, help: "JSON table to write; '-' is standard output.") var output = OutputPath
+    .standardOutput
+  @Option(help: "Model file; repeat the option to compare several models.") var model: [InputPath] = []
+  @Option(help: "Block whose output the features are, counted from 1. (default: half the number of blocks)")
+  var layer: Int?
+  @Option(help: "Number of positions to probe, evenly spaced; the last has seen all tokens but one.")
+  var positions = 8
+  @Option(help: "Token file to score; the classifiers then train on all images of the other file.") var test:
+    InputPath?
+  @OptionGroup var heldOut: HeldOutOptions
+  @Option(help: "Number of the view to read, counted from 0.") var view = 0
+  @Option(help: "Number of times that a classifier sees each training image.") var epochs = 90
+  @Option(help: "Number of images per optimiser step of a classifier.") var batchSize = 256
+  @Option(help: "Learning rate of a classifier at the first step; it falls to 0 along half a cosine.")
+  var learningRate = 1e-2
+  @Option(help: "Weight decay of the classifiers, at least 0.") var weightDecay: Float = 0
+  @Option(help: "Number of images that a model reads at a time.") var modelBatchSize = 16
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -36,12 +40,10 @@ import ToolRuntime
       throw ValidationError("'-' is given for two inputs, and there is one standard input only.")
     }
     if model.isEmpty { throw ValidationError("give at least one --model.") }
-    if test != nil && heldOut != nil {
+    if test != nil && heldOut.chosen != nil {
       throw ValidationError("--test names the images to score; leave --held-out out.")
     }
-    if let heldOut, !(heldOut > 0 && heldOut < 1) {
-      throw ValidationError("--held-out must be above 0 and below 1.")
-    }
+    try heldOut.requireSome()
     if [positions, layer ?? 1, epochs, batchSize, modelBatchSize].contains(where: { $0 < 1 || $0 > 1 << 20 })
       || view < 0
     {
@@ -76,7 +78,7 @@ import ToolRuntime
   private func readData(_ session: ToolSession) throws -> ProbeData {
     let dataset = TokenDataset(try session.openTokens(tokens).readAll())
     guard let test else {
-      return try ProbeData(dataset, path: tokens.path, heldOut: heldOut ?? 0.05, splitSeed: splitSeed)
+      return try ProbeData(dataset, path: tokens.path, heldOut: heldOut.share)
     }
     let other = TokenDataset(try session.openTokens(test).readAll())
     return try ProbeData(dataset, path: tokens.path, test: other, testPath: test.path)

@@ -17,8 +17,8 @@ struct ProbeData {
 
   /// The two parts that a split makes of one file.
   /// - Throws: `ToolError` (bad data) for an empty part.
-  init(_ tokens: TokenDataset, path: String, heldOut: Double, splitSeed: UInt64) throws {
-    let split = try HeldOutSplit(count: tokens.count, fraction: heldOut, seed: splitSeed)
+  init(_ tokens: TokenDataset, path: String, heldOut: HeldOutShare) throws {
+    let split = try heldOut.split(count: tokens.count)
     training = Part(path: path, tokens: tokens, items: split.training)
     test = Part(path: path, tokens: tokens, items: split.heldOut)
     try check("try: a larger --held-out, or --test TOKENS2")

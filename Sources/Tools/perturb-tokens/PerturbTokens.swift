@@ -7,24 +7,28 @@ import ToolRuntime
 
 @main struct PerturbTokens: Tool {
   static let toolName = "perturb-tokens"
-  static let summary = "Replaces tokens by others that are near: by distance in the codebook, or by cluster."
+  static let summary =
+    "Replaces tokens by similar ones: the d-th nearest code, or a code of the same cluster."
   static let usageExample =
     "perturb-tokens --code-distance 8 --tokenizer tokenizer.tensors.zst emoji.tokens.zst > far.tokens.zst"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Argument(help: "Token file, or '-'.") var tokens: InputPath
-  @Option(name: .shortAndLong, help: "Token file to write.") var output = OutputPath.standardOutput
+  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
+  @Option(name: .shortAndLong, help: "Token file to write; '-' is standard output.")
+  var output = OutputPath.standardOutput
   @Option(
     help: ArgumentHelp(
-      "Replace each token by its code's d-th nearest other; 0 changes nothing.", valueName: "d"))
+      "d: replace each token by the d-th nearest other code; 0 changes nothing (IAR, figure 2).",
+      valueName: "d"))
   var codeDistance: Int?
-  @Option(help: ArgumentHelp("Tokenizer whose codebook tells the distances.", valueName: "file"))
+  @Option(help: ArgumentHelp("Tokenizer file whose codebook --code-distance uses.", valueName: "file"))
   var tokenizer: InputPath?
   @Option(
     help: ArgumentHelp(
-      "Replace each token by a random other code of its cluster in this mapping.", valueName: "mapping"))
+      "Replace each token by a random other code of its cluster in this mapping file.", valueName: "mapping"))
   var sameCluster: InputPath?
-  @Option(help: "Share of the positions whose token is replaced, chosen at random.") var share = 1.0
+  @Option(help: "Share of the positions whose token is replaced, from 0 to 1, chosen at random.")
+  var share = 1.0
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -69,7 +73,7 @@ import ToolRuntime
     try session.report(["images": .integer(images), "tokens": .integer(total), "changed": .integer(changed)])
   }
 
-  /// What replaces what, the codebook that it is about, and the file that said so.
+  /// The replacement of each code, the hash of its codebook, and the file from which both come.
   private func readReplacement(_ session: ToolSession) throws -> (
     Replacement, codebook: String, source: String
   ) {
@@ -92,8 +96,8 @@ import ToolRuntime
     return (.table(table), model.codebookSHA256, tokenizer.path)
   }
 
-  /// A fine-to-coarse mapping is about the codes before it; a new order's equal clusters are blocks of the codes
-  /// after it.
+  /// A fine-to-coarse mapping refers to its source codebook. The equal clusters of a permutation are blocks
+  /// of its target codebook.
   private func clusters(of mapping: CodeMapping, _ path: String) throws -> (
     replacement: Replacement, codebook: String
   ) {

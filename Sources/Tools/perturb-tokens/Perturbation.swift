@@ -1,7 +1,7 @@
 import StreamFormat
 import TensorCore
 
-/// By what a token is replaced.
+/// The rule by which a token is replaced.
 struct Replacement {
   /// Number of codes.
   let codeCount: Int
@@ -44,7 +44,7 @@ struct Perturbation {
   let seed: UInt64
 
   /// Replaces tokens of a batch whose first image has a number in the file.
-  /// - Returns: how many tokens are others than before.
+  /// - Returns: the number of tokens that changed.
   func apply(to batch: inout TokenBatch, firstImage: Int) -> Int {
     let perImage = batch.header.viewCount * batch.header.tokensPerView
     var changed = 0

@@ -8,25 +8,28 @@ import ToolRuntime
 
 @main struct RearrangeCodebook: Tool {
   static let toolName = "rearrange-codebook"
-  static let summary = "Orders a codebook so that equal blocks of it hold similar codes (IAR 3.2)."
+  static let summary = "Reorders a codebook so that each block of equal size holds similar codes (IAR 3.2)."
   static let usageExample =
     "rearrange-codebook tokenizer.tensors.zst --cluster-size 32 --output rearranged.tensors.zst --mapping iar.tensors.zst"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Argument(help: "Tokenizer file, or '-'.") var tokenizer: InputPath
-  @Option(help: "Codes in a cluster; the number of codes must be a multiple of it.") var clusterSize = 128
+  @Argument(help: "Tokenizer file, or '-' for standard input.") var tokenizer: InputPath
+  @Option(help: "m, the number of codes per cluster; it must divide the number of codes.")
+  var clusterSize = 128
   @Option(name: .shortAndLong, help: "Tokenizer file to write, with the codes in their new order.")
   var output: OutputPath?
-  @Option(help: "Mapping file to write: the permutation, with statistics.") var mapping: OutputPath?
-  @Option(help: "First centroids: random (the paper) or k-means++.") var start = "k-means++"
-  @Option(help: "Starts to try; the best is kept.") var restarts = 1
-  @Option(help: "Most iterations of a start.") var maximumIterations = 100
-  @Flag(inversion: .prefixedNo, help: "Improve the clusters by exchanges afterwards (beyond the paper).")
+  @Option(help: "Mapping file to write: the permutation, and statistics of the clusters.")
+  var mapping: OutputPath?
+  @Option(help: "First centroids: random (as in the paper) or k-means++.") var start = "k-means++"
+  @Option(help: "Number of starts; the best result is kept.") var restarts = 1
+  @Option(help: "Largest number of iterations per start.") var maximumIterations = 100
+  @Flag(
+    inversion: .prefixedNo, help: "Afterwards improve the clusters by exchanging codes (not in the paper).")
   var refine = true
-  @Flag(inversion: .prefixedNo, help: "Order codes inside clusters by a chain of nearest neighbours.")
+  @Flag(inversion: .prefixedNo, help: "Order the codes of a cluster as a chain of nearest neighbours.")
   var order = true
-  @Flag(help: "Cluster the codes as they are, even where the tokenizer scales them to length 1.") var raw =
-    false
+  @Flag(help: "Cluster the codes as they are, even where the tokenizer scales them to length 1.")
+  var raw = false
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {

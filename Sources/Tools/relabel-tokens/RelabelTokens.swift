@@ -5,14 +5,16 @@ import ToolRuntime
 
 @main struct RelabelTokens: Tool {
   static let toolName = "relabel-tokens"
-  static let summary = "Applies a mapping to tokens: a permutation of the codebook, or fine to coarse labels."
+  static let summary =
+    "Applies a mapping to tokens: a permutation of the codebook, or fine codes to coarse labels."
   static let usageExample =
     "relabel-tokens --mapping iar.tensors.zst emoji.tokens.zst > rearranged.tokens.zst"
 
-  @Argument(help: "Token file, or '-'.") var tokens: InputPath
-  @Option(help: "Mapping file.") var mapping: InputPath
-  @Option(name: .shortAndLong, help: "Token file to write.") var output = OutputPath.standardOutput
-  @Flag(help: "Apply a permutation backward: from the new order to the old.") var inverse = false
+  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
+  @Option(help: "Mapping file that rearrange-codebook or cluster-codebook wrote.") var mapping: InputPath
+  @Option(name: .shortAndLong, help: "Token file to write; '-' is standard output.")
+  var output = OutputPath.standardOutput
+  @Flag(help: "Apply a permutation backward, from the new order to the old one.") var inverse = false
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {

@@ -4,14 +4,15 @@ import SuiteOptions
 import TensorCore
 import ToolRuntime
 
-/// Which classes are drawn: the label plan is part of a result.
+/// The classes that are drawn.
 struct LabelOptions: ParsableArguments {
-  @Option(help: "Images to draw; classes take turns.") var count: Int?
-  @Option(help: "Images of every class, class after class.") var perClass: Int?
-  @Option(help: "Classes to draw, such as 0,3,5; they take turns. (default: all)") var classes: String?
-  @Option(help: "File with a class number a line, an image for each; '-' for standard input.") var labels:
-    InputPath?
-  @Flag(help: "Draw the class of each image at random.") var randomClasses = false
+  @Option(help: "Number of images to draw; the classes take turns. (default: 64)") var count: Int?
+  @Option(help: "Number of images per class, drawn class after class.") var perClass: Int?
+  @Option(help: "Numbers of the classes to draw, counted from 0, separated by commas. (default: all)")
+  var classes: String?
+  @Option(help: "File with one class number per line and image, or '-' for standard input.")
+  var labels: InputPath?
+  @Flag(help: "Draw the class of each image at random instead of in turn.") var randomClasses = false
 
   func validate() throws {
     if [count != nil, perClass != nil, labels != nil].filter({ $0 }).count > 1 {
@@ -32,10 +33,7 @@ struct LabelOptions: ParsableArguments {
     count != nil || perClass != nil || classes != nil || labels != nil || randomClasses
   }
 
-  private var chosen: [Int]? {
-    let parts = (classes ?? "").split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    return parts.contains(nil) ? nil : parts.compactMap { $0 }
-  }
+  private var chosen: [Int]? { classes.flatMap { commaSeparated($0) { Int($0) } } }
 
   /// The class of each image.
   /// - Throws: `ToolError` for a class that the model does not have.

@@ -2,7 +2,7 @@ import ImageModels
 import StreamFormat
 import ToolRuntime
 
-/// What is recorded with the samples, since a result means nothing without it.
+/// The settings that are recorded with the samples, so that a result can be repeated.
 struct SamplingSettings: Encodable {
   var precision: SamplingPrecision
   var guidance: Guidance?
@@ -32,7 +32,7 @@ struct SampleFile {
       ))
   }
 
-  /// Puts the file in its place.
+  /// Finishes the file and renames it to its target.
   func finish() throws {
     try writer.finish()
     try sink.commit()

@@ -5,7 +5,8 @@ import SuiteOptions
 import TensorCore
 import ToolRuntime
 
-/// Scores of the two stages of coarse-to-fine prediction, on fine tokens whose coarse labels the fine model knows.
+/// Scores of the two stages of coarse-to-fine prediction on fine tokens. The fine model holds the mapping to
+/// coarse labels.
 struct FineScoring {
   let model: FineModel
   let description: FineModelDescription
@@ -23,7 +24,7 @@ struct FineScoring {
     try session.requireFine(
       header.codebookSHA256, of: file, fine: description.codebookSHA256,
       coarse: description.coarseCodebookSHA256, of: path)
-    try session.requireLayout(header, of: file, model.configuration, view: view)
+    try session.requireLayout(header, of: file, view: view, model.configuration, of: path)
   }
 
   /// Checks that a coarse model's labels are those of this model.
@@ -42,24 +43,5 @@ struct FineScoring {
     )
     return TokenBatch(
       header: header, tokens: batch.tokens.map { UInt32(model.fineToCoarse[Int($0)]) }, labels: batch.labels)
-  }
-}
-
-extension ToolSession {
-  /// Checks grid, vocabulary, classes and views of tokens that a model is to score.
-  /// - Throws: `ToolError` (bad data).
-  func requireLayout(_ header: TokenHeader, of file: String, _ sizes: TransformerConfiguration, view: Int)
-    throws
-  {
-    guard header.rows == sizes.gridRows, header.columns == sizes.gridColumns,
-      header.classCount <= sizes.classCount,
-      header.vocabSize == sizes.vocabularySize, view < header.viewCount
-    else {
-      throw ToolError(
-        .badData,
-        "\(file): expected \(sizes.vocabularySize) codes on a grid of \(sizes.gridRows)x\(sizes.gridColumns), at "
-          + "most \(sizes.classCount) classes and a view \(view); found \(header.vocabSize) codes on "
-          + "\(header.rows)x\(header.columns), \(header.classCount) classes, \(header.viewCount) views")
-    }
   }
 }

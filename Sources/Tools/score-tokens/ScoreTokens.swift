@@ -10,22 +10,25 @@ import ToolRuntime
 @main struct ScoreTokens: Tool {
   static let toolName = "score-tokens"
   static let summary =
-    "Scores tokens with a model, teacher-forced: loss, perplexity, token and cluster accuracy."
+    "Scores tokens with a model that sees the true tokens before: loss, perplexity, accuracies."
   static let usageExample = "score-tokens --model iar.tensors.zst rearranged.tokens.zst --held-out 0.05"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Argument(help: "Token file, or '-'.") var tokens: InputPath
-  @Option(help: "Model file; with --fine, the coarse one.") var model: InputPath?
-  @Option(help: "Fine model file: scores the second stage, and with --model both; the tokens are fine ones.")
+  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
+  @Option(help: "Model file; with --fine, the coarse model.") var model: InputPath?
+  @Option(
+    help: ArgumentHelp(
+      "Fine model file: scores fine tokens by the second stage of CTF, and with --model by "
+        + "both stages."))
   var fine: InputPath?
-  @Option(help: "Write the logits, a record [n, N, V] a batch.") var logits: OutputPath?
-  @Option(help: "Codes in a cluster. (default: the model's)") var clusterSize: Int?
-  @Option(help: "Score only the images that training with this share held out; 0 scores all.") var heldOut =
-    0.0
-  @Option(help: "Seed of the held-out split.") var splitSeed: UInt64 = 0
-  @Option(help: "View to score, by number.") var view = 0
-  @Option(help: "Images scored at a time.") var batchSize = 16
-  @Option(help: "Format of large matrix products: float32 or bfloat16.") var precision = Precision.float32
+  @Option(help: "Features file to write with the logits [images, tokens, codes], one record per batch.")
+  var logits: OutputPath?
+  @Option(help: "m, the number of codes per cluster, for the cluster scores. (default: that of the model)")
+  var clusterSize: Int?
+  @OptionGroup(title: "Selection") var heldOut: HeldOutOptions
+  @Option(help: "Number of the view to score, counted from 0.") var view = 0
+  @Option(help: "Number of images scored at a time.") var batchSize = 16
+  @Option(help: "Number format of the operands of large matrix products.") var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -37,9 +40,8 @@ import ToolRuntime
     if logits?.isStandardOutput == true {
       throw ValidationError("the scores take standard output; name a file for --logits.")
     }
-    if batchSize < 1 || view < 0 || (clusterSize ?? 0) < 0 || !(0..<1).contains(heldOut) {
-      throw ValidationError(
-        "--batch-size must be at least 1, --held-out from 0 to below 1, others not negative.")
+    if batchSize < 1 || view < 0 || (clusterSize ?? 0) < 0 {
+      throw ValidationError("--batch-size must be at least 1, --view and --cluster-size not negative.")
     }
   }
 
@@ -101,12 +103,13 @@ import ToolRuntime
   }
 
   private func chosenItems(_ data: TokenDataset) throws -> [(item: Int, view: Int)] {
-    let split = try HeldOutSplit(count: data.count, fraction: heldOut, seed: splitSeed)
-    let items = heldOut > 0 ? split.heldOut : split.training
+    let share = heldOut.chosen ?? HeldOutShare(fraction: 0, seed: 0)
+    let split = try share.split(count: data.count)
+    let items = share.fraction > 0 ? split.heldOut : split.training
     guard !items.isEmpty else {
       throw ToolError(
         .badData,
-        "\(tokens.path): expected images that --held-out \(heldOut) holds out; found none of \(data.count); try: a "
+        "\(tokens.path): expected images that --held-out \(share.fraction) holds out; found none of \(data.count); try: a "
           + "larger share, or 0 for all")
     }
     return items.map { ($0, view) }
@@ -116,9 +119,8 @@ import ToolRuntime
     _ header: TokenHeader, _ sizes: TransformerConfiguration, _ description: ModelDescription,
     _ session: ToolSession
   ) throws {
-    try session.requireSameCodebook(
-      header.codebookSHA256, of: tokens.path, as: description.codebookSHA256, of: model?.path ?? "")
-    try session.requireLayout(header, of: tokens.path, sizes, view: view)
+    try session.requireFit(
+      header, of: tokens.path, view: view, classes: true, to: sizes, description, of: model?.path ?? "")
   }
 
   private func features(_ logits: Tensor, _ sizes: TransformerConfiguration, _ session: ToolSession) -> Record

@@ -2,24 +2,25 @@ import ArgumentParser
 import StreamFormat
 import ToolRuntime
 
-/// Tells what is in a file of the suite; verifies all of it on the way.
+/// Shows what is in a file of the suite, and verifies all of it.
 @main
 struct ShowFile: Tool {
   static let toolName = "show-file"
-  static let summary = "Tell what is in a tensor or token file: shapes, metadata, provenance, checksums."
+  static let summary = "Shows what is in a file of the suite: shapes, metadata, provenance, checksums."
   static let usageExample = "show-file --tensor labels --limit 20 images.tokens.zst"
 
-  @Argument(help: "A .tokens.zst, .tensors.zst or .safetensors file; '-' for standard input.")
+  @Argument(help: "A .tokens.zst, .tensors.zst or .safetensors file, or '-' for standard input.")
   var file: InputPath
 
-  @Option(help: ArgumentHelp("Print the values of a tensor, a row a line.", valueName: "name"))
+  @Option(help: ArgumentHelp("Print the values of this tensor, one row per line.", valueName: "name"))
   var tensor: String?
 
   @Option(
-    help: ArgumentHelp("With --tensor, print at most so many values of each record.", valueName: "count"))
+    help: ArgumentHelp("With --tensor, the largest number of values to print per record.", valueName: "count")
+  )
   var limit: Int?
 
-  @Flag(help: "Print how the file came to be, a command a line, and nothing else.")
+  @Flag(help: "Print only the commands that made the file, one per line, oldest first.")
   var provenance = false
 
   @OptionGroup var common: CommonOptions
@@ -31,7 +32,8 @@ struct ShowFile: Tool {
   }
 
   func execute(_ session: ToolSession) throws {
-    // Opened without the session: it would read the file twice, to hash it for outputs that there are none of.
+    // Opened without the session, which would read the file a second time to hash it for the provenance of
+    // outputs.
     let reader = RecordReader(try file.open())
     if let tensor {
       try printTensor(tensor, reader, session)

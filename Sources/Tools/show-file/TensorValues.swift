@@ -57,7 +57,7 @@ struct TensorValues {
   private func value(_ index: Int) -> JSONValue {
     switch numbers {
     case .integers(let values): .integer(values[index])
-    // By way of the text, lest 0.1 become 0.10000000149011612.
+    // Converted by way of the text, so that 0.1 does not become 0.10000000149011612.
     case .floats(let values): .number(Double("\(values[index])") ?? .nan)
     case .doubles(let values): .number(values[index])
     }

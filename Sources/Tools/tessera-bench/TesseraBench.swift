@@ -16,13 +16,17 @@ import ToolRuntime
         tessera-bench --json > before.jsonl; ...; tessera-bench --compare before.jsonl
       """)
 
-  @Option(help: "Threads.") var threads = 2
-  @Option(parsing: .upToNextOption, help: "Rows to measure; all unless given.") var rows: [String] = []
-  @Option(help: "Timed runs of each row.") var runs = 5
-  @Option(help: "Format of products: float32, bfloat16 or, for sampling, int8.")
+  @Option(help: "Number of threads.") var threads = 2
+  @Option(parsing: .upToNextOption, help: "Names of the rows to measure. (default: all)") var rows: [String] =
+    []
+  @Option(help: "Number of timed runs per row; the median counts.") var runs = 5
+  @Option(help: "Number format of products; int8 is for sampling only.")
   var precision = SamplingPrecision.float32
-  @Flag(help: "One JSON object a row.") var json = false
-  @Option(help: "Lines of an earlier --json; fails if a row has lost more than 10 % of its speed.")
+  @Flag(help: "Print one JSON object per row.") var json = false
+  @Option(
+    help: ArgumentHelp(
+      "File with the output of an earlier --json; fails if a row has lost more than 10 % of "
+        + "its speed."))
   var compare: String?
 
   func validate() throws {
@@ -36,7 +40,7 @@ import ToolRuntime
 
   func run() throws {
     let baseline = try readBaseline()
-    // The arithmetic of int8 is held against the products of the next wider format.
+    // The arithmetic of int8 is compared with products of the next wider format.
     let device = Device(threadCount: threads, precision: precision == .float32 ? .float32 : .bfloat16)
     var slower: [String] = []
     for row in BenchmarkRow.all(precision) where rows.isEmpty || rows.contains(row.name) {

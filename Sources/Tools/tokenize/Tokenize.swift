@@ -15,11 +15,17 @@ import ToolRuntime
   static var versionDetails: [String] { BuildInformation.lines }
 
   @OptionGroup var images: ImageOptions
-  @Option(help: "Tokenizer file.") var tokenizer: InputPath
-  @Option(name: .shortAndLong, help: "Token file to write.") var output = OutputPath.standardOutput
-  @Option(help: "Side of the images, in pixels. (default: the tokenizer's)") var size: Int?
-  @Option(help: "Views tokenised at a time.") var batchSize = 64
-  @Option(help: "Format of convolutions and matrix products: float32 or bfloat16.")
+  @Option(help: "Tokenizer file that train-tokenizer, rearrange-codebook or import-weights wrote.")
+  var tokenizer: InputPath
+  @Option(name: .shortAndLong, help: "Token file to write; '-' is standard output.")
+  var output = OutputPath.standardOutput
+  @Option(help: "Side of the images in pixels, from 1 to 16384. (default: that of the tokenizer)")
+  var size: Int?
+  @Option(help: "Number of views tokenised at a time.") var batchSize = 64
+  @Option(
+    help: ArgumentHelp(
+      "Number format of the operands of convolutions and large products; bfloat16 changes a "
+        + "few tokens."))
   var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
@@ -55,7 +61,7 @@ import ToolRuntime
     var skipped = 0
     let progress = session.progress("images", total: images.listing.entries.count)
     let start = ContinuousClock.now
-    // One record holds a thousand images or so: small enough to stream, large enough to compress.
+    // A record of about a thousand images is small enough to stream and large enough to compress well.
     for first in stride(from: 0, to: images.listing.entries.count, by: 1024) {
       let items = Array(first..<min(first + 1024, images.listing.entries.count))
       let batch = try tokenize(items, images, model, header, session, progress, &skipped)

@@ -4,44 +4,51 @@ import STAR
 import StreamFormat
 import ToolRuntime
 
-/// Self-guided training (ST-AR). All but the first say nothing without it, and are refused.
+/// The options of self-guided training (ST-AR). All others are refused without `--self-guided`.
 struct SelfGuidedOptions: ParsableArguments {
-  @Flag(help: "Train with self-guidance: two views of each image, masked attention, a teacher (ST-AR).")
+  @Flag(help: "Train by ST-AR: two views per image, masked attention, and a teacher.")
   var selfGuided = false
   @Option(
     help: ArgumentHelp(
-      "Losses beside the token loss: some of masked, step and view, or none. (default: masked,step,view)",
+      "Losses added to the token loss: masked (L_MIM), step (L_step), view (L_view), or none. "
+        + "(default: masked,step,view)",
       valueName: "names"))
   var selfGuidedLosses: String?
-  @Option(help: "Share of the tokens that cannot be attended to. (default: 0.25)")
+  @Option(help: "r, the share of tokens that attention cannot see, from 0 to below 1. (default: 0.25)")
   var maskRatio: Double?
-  @Flag(help: "Each block hides tokens of its own; without it one set a sequence serves all blocks.")
+  @Flag(
+    help: ArgumentHelp(
+      "Draw new masked tokens in each block; otherwise all blocks mask the same tokens of a "
+        + "sequence."))
   var maskEachBlock = false
-  @Option(help: "alpha, the weight of the masked loss. (default: 1)")
+  @Option(help: "alpha, the weight of L_MIM, at least 0. (default: 1)")
   var maskedWeight: Float?
-  @Option(help: "beta, the weight of the two contrasts. (default: 0.5)")
+  @Option(help: "beta, the weight of the mean of L_step and L_view, at least 0. (default: 0.5)")
   var contrastWeight: Float?
-  @Option(help: "K, the positions that a step contrasts. (default: 4)")
+  @Option(help: "K, the number of positions that are contrasted per step. (default: 4)")
   var contrastPositions: Int?
   @Option(
-    help: "Block whose output is contrasted, from 1. (default: half of the blocks; 18 of GPT-L's 24)")
+    help: ArgumentHelp(
+      "Block whose output is contrasted, counted from 1. (default: half the number of blocks; "
+        + "18 for GPT-L)"))
   var contrastLayer: Int?
-  @Option(help: "Temperature of the contrasts. (default: 0.2)")
+  @Option(help: "Temperature of L_step and L_view, above 0. (default: 0.2)")
   var contrastTemperature: Float?
-  @Flag(help: "Contrast features as they are; without it they are scaled to length 1.")
+  @Flag(help: "Contrast the features as they are; otherwise they are scaled to length 1.")
   var contrastUnnormalized = false
-  @Flag(help: "Add the contrasts up over views and positions; without it they are averaged.")
+  @Flag(help: "Sum L_step and L_view over views and positions; otherwise they are averaged.")
   var contrastSum = false
-  @Option(help: "Share of the teacher kept at each step. (default: 0.9999)")
+  @Option(help: "Share of the teacher that is kept per step, from 0 to below 1. (default: 0.9999)")
   var teacherDecay: Float?
   @Option(
     help: ArgumentHelp(
-      "W: after n steps the share is at most (1 + n) / (W + n); 1 for no warm-up. (default: 10)",
+      "W: after n steps the teacher keeps at most (1 + n) / (W + n) of itself; 1 means no "
+        + "warm-up. (default: 10)",
       valueName: "W"))
   var teacherWarmup: Int?
-  @Option(help: "Linear layers of the projector; 0 for none. (default: 2)")
+  @Option(help: "Number of linear layers of the projector, from 0 (no projector) to 16. (default: 2)")
   var projectorLayers: Int?
-  @Option(help: "Channels between the projector's layers. (default: the model's width)")
+  @Option(help: "Number of channels between the layers of the projector. (default: the width of the model)")
   var projectorWidth: Int?
 
   func validate() throws {
@@ -68,7 +75,7 @@ struct SelfGuidedOptions: ParsableArguments {
     try need((1...1 << 16).contains(projectorWidth ?? 1), "--projector-width must be from 1 to 65536.")
   }
 
-  /// Refuses what the other options make impossible.
+  /// Checks the options against those of the loop and the model.
   func validate(batchSize: Int, accumulation: Int, layers: Int) throws {
     guard selfGuided else { return }
     let contrasts = losses?.contains { $0 != .masked } == true
@@ -83,7 +90,7 @@ struct SelfGuidedOptions: ParsableArguments {
   }
 
   /// The settings for a model and tokens, or nil without self-guidance.
-  /// - Throws: `ToolError` for tokens that cannot be trained on so.
+  /// - Throws: `ToolError` for tokens with fewer than two views.
   func options(for model: TransformerConfiguration, _ header: TokenHeader, file: String) throws
     -> SelfGuidance.Options?
   {
@@ -121,11 +128,9 @@ struct SelfGuidedOptions: ParsableArguments {
   private var losses: [SelfGuidedLoss]? {
     guard let selfGuidedLosses else { return SelfGuidedLoss.allCases }
     if selfGuidedLosses == "none" { return [] }
-    let named = selfGuidedLosses.split(separator: ",", omittingEmptySubsequences: false).map {
-      SelfGuidedLoss(rawValue: String($0))
-    }
+    let named = commaSeparated(selfGuidedLosses) { SelfGuidedLoss(rawValue: $0) }
     // In their own order, so that the order on the command line does not matter to a checkpoint.
-    return named.contains(nil) ? nil : SelfGuidedLoss.allCases.filter(named.contains)
+    return named.map { SelfGuidedLoss.allCases.filter($0.contains) }
   }
 
   /// Names of the options that were given beside the switch.

@@ -16,16 +16,21 @@ import Training
   static var versionDetails: [String] { BuildInformation.lines }
   static let savesWhenInterrupted = true
 
-  @Argument(help: "Token file, or '-'.") var tokens: InputPath
+  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
   @Option(name: .shortAndLong, help: "Model file to write.") var output: OutputPath
   @OptionGroup(title: "Architecture") var sizes: TransformerSizeOptions
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
   @OptionGroup(title: "Training on tokens") var tokenTraining: TokenTrainingOptions
-  @Option(help: "Codes in a cluster of the rearranged codebook; turns IAR's cluster loss on.")
+  @Option(
+    help: ArgumentHelp(
+      "m, the number of codes per cluster of a rearranged codebook; turns IAR's cluster loss "
+        + "on. 0 means off."))
   var clusterSize = 0
-  @Option(help: "lambda, the weight of the cluster loss.") var clusterWeight: Float = 1
+  @Option(help: "lambda, the weight of the cluster loss, at least 0.") var clusterWeight: Float = 1
   @OptionGroup(title: "Self-guided training") var selfGuided: SelfGuidedOptions
   @OptionGroup(title: "Common") var common: CommonOptions
+
+  var unnamedFiles: [ClaimedFile] { training.checkpointFiles(besides: output) }
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
@@ -44,31 +49,24 @@ import Training
     let configuration = try sizes.configuration(for: data.header)
     try requireClusters(of: data.header)
     let guiding = try selfGuided.options(for: configuration, data.header, file: tokens.path)
-    let split = try HeldOutSplit(count: data.count, fraction: training.heldOut, seed: training.splitSeed)
+    var options = tokenTraining.options(batchSize: training.batchSize, seed: session.seed)
+    (options.clusterSize, options.clusterWeight) = (clusterSize, clusterWeight)
+    let settings = TransformerSettings(
+      model: configuration, precision: device.precision, data: .init(tokens: data),
+      heldOut: training.heldOut.share,
+      task: options, selfGuidance: guiding, training: training.options)
     let model = Transformer(configuration, device: device, seed: session.seed)
+    let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
-      "\(model.store.scalarCount) parameters, \(split.training.count) images of \(configuration.tokenCount) tokens, "
-        + "\(split.heldOut.count) held out")
-    let options = TransformerTask.Options(
-      batchSize: training.batchSize, accumulation: tokenTraining.gradientAccumulation,
-      dropout: tokenTraining.dropout, classDropout: tokenTraining.classDropout,
-      labelSmoothing: tokenTraining.labelSmoothing, clusterSize: clusterSize, clusterWeight: clusterWeight,
-      seed: session.seed)
-    let guidance = guiding.map { SelfGuidance(model, options: $0, seed: session.seed) }
-    let task = TransformerTask(model, data: data, split: split, options: options, guidance: guidance)
-    var settings = [
-      "config": try sortedJSON(configuration), "precision": device.precision.rawValue,
-      "task": try sortedJSON(options), "data": data.sha256,
-      "held_out": "\(training.heldOut), seed \(training.splitSeed)",
-    ]
-    settings["self_guidance"] = try guiding.map { try sortedJSON($0) }
-    let outcome = try session.train(task, training, settings: settings, output: output)
+      "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens, "
+        + "\(task.counts.heldOut) held out")
+    let outcome = try session.train(task, training, output: output)
     let description = ModelDescription(
       codebookSHA256: data.header.codebookSHA256, classNames: data.header.classNames, clusterSize: clusterSize
     )
     try session.write(try model.record(values: outcome.values, description: description), to: output)
-    try session.finishTraining(training, output: output)
-    let views = guidance == nil ? 1 : SelfGuidance.viewCount
+    try session.finishTraining(outcome)
+    let views = guiding == nil ? 1 : SelfGuidance.viewCount
     try session.reportTraining(outcome, model.store, batchSize: training.batchSize * views, data: data)
   }
 

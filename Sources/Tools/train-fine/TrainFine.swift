@@ -11,21 +11,24 @@ import Training
 @main struct TrainFine: Tool {
   static let toolName = "train-fine"
   static let summary =
-    "Trains the second stage of coarse-to-fine prediction: all fine codes at once, from coarse labels."
+    "Trains the second stage of CTF, which predicts all fine codes of an image from its coarse labels."
   static let usageExample =
     "train-fine emoji.tokens.zst --mapping coarse.tensors.zst --model CPU-small --steps 2000 --output fine.tensors.zst"
   static let savesWhenInterrupted = true
 
-  @Argument(help: "File of fine tokens, or '-'.") var tokens: InputPath
-  @Option(help: "Mapping file: the coarse label of each code.") var mapping: InputPath
+  @Argument(help: "File of fine tokens, or '-' for standard input.") var tokens: InputPath
+  @Option(help: "Mapping file that cluster-codebook wrote: the coarse label of each code.")
+  var mapping: InputPath
   @Option(name: .shortAndLong, help: "Model file to write.") var output: OutputPath
   @OptionGroup(title: "Architecture") var sizes: TransformerSizeOptions
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
   @OptionGroup(title: "Training on tokens") var tokenTraining: TokenTrainingOptions
   @Flag(
     inversion: .prefixedNo,
-    help: "Predict among the codes of the coarse label only; off, among all codes.") var clusterMask = true
+    help: "Predict a code among those of its coarse label; off: among all codes.") var clusterMask = true
   @OptionGroup(title: "Common") var common: CommonOptions
+
+  var unnamedFiles: [ClaimedFile] { training.checkpointFiles(besides: output) }
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
@@ -40,29 +43,25 @@ import Training
     try requireFit(data.header, mapping, session)
     var configuration = try sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
-    let split = try HeldOutSplit(count: data.count, fraction: training.heldOut, seed: training.splitSeed)
     let model = FineModel(
       Transformer(configuration, device: device, seed: session.seed), fineToCoarse: mapping.table,
       isMasked: clusterMask)
+    let settings = TransformerSettings(
+      model: configuration, precision: device.precision,
+      data: .init(tokens: data, mapping: mapping.targetCodebookSHA256, clusterMask: clusterMask),
+      heldOut: training.heldOut.share,
+      task: tokenTraining.options(batchSize: training.batchSize, seed: session.seed),
+      training: training.options)
+    let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
-      "\(model.store.scalarCount) parameters, \(split.training.count) images of \(configuration.tokenCount) tokens, "
-        + "\(split.heldOut.count) held out, \(mapping.targetCount) coarse labels")
-    let options = TransformerTask.Options(
-      batchSize: training.batchSize, accumulation: tokenTraining.gradientAccumulation,
-      dropout: tokenTraining.dropout, classDropout: tokenTraining.classDropout,
-      labelSmoothing: tokenTraining.labelSmoothing, seed: session.seed)
-    let task = TransformerTask(model, data: data, split: split, options: options)
-    let settings = [
-      "config": try sortedJSON(configuration), "precision": device.precision.rawValue,
-      "task": try sortedJSON(options), "data": data.sha256, "mapping": mapping.targetCodebookSHA256,
-      "cluster_mask": "\(clusterMask)", "held_out": "\(training.heldOut), seed \(training.splitSeed)",
-    ]
-    let outcome = try session.train(task, training, settings: settings, output: output)
+      "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens, "
+        + "\(task.counts.heldOut) held out, \(mapping.targetCount) coarse labels")
+    let outcome = try session.train(task, training, output: output)
     let description = FineModelDescription(
       codebookSHA256: mapping.sourceCodebookSHA256, coarseCodebookSHA256: mapping.targetCodebookSHA256,
       classNames: data.header.classNames)
     try session.write(try model.record(values: outcome.values, description: description), to: output)
-    try session.finishTraining(training, output: output)
+    try session.finishTraining(outcome)
     try session.reportTraining(outcome, model.store, batchSize: training.batchSize, data: data)
   }
 

@@ -1,20 +1,30 @@
 import ArgumentParser
 import ImageModels
 import LlamaGen
+import ToolRuntime
 
 /// The sizes of a tokenizer: a named configuration, and options that change it.
 struct TokenizerSizeOptions: ParsableArguments {
-  @Option(help: "Named sizes: \(TokenizerConfiguration.named.keys.sorted().joined(separator: ", ")).")
+  @Option(
+    help:
+      "Named set of sizes, which the options below change: \(TokenizerConfiguration.named.keys.sorted().joined(separator: ", "))."
+  )
   var model = "VQ-16"
-  @Option(help: "Side of the images, in pixels.") var size: Int?
-  @Option(help: "Channels of the first level.") var channels: Int?
-  @Option(help: "Width of each level as a multiple, such as 1,2,4.") var multipliers: String?
-  @Option(help: "Residual blocks a level.") var residualBlocks: Int?
-  @Option(help: "Channels around the quantiser.") var zChannels: Int?
-  @Option(help: "Codes.") var codes: Int?
-  @Option(help: "Dimension of a code.") var codeDimension: Int?
-  @Option(help: "Groups of group normalisation.") var groups: Int?
-  @Flag(inversion: .prefixedNo, help: "Scale latents and codes to length 1.") var normalizeCodes = true
+  @Option(help: "Side of the images in pixels. (default: that of --model)") var size: Int?
+  @Option(help: "Number of channels of the first level. (default: that of --model)") var channels: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Width of each level as a multiple of --channels, such as 1,2,4; each level but the last "
+        + "halves the image."))
+  var multipliers: String?
+  @Option(help: "Number of residual blocks per level of the encoder; the decoder has one more.")
+  var residualBlocks: Int?
+  @Option(help: "Number of channels before and after the quantiser.") var zChannels: Int?
+  @Option(help: "K, the number of codes. (default: that of --model)") var codes: Int?
+  @Option(help: "Number of dimensions of a code. (default: that of --model)") var codeDimension: Int?
+  @Option(help: "Number of groups of group normalisation; divides the width of every level.") var groups: Int?
+  @Flag(inversion: .prefixedNo, help: "Scale latents and codes to length 1 before they are compared.")
+  var normalizeCodes = true
 
   func validate() throws {
     if TokenizerConfiguration.named[model] == nil {
@@ -27,10 +37,7 @@ struct TokenizerSizeOptions: ParsableArguments {
     }
   }
 
-  private var levels: [Int]? {
-    let parts = (multipliers ?? "").split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    return parts.contains(nil) ? nil : parts.compactMap { $0 }
-  }
+  private var levels: [Int]? { multipliers.flatMap { commaSeparated($0) { Int($0) } } }
 
   /// The sizes asked for; nil for an unknown name.
   var configuration: TokenizerConfiguration? {

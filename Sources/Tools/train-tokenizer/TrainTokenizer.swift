@@ -22,15 +22,23 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   @Option(name: .shortAndLong, help: "Tokenizer file to write.") var output: OutputPath
   @OptionGroup(title: "Architecture") var sizes: TokenizerSizeOptions
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
-  @Option(help: "Distance of reconstructions.") var reconstruction = ReconstructionLoss.l2
-  @Option(help: "beta, the weight of the commitment loss.") var commitment: Float = 0.25
-  @Option(help: "Steps without a quantiser at the start; then k-means over latents places the codes.")
+  @Option(help: "Reconstruction loss: the mean squared (l2) or absolute (l1) error.")
+  var reconstruction = ReconstructionLoss.l2
+  @Option(help: "beta, the weight of the commitment loss, at least 0.") var commitment: Float = 0.25
+  @Option(
+    help: ArgumentHelp(
+      "Number of steps at the start without a quantiser; k-means over latents then places the "
+        + "codes."))
   var autoencoderSteps = 0
-  @Option(help: "A code used less than this share of the mean use is placed on a latent again.")
+  @Option(help: "Share of the mean use of a code; a code that is used less is moved to a latent.")
   var deadCodeThreshold = 0.1
-  @Option(help: "Steps between two looks for such codes; 0 for none.") var deadCodeInterval = 100
-  @Option(help: "Share of the steps after which codes are left alone.") var deadCodeEnd = 0.8
+  @Option(help: "Number of steps between two searches for such codes; 0 means no search.")
+  var deadCodeInterval = 100
+  @Option(help: "Share of the steps, from 0 to 1, after which no code is moved any more.")
+  var deadCodeEnd = 0.8
   @OptionGroup(title: "Common") var common: CommonOptions
+
+  var unnamedFiles: [ClaimedFile] { training.checkpointFiles(besides: output) }
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
@@ -50,25 +58,22 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let device = session.device(training.precision)
     let images = try images.open(session, size: configuration.imageSize)
     let usable = try session.requireReadable(images, skipUnreadable: self.images.skipUnreadable, on: device)
-    let split = try HeldOutSplit(count: usable.count, fraction: training.heldOut, seed: training.splitSeed)
-      .mapped { usable[$0] }
     let model = Tokenizer(configuration, device: device, seed: session.seed)
-    session.say(
-      "\(model.store.scalarCount) parameters, \(split.training.count) images, \(split.heldOut.count) held out"
-    )
     let options = TokenizerTask.Options(
       batchSize: training.batchSize, reconstruction: reconstruction, commitment: commitment,
       warmupSteps: autoencoderSteps, deadCodeThreshold: deadCodeThreshold, deadCodeInterval: deadCodeInterval,
       deadCodeEnd: Int(Double(training.steps) * deadCodeEnd), seed: session.seed)
-    let task = TokenizerTask(model, images: images, split: split, options: options)
-    let settings = [
-      "config": try sortedJSON(configuration), "precision": device.precision.rawValue,
-      "task": try sortedJSON(options),
-      "images": images.listing.fingerprint, "views": "\(images.plan)",
-    ]
-    let outcome = try session.train(task, training, settings: settings, output: output)
+    let settings = TokenizerSettings(
+      model: configuration, precision: device.precision,
+      images: .init(content: try images.sha256(of: usable, on: device), reading: images.reading),
+      heldOut: training.heldOut.share, task: options, training: training.options)
+    let task = try TokenizerTask(model, images: images, usable: usable, settings: settings)
+    session.say(
+      "\(model.store.scalarCount) parameters, \(task.counts.training) images, \(task.counts.heldOut) held out"
+    )
+    let outcome = try session.train(task, training, output: output)
     try session.write(try model.record(values: outcome.values), to: output)
-    try session.finishTraining(training, output: output)
+    try session.finishTraining(outcome)
     try session.report(
       outcome.scores.mapValues { .number($0) }.merging([
         "parameters": .integer(model.store.scalarCount), "steps": .integer(outcome.steps),

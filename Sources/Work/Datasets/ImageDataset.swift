@@ -1,31 +1,45 @@
 import Images
+import StreamFormat
 import Synchronization
 import TensorCore
+
+/// How image files become what a tokenizer sees.
+public struct ImageReading: Sendable, Equatable, Codable {
+  /// Side of a view, in pixels.
+  public var size: Int
+  /// How an image becomes views.
+  public var views: ViewPlan
+  /// Whether images that are smaller than a view are enlarged, where without it they are an error.
+  public var allowUpscale: Bool
+  /// What shows through transparent pixels.
+  public var background: RGBColor
+
+  /// A way to read images.
+  public init(size: Int, views: ViewPlan, allowUpscale: Bool = false, background: RGBColor = .white) {
+    (self.size, self.views, self.allowUpscale, self.background) = (size, views, allowUpscale, background)
+  }
+}
 
 /// The images that a tokenizer is trained on or that are tokenised: decoded, cut into views and kept while a
 /// budget of memory lasts.
 public final class ImageDataset {
   /// The files and their classes.
   public let listing: ImageListing
-  /// Side of a view, in pixels.
-  public let size: Int
-  /// How an image becomes views.
-  public let plan: ViewPlan
-  private let allowUpscale: Bool
-  private let background: RGBColor
+  /// How they are read.
+  public let reading: ImageReading
   private let budget: Int
   private var cache: [Int: [RGBImage]] = [:]
   private var cachedBytes = 0
 
   /// - Parameter budget: bytes of decoded views to keep.
-  public init(
-    _ listing: ImageListing, size: Int, plan: ViewPlan, allowUpscale: Bool = false,
-    background: RGBColor = .white,
-    budget: Int = 1 << 30
-  ) {
-    (self.listing, self.size, self.plan) = (listing, size, plan)
-    (self.allowUpscale, self.background, self.budget) = (allowUpscale, background, budget)
+  public init(_ listing: ImageListing, _ reading: ImageReading, budget: Int = 1 << 30) {
+    (self.listing, self.reading, self.budget) = (listing, reading, budget)
   }
+
+  /// Side of a view, in pixels.
+  public var size: Int { reading.size }
+  /// How an image becomes views.
+  public var plan: ViewPlan { reading.views }
 
   /// Views of items, decoded on all threads; an unreadable image gives an error in its place.
   public func views(of items: [Int], on device: Device) -> [Result<[RGBImage], ImageError>] {
@@ -51,8 +65,9 @@ public final class ImageDataset {
   private func load(_ item: Int) -> Result<[RGBImage], ImageError> {
     let path = listing.entries[item].path
     return Result { () throws(ImageError) in
-      let image = try ImageDecoder.decode(contentsOf: path, background: background)
-      return try plan.views(of: image, name: path, item: item, size: size, allowUpscale: allowUpscale)
+      let image = try ImageDecoder.decode(contentsOf: path, background: reading.background)
+      return try plan.views(
+        of: image, name: path, item: item, size: size, allowUpscale: reading.allowUpscale)
     }
   }
 
@@ -61,6 +76,25 @@ public final class ImageDataset {
   public func batch(_ places: [(item: Int, view: Int)], on device: Device) throws -> Tensor {
     let views = try zip(self.views(of: places.map(\.item), on: device), places).map { try $0.get()[$1.view] }
     return device.pixels(views)
+  }
+}
+
+extension ImageDataset {
+  /// SHA-256 over the bytes of the files of items, in their order, to tell whether a checkpoint belongs to these
+  /// images. Their paths do not matter.
+  /// - Throws: `StreamError` for a file that cannot be read.
+  public func sha256(of items: [Int], on device: Device) throws -> String {
+    let hashes = Mutex<[Int: Result<String, any Error>]>([:])
+    device.forRanges(items.count) { range in
+      for index in range {
+        let hash = Result { try SHA256Hasher.hex(of: FileSource(path: listing.entries[items[index]].path)) }
+        hashes.withLock { $0[index] = hash }
+      }
+    }
+    let found = hashes.withLock { $0 }
+    // The place in the listing decides which images are held out.
+    let lines = try items.indices.map { "\(items[$0]) \(try found[$0]!.get())\n" }
+    return SHA256Hasher.hex(of: Array(lines.joined().utf8))
   }
 }
 

@@ -3,7 +3,7 @@ import StreamFormat
 
 /// A token file in memory.
 public struct TokenDataset: Sendable {
-  /// What the file says of its tokens.
+  /// Codebook, grid, classes and views of the file.
   public let header: TokenHeader
   private let tokens: [UInt32]
   /// Class of each image.
@@ -37,8 +37,8 @@ public struct TokenDataset: Sendable {
     }
   }
 
-  /// Entropy in nats of the tokens' frequencies over all views: the loss of a model that knows nothing but
-  /// how common each code is.
+  /// Entropy of the token frequencies over all views, in nats: the loss of a model that predicts each token
+  /// by its frequency alone.
   public var unigramEntropy: Double {
     var usage = CodeUsage(codes: header.vocabSize)
     usage.add(tokens)

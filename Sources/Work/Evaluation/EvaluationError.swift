@@ -1,8 +1,8 @@
-/// Why something cannot be scored or compared.
+/// An error while features or tokens are scored or compared.
 public enum EvaluationError: Error, Equatable, CustomStringConvertible, Sendable {
   /// The loss or the gradient of a probe's step is infinite or not a number.
   case probeNotFinite(step: Int, loss: Double)
-  /// A features file, or images made into features, that do not fit together. `place` names the file, and the record or
+  /// Features that do not fit together, from a file or from images. `place` names the file, and the record or
   /// image in it.
   case badFeatures(place: String, expected: String, found: String, hint: String)
 

@@ -1,25 +1,27 @@
 import Foundation
 
-/// Where two values of a setting differ. A setting may be a whole JSON object; then the error names the entry in
-/// it, such as `training.schedule.peak`, and not the two objects.
+/// Where the settings of a checkpoint and those of a run differ: the innermost entry, such as
+/// `training.schedule.peak`, so that an error need not show all of them.
 struct SettingDifference {
   let name: String
   let checkpoint: String
   let now: String
 
-  init(name: String, checkpoint: String?, now: String) {
-    var name = name
-    var (saved, current) = (Self.object(checkpoint ?? ""), Self.object(now))
+  /// The first difference, in the order of names; nil for equal settings.
+  /// - Parameter checkpoint: a JSON object, as `now` is.
+  init?(checkpoint: String, now: String) {
+    var (saved, current): (Any?, Any?) = (Self.object(checkpoint), Self.object(now))
+    guard Self.text(saved) != Self.text(current) else { return nil }
+    var names: [String] = []
     while let old = saved as? [String: Any], let new = current as? [String: Any],
       let key = Self.firstDifference(old, new)
     {
-      name += "." + key
+      names.append(key)
       (saved, current) = (old[key], new[key])
     }
-    let isWhole = saved == nil && current == nil
-    self.name = name
-    self.checkpoint = isWhole ? checkpoint ?? "nothing" : Self.text(saved)
-    self.now = isWhole ? now : Self.text(current)
+    name = names.joined(separator: ".")
+    self.checkpoint = Self.text(saved)
+    self.now = Self.text(current)
   }
 
   private static func object(_ text: String) -> Any? {

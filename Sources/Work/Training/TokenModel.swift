@@ -7,6 +7,8 @@ import NeuralNet
 
 /// A model that is trained on tokens and their classes by ``TransformerTask``.
 public protocol TokenModel: AnyObject {
+  /// The sizes.
+  var configuration: TransformerConfiguration { get }
   /// All parameters.
   var store: ParameterStore { get }
   /// The mean loss of whole images: a class each, and their tokens, image after image.
@@ -47,7 +49,7 @@ extension FineModel: TokenModel {
       let coarse = tokens.map { fineToCoarse[$0] }
       let hidden = hidden(Tape(device: device, isRecording: false), labels: labels, coarse: coarse).value
       forEachCluster(hidden, coarse: coarse, on: device) { positions, _, logits in
-        // Every target is among the codes, since the label is its own.
+        // Every target is among the codes, because the label is that of the target.
         scores.add(logits, targets: positions.map { ranks[tokens[$0]] }[...], on: device)
       }
       try eachBatch()

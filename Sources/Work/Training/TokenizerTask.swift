@@ -10,32 +10,31 @@ import TensorCore
 
 /// Training a VQ autoencoder on images.
 public final class TokenizerTask: TrainingTask {
-  /// What is set by the user.
+  /// The options of the task.
   public struct Options: Sendable, Equatable, Codable {
     /// Images of an optimiser step.
     public var batchSize: Int
     /// Distance of reconstructions.
-    public var reconstruction: String
+    public var reconstruction: ReconstructionLoss
     /// beta, the weight of the commitment loss.
     public var commitment: Float
     /// Steps at the start without a quantiser; then the codebook starts from k-means over latents.
     public var warmupSteps: Int
-    /// A code used less than this share of the mean use, between two looks, is placed on a latent again.
+    /// A code whose use between two searches is below this share of the mean use is moved to a latent.
     public var deadCodeThreshold: Double
-    /// Steps between two looks for dead codes; 0 for none.
+    /// Steps between two searches for dead codes; 0 means no search.
     public var deadCodeInterval: Int
-    /// Step after which codes are left where they are.
+    /// Step after which no code is moved any more.
     public var deadCodeEnd: Int
     /// Seed of order, views and codes.
     public var seed: UInt64
 
-    /// The settings of a run.
     public init(
       batchSize: Int, reconstruction: ReconstructionLoss, commitment: Float, warmupSteps: Int,
       deadCodeThreshold: Double, deadCodeInterval: Int, deadCodeEnd: Int, seed: UInt64
     ) {
       (self.batchSize, self.commitment, self.seed) = (batchSize, commitment, seed)
-      self.reconstruction = reconstruction.rawValue
+      self.reconstruction = reconstruction
       (self.warmupSteps, self.deadCodeThreshold) = (warmupSteps, deadCodeThreshold)
       (self.deadCodeInterval, self.deadCodeEnd) = (deadCodeInterval, deadCodeEnd)
     }
@@ -44,19 +43,30 @@ public final class TokenizerTask: TrainingTask {
   private let model: Tokenizer
   private let images: ImageDataset
   private let split: HeldOutSplit
+  /// Everything that was set.
+  public let settings: any ExperimentSettings
   private let options: Options
   private var order: DataOrder
-  /// Uses of each code since the last look for dead ones.
+  /// Uses of each code since the last search for dead codes.
   private var uses: [Int]
   /// Latents of the last batch, [n, d]: where dead codes are placed.
   private var latents: Tensor?
 
-  /// A task over the training part of `split`, scored on its held-out part.
-  public init(_ model: Tokenizer, images: ImageDataset, split: HeldOutSplit, options: Options) {
-    (self.model, self.images, self.split, self.options) = (model, images, split, options)
+  /// Training on images, of which those at `usable` can be used.
+  /// - Throws: `DatasetError.tooFewItems` when nothing is left to train on.
+  public init(_ model: Tokenizer, images: ImageDataset, usable: [Int], settings: TokenizerSettings) throws {
+    precondition(
+      model.configuration == settings.model && model.store.device.precision == settings.precision
+        && images.reading == settings.images.reading, "TokenizerTask: a model or images of other settings")
+    (self.model, self.images) = (model, images)
+    (self.settings, options) = (settings, settings.task)
+    split = try settings.heldOut.split(count: usable.count).mapped { usable[$0] }
     order = DataOrder(items: split.training, seed: options.seed)
     uses = [Int](repeating: 0, count: model.configuration.codebookSize)
   }
+
+  /// How many images are trained on, and how many are scored only.
+  public var counts: (training: Int, heldOut: Int) { (split.training.count, split.heldOut.count) }
 
   /// The tokenizer's parameters.
   public var store: ParameterStore { model.store }
@@ -67,7 +77,7 @@ public final class TokenizerTask: TrainingTask {
     let places = order.items(
       first: step * options.batchSize, count: options.batchSize, viewCount: images.plan.names.count)
     let batch = Variable(try images.batch(places, on: device))
-    let kind = ReconstructionLoss(rawValue: options.reconstruction) ?? .l2
+    let kind = options.reconstruction
     if step == options.warmupSteps && step > 0 { try startCodebook(step: step) }
     let tape = Tape(device: device)
     if step < options.warmupSteps {
@@ -87,7 +97,7 @@ public final class TokenizerTask: TrainingTask {
     ]
   }
 
-  /// Looks for dead codes when it is time.
+  /// Searches for dead codes every few steps.
   public func finishStep(_ step: Int, optimizer: AdamW) {
     guard options.deadCodeInterval > 0, step >= options.warmupSteps else { return }
     guard (step + 1 - options.warmupSteps) % options.deadCodeInterval == 0 else { return }
@@ -114,12 +124,12 @@ public final class TokenizerTask: TrainingTask {
     return ["held_out_psnr": total / Double(split.heldOut.count)]
   }
 
-  /// Uses since the last look: without them a resumed run would revive other codes.
+  /// Uses since the last search. Without them a resumed run would move other codes.
   public var state: [StoredTensor] {
     [StoredTensor(name: "task.uses", shape: [uses.count], uint64s: uses.map(UInt64.init))]
   }
 
-  /// Takes the uses back.
+  /// Restores the uses.
   public func restore(_ record: Record) throws {
     uses = try record.tensor("task.uses", shape: [uses.count]).integers()
   }
@@ -134,7 +144,7 @@ extension TokenizerTask {
     let (k, d) = (model.codebook.shape[0], model.codebook.shape[1])
     var vectors: [Float] = []
     var place = step * options.batchSize
-    // Sixteen latents a code are plenty for a start; the training items may be fewer.
+    // Sixteen latents per code are enough for k-means, and the training items may be fewer.
     while vectors.count < 16 * k * d && place < step * options.batchSize + split.training.count {
       let places = order.items(first: place, count: options.batchSize, viewCount: images.plan.names.count)
       let tape = Tape(device: device, isRecording: false)

@@ -1,4 +1,4 @@
-/// Why training cannot go on.
+/// An error that ends training.
 public enum TrainingError: Error, Equatable, CustomStringConvertible, Sendable {
   /// The loss or the gradient of a step is infinite or not a number.
   case notFinite(step: Int, loss: Double, gradientNorm: Double, lastCheckpoint: Int?)

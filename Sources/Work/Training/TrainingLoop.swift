@@ -2,37 +2,29 @@ import NeuralNet
 import StreamFormat
 import TensorCore
 
-/// The training loop of all tools: schedule, clipping, AdamW, moving average, scoring, checkpoints. Everything
-/// random is a function of the seed and the step, so that a resumed run repeats the uninterrupted one bit for
-/// bit.
+/// The training loop of all tools: schedule, clipping, AdamW, moving average, scoring, checkpoints. All
+/// random numbers depend only on the seed and the step, so that a resumed run equals an uninterrupted one bit
+/// for bit.
 public final class TrainingLoop {
   private let task: any TrainingTask
   private let options: TrainingOptions
   private let events: TrainingEvents
   private let optimizer: AdamW
   private let average: MovingAverage?
-  /// What a checkpoint must agree with to be resumed from.
-  private let settings: [String: String]
   /// The checkpoint that is not written yet. It must not take the last one's place before the following step has
   /// shown that loss and gradient are still finite.
   private var pending: Record?
   private var lastCheckpoint: Int?
 
-  /// - Parameter settings: names and values that make a checkpoint this run's own: sizes, options, the hash of
-  ///   the data.
-  public init(
-    _ task: any TrainingTask, options: TrainingOptions, settings: [String: String], events: TrainingEvents
-  ) throws {
-    (self.task, self.options, self.events) = (task, options, events)
-    var settings = settings
-    settings["training"] = try sortedJSON(options.withoutObservation)
-    self.settings = settings
+  /// A loop over the steps that the task's settings ask for.
+  public init(_ task: any TrainingTask, events: TrainingEvents) {
+    (self.task, self.options, self.events) = (task, task.settings.training, events)
     optimizer = AdamW(task.store, options: options.optimizer)
     average = options.averageDecay > 0 ? MovingAverage(task.store, decay: options.averageDecay) : nil
   }
 
   /// Trains to the last step.
-  /// - Parameter checkpoint: where to go on from.
+  /// - Parameter checkpoint: the checkpoint to continue from.
   /// - Returns: the last scoring, and the values to save: the moving average, or the parameters.
   /// - Throws: `TrainingError`, and what the task and the events throw.
   public func run(from checkpoint: Record? = nil) throws -> (scores: [String: Double], values: [Tensor]) {
@@ -76,7 +68,7 @@ public final class TrainingLoop {
     try events.log(step + 1, values)
   }
 
-  /// The last step's outcome is looked at by no further step.
+  /// No further step checks the result of the last one.
   private func requireFiniteParameters() throws {
     guard task.store.parameters.allSatisfy(\.variable.value.isFinite) else {
       throw TrainingError.notFinite(
@@ -90,12 +82,13 @@ public final class TrainingLoop {
       step: optimizer.stepCount, loss: loss, gradientNorm: .nan, lastCheckpoint: lastCheckpoint)
   }
 
-  /// Early on, a long average would still be mostly the random start: the decay grows with the steps.
+  /// The decay grows with the steps, because a long average would at first consist mostly of the random
+  /// start.
   private func warmedUp(_ decay: Float) -> Float {
     min(decay, Float(1 + optimizer.stepCount) / Float(10 + optimizer.stepCount))
   }
 
-  /// Scores what would be saved.
+  /// Scores the values that would be saved: the average, if there is one.
   private func evaluate() throws -> [String: Double] {
     guard let average else { return try task.evaluate() }
     let parameters = task.store.parameters.map { $0.variable.value }
@@ -122,18 +115,15 @@ extension TrainingLoop {
     tensors += store.storedTensors(values: optimizer.moments.map(\.first), prefix: "first_moment.")
     tensors += store.storedTensors(values: optimizer.moments.map(\.second), prefix: "second_moment.")
     if let average { tensors += store.storedTensors(values: average.values, prefix: "average.") }
-    let metadata = ["step": String(optimizer.stepCount), "settings": try sortedJSON(settings)]
+    let metadata = ["step": String(optimizer.stepCount), "settings": try task.settings.json()]
     return Record(kind: .checkpoint, metadata: metadata, tensors: tensors + task.state)
   }
 
-  private func restore(_ record: Record) throws {
+  /// Takes the state of a checkpoint over, from which ``run(from:)`` then goes on.
+  /// - Throws: `TrainingError.settingsChanged`, and `FormatError` for a checkpoint that is damaged or of another version.
+  public func restore(_ record: Record) throws {
     try record.require(kind: .checkpoint)
-    let saved = try record.jsonMetadata("settings", as: [String: String].self)
-    for (name, value) in settings.sorted(by: { $0.key < $1.key }) where saved[name] != value {
-      let difference = SettingDifference(name: name, checkpoint: saved[name], now: value)
-      throw TrainingError.settingsChanged(
-        name: difference.name, checkpoint: difference.checkpoint, now: difference.now)
-    }
+    try requireOwnSettings(of: record)
     let store = task.store
     try store.load(record, prefix: "parameter.")
     try store.load(record, prefix: "first_moment.", into: optimizer.moments.map(\.first))
@@ -142,6 +132,20 @@ extension TrainingLoop {
     try task.restore(record)
     optimizer.stepCount = try record.integerMetadata("step", in: 0...options.steps)
     lastCheckpoint = optimizer.stepCount
+  }
+
+  private func requireOwnSettings(of record: Record) throws {
+    guard let saved = record.metadata["settings"],
+      (try? record.jsonMetadata("settings", as: [String: String].self)) == nil
+    else {
+      throw FormatError(
+        .badMetadata, at: record.origin, expected: "settings as this version of the tool writes them",
+        found: "those of an earlier version",
+        hint: "remove the checkpoint and start from the beginning, or finish the run with that version")
+    }
+    guard let difference = SettingDifference(checkpoint: saved, now: try task.settings.json()) else { return }
+    throw TrainingError.settingsChanged(
+      name: difference.name, checkpoint: difference.checkpoint, now: difference.now)
   }
 
   /// The step a checkpoint was saved after.

@@ -4,27 +4,26 @@ import StreamFormat
 /// What differs between the training tools: how a step's gradients come about and what is scored. The loop,
 /// the optimiser, the averages, checkpoints and logs are the same for all.
 public protocol TrainingTask: AnyObject {
+  /// Everything that was set.
+  var settings: any ExperimentSettings { get }
   /// The parameters that are trained.
   var store: ParameterStore { get }
   /// Runs step `step` (from 0) forward and backward, leaving gradients in the store.
   /// - Returns: values to log; `loss` is one of them.
   func accumulateGradients(step: Int) throws -> [String: Double]
-  /// What remains to be done after the optimiser's step.
+  /// Called after the step of the optimiser.
   func finishStep(_ step: Int, optimizer: AdamW)
-  /// Scores the held-out items with the parameters as they are. Empty when nothing is held out.
+  /// Scores the held-out items with the current parameters. Empty if nothing is held out.
   func evaluate() throws -> [String: Double]
   /// State beyond parameters and optimiser, for checkpoints. Names start with `task.`.
   var state: [StoredTensor] { get }
-  /// Takes that state back.
+  /// Restores that state.
   func restore(_ record: Record) throws
 }
 
 extension TrainingTask {
-  /// Nothing.
   public func finishStep(_ step: Int, optimizer: AdamW) {}
-  /// None.
   public var state: [StoredTensor] { [] }
-  /// Nothing.
   public func restore(_ record: Record) throws {}
 }
 
@@ -32,9 +31,7 @@ extension TrainingTask {
 public struct TrainingOptions: Sendable, Equatable, Codable {
   /// Optimiser steps in all.
   public var steps: Int
-  /// Learning rate.
   public var schedule: LearningRateSchedule
-  /// Constants of AdamW.
   public var optimizer: AdamW.Options
   /// Decay of the average that is saved in place of the parameters; 0 saves the parameters.
   public var averageDecay: Float
@@ -43,14 +40,13 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
   /// Steps between two checkpoints; 0 for none.
   public var checkpointEvery: Int
 
-  /// The same without what only shows or saves the run: a resumed run may differ in that.
+  /// The same without the settings of scoring and saving, in which a resumed run may differ.
   var withoutObservation: TrainingOptions {
     var options = self
     (options.evaluateEvery, options.checkpointEvery) = (0, 0)
     return options
   }
 
-  /// The settings of a run.
   public init(
     steps: Int, schedule: LearningRateSchedule, optimizer: AdamW.Options, averageDecay: Float,
     evaluateEvery: Int,
@@ -63,16 +59,15 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
   }
 }
 
-/// Where the loop reports to; the tool connects these to files and terminals.
+/// The functions that the loop calls; the tool connects them to files and terminals.
 public struct TrainingEvents {
   /// Called with every checkpoint.
   public var saveCheckpoint: (Record) throws -> Void
   /// Called with the values of every step, and of every scoring (their names start with `held_out_`).
   public var log: (_ step: Int, _ values: [String: Double]) throws -> Void
-  /// Asked between steps; true saves a checkpoint and stops.
+  /// Called between steps; if true, the loop saves a checkpoint and stops.
   public var isInterrupted: () -> Bool
 
-  /// Connects the loop to a tool.
   public init(
     saveCheckpoint: @escaping (Record) throws -> Void, log: @escaping (Int, [String: Double]) throws -> Void,
     isInterrupted: @escaping () -> Bool

@@ -1,4 +1,5 @@
 import Autograd
+import CTF
 import Datasets
 import Evaluation
 import IAR
@@ -10,11 +11,11 @@ import StreamFormat
 /// Training a transformer on tokens: LlamaGen's baseline, IAR with the cluster loss, both stages of CTF, and
 /// autoregressive models with self-guidance.
 public final class TransformerTask: TrainingTask {
-  /// What is set by the user.
+  /// The options of the task.
   public struct Options: Sendable, Equatable, Codable {
     /// Images of an optimiser step.
     public var batchSize: Int
-    /// Parts a batch is cut into to save memory; gradients are summed over them.
+    /// Number of parts of a batch, computed one after another to save memory; their gradients are summed.
     public var accumulation: Int
     /// Rate of dropout inside the network.
     public var dropout: Float
@@ -29,7 +30,6 @@ public final class TransformerTask: TrainingTask {
     /// Seed of order, views and dropout.
     public var seed: UInt64
 
-    /// The settings of a run.
     public init(
       batchSize: Int, accumulation: Int = 1, dropout: Float, classDropout: Float, labelSmoothing: Float = 0,
       clusterSize: Int = 0, clusterWeight: Float = 1, seed: UInt64
@@ -43,20 +43,39 @@ public final class TransformerTask: TrainingTask {
   private let model: any TokenModel
   private let data: TokenDataset
   private let split: HeldOutSplit
+  /// Everything that was set.
+  public let settings: any ExperimentSettings
   private let options: Options
   private let guidance: SelfGuidance?
   private var order: DataOrder
 
-  /// A task over the training part of `split`, scored on its held-out part.
-  /// - Parameter guidance: turns self-guided training on, for data of at least two views.
-  public init(
-    _ model: any TokenModel, data: TokenDataset, split: HeldOutSplit, options: Options,
-    guidance: SelfGuidance? = nil
-  ) {
-    (self.model, self.data, self.split, self.options) = (model, data, split, options)
-    self.guidance = guidance
+  /// Training of an autoregressive model. With self-guidance in the settings, the data has at least two views.
+  /// - Throws: `DatasetError.tooFewItems` when nothing is left to train on.
+  public convenience init(_ model: Transformer, data: TokenDataset, settings: TransformerSettings) throws {
+    let guidance = settings.selfGuidance.map { SelfGuidance(model, options: $0, seed: settings.task.seed) }
+    try self.init(model, data, settings, guidance)
+  }
+
+  /// Training of the second stage of coarse-to-fine prediction.
+  /// - Throws: `DatasetError.tooFewItems` when nothing is left to train on.
+  public convenience init(_ model: FineModel, data: TokenDataset, settings: TransformerSettings) throws {
+    try self.init(model, data, settings, nil)
+  }
+
+  private init(
+    _ model: any TokenModel, _ data: TokenDataset, _ settings: TransformerSettings, _ guidance: SelfGuidance?
+  ) throws {
+    precondition(
+      model.configuration == settings.model && model.store.device.precision == settings.precision,
+      "TransformerTask: a model of other settings")
+    (self.model, self.data, self.guidance) = (model, data, guidance)
+    (self.settings, options) = (settings, settings.task)
+    split = try settings.heldOut.split(count: data.count)
     order = DataOrder(items: split.training, seed: options.seed)
   }
+
+  /// How many images are trained on, and how many are scored only.
+  public var counts: (training: Int, heldOut: Int) { (split.training.count, split.heldOut.count) }
 
   /// The model's parameters; with self-guidance, what it trains besides comes after them.
   public var store: ParameterStore { guidance?.store ?? model.store }
@@ -107,13 +126,13 @@ public final class TransformerTask: TrainingTask {
     return guidance.loss(tape, batch, loss, dropout: plan)
   }
 
-  /// Lets the teacher follow.
+  /// Updates the teacher, if there is one.
   public func finishStep(_ step: Int, optimizer: AdamW) { guidance?.finishStep(optimizer: optimizer) }
 
-  /// The teacher, where there is one.
+  /// The teacher, if there is one.
   public var state: [StoredTensor] { guidance?.state ?? [] }
 
-  /// Takes the teacher back.
+  /// Restores the teacher.
   public func restore(_ record: Record) throws { try guidance?.restore(record) }
 
   /// Loss and accuracies on the held-out images, first view.

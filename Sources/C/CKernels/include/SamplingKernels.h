@@ -18,7 +18,7 @@ typedef struct {
 
 // MARK: packed_linear.c
 enum { TSR_PANEL = 32 };
-/// Packs weight [n, k] (a row an output) into panels: [ceil(n/32), k, 32], zero padded.
+/// Packs weight [n, k] (one row per output) into panels: [ceil(n/32), k, 32], zero padded.
 void tsr_pack_panels(float *packed, const float *weight, size_t n, size_t k);
 /// The share of y = x W^T, in float32.
 void tsr_packed_linear(float *y, const float *x, const float *packed, tsr_linear_share share);

@@ -25,7 +25,7 @@ TSR_DISPATCH void tsr_column_sums(float *sums, const float *x, size_t rows, size
     for (size_t i = 0; i < n; i++) sums[i] += x[r * n + i];
 }
 
-// Float lanes are exact enough over 4096 elements; beyond that a double keeps the sum honest.
+// Sums of up to 4096 elements are exact enough in float lanes; longer sums are continued in double.
 enum { CHUNK = 4096 };
 
 TSR_DISPATCH double tsr_dot(const float *x, const float *y, size_t n) {

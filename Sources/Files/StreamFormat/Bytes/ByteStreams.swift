@@ -24,7 +24,6 @@ public final class MemorySource: ByteSource {
   private let bytes: [UInt8]
   private var position = 0
 
-  /// A source of the given bytes.
   public init(_ bytes: [UInt8], name: String = "(in memory)") {
     self.bytes = bytes
     self.name = name
@@ -43,10 +42,8 @@ public final class MemorySource: ByteSource {
 public final class MemorySink: ByteSink {
   /// The name error messages give to it.
   public let name: String
-  /// Everything written so far.
   public private(set) var bytes: [UInt8] = []
 
-  /// An empty sink.
   public init(name: String = "(in memory)") {
     self.name = name
   }

@@ -1,4 +1,4 @@
-/// A source with a buffer in front of it, that counts and hashes the bytes as they come in.
+/// A buffered source that counts and hashes the bytes that it reads.
 final class RawInput {
   private let source: ByteSource
   private var buffer = [UInt8](repeating: 0, count: 1 << 18)
@@ -6,7 +6,7 @@ final class RawInput {
   private var hasher = SHA256Hasher()
   /// Bytes consumed so far.
   private(set) var offset: UInt64 = 0
-  /// True once the source has said that it has no more.
+  /// True after the end of the source was reached.
   private(set) var sourceEnded = false
 
   init(_ source: ByteSource) {
@@ -17,13 +17,14 @@ final class RawInput {
   var isAtEnd: Bool { sourceEnded && unread.isEmpty }
   var sha256: String { hasher.finish() }
 
-  /// The next bytes without consuming them; fewer than asked for at the end only.
+  /// The next bytes, without consuming them. There are fewer than requested only at the end.
   func peek(_ count: Int) throws -> [UInt8] {
     while unread.count < count, !sourceEnded { try fill() }
     return Array(buffer[unread.prefix(count)])
   }
 
-  /// Hands over what is buffered (at least a byte, except at the end); the body says how much it consumed.
+  /// Passes the buffered bytes to `body` (at least one, except at the end), which returns how many it
+  /// consumed.
   func withBuffered<Result>(
     _ body: (UnsafeRawBufferPointer) throws -> (result: Result, consumed: Int)
   ) throws -> Result {

@@ -44,7 +44,7 @@ extension Record {
     return kind
   }
 
-  /// Checks that the record is of one of some kinds, and says of which.
+  /// Checks that the record has one of some kinds, and returns its kind.
   /// - Throws: ``FormatError`` (wrongKind and as ``kind()``).
   @discardableResult
   public func require(kind wanted: FileKind...) throws -> FileKind {

@@ -7,7 +7,6 @@ public struct Origin: Equatable, Sendable {
   /// Byte offset in the file, as stored (compressed), at which the record starts or the defect was met.
   public var offset: UInt64?
 
-  /// A place in a file.
   public init(file: String, record: Int? = nil, offset: UInt64? = nil) {
     self.file = file
     self.record = record

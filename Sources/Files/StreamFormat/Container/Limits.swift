@@ -1,4 +1,5 @@
-/// What a reader accepts before it calls a file absurd. Memory is taken as data arrives, whatever a header claims.
+/// The largest sizes that a reader accepts. Memory is allocated as data arrives, whatever sizes a header
+/// claims.
 public struct Limits: Sendable, Equatable {
   /// The longest header of a record, in bytes.
   public var headerBytes: Int
@@ -7,13 +8,12 @@ public struct Limits: Sendable, Equatable {
   /// The base-2 logarithm of the largest zstd window, in bytes.
   public var windowLog: Int32
 
-  /// Limits of the caller's choice.
   public init(headerBytes: Int = 100_000_000, tensorBytes: Int = 1 << 40, windowLog: Int32 = 27) {
     self.headerBytes = headerBytes
     self.tensorBytes = tensorBytes
     self.windowLog = windowLog
   }
 
-  /// 100 MB of header (as other safetensors readers), 1 TiB a tensor, 128 MiB of window (as `zstd -d`).
+  /// 100 MB of header (as other safetensors readers), 1 TiB per tensor, 128 MiB of window (as `zstd -d`).
   public static let standard = Limits()
 }

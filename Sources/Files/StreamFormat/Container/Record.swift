@@ -7,7 +7,6 @@ public struct Record: Sendable {
   /// Where the record was read; ``Origin/memory`` if it was made here.
   public var origin = Origin.memory
 
-  /// A record made in memory.
   public init(metadata: [String: String] = [:], tensors: [StoredTensor] = []) {
     self.metadata = metadata
     self.tensors = tensors

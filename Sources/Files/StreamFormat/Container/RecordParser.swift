@@ -5,7 +5,7 @@ final class RecordParser {
   private let limits: Limits
   /// True if the header said that an end mark follows.
   private(set) var promisesEndMark = false
-  // Memory grows with the data that has arrived, so that a false size in a header costs nothing.
+  // Memory is allocated as data arrives, so that a false size in a header does not cost memory.
   private static let firstAllocation = 1 << 26
 
   init(_ content: RecordContent, origin: Origin, limits: Limits) {

@@ -1,7 +1,7 @@
 /// Reads the records of a file one after the other: a zstd stream of safetensors blobs, or one plain blob.
 ///
-/// A record is handed over only after its frame's checksum was verified, and nil, which means the end, only
-/// after the end mark was. Nothing in the file is trusted: see ``Limits``.
+/// A record is returned only after the checksum of its frame was verified, and nil (the end) only after the
+/// end mark was verified. Sizes are bounded by ``Limits``.
 public final class RecordReader {
   /// The number of records read so far, which is the index of the next one.
   public private(set) var recordIndex = 0
@@ -22,7 +22,6 @@ public final class RecordReader {
     self.decoder = ZstdDecoder(windowLog: limits.windowLog)
   }
 
-  /// The source's name.
   public var name: String { input.name }
 
   /// How many bytes of the source, as stored, have been consumed.
@@ -57,9 +56,10 @@ public final class RecordReader {
     }
   }
 
-  /// The next record, its tensors handed over one by one as they arrive, and not kept; nil at the end.
+  /// Reads the next record and passes its tensors on one by one without keeping them; nil at the end.
   ///
-  /// The checksum is verified after the last: what was made of the tensors counts only once this has returned.
+  /// The checksum is verified after the last tensor, so that results are valid only after this function has
+  /// returned.
   /// - Parameters:
   ///   - begin: receives what the header says.
   ///   - visit: receives each tensor, in the order of their data.

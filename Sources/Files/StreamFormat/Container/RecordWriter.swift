@@ -31,7 +31,6 @@ public final class RecordWriter {
   public var recordCount: Int { Int(counts.records) }
   /// The number of items in them.
   public var itemCount: Int { Int(counts.items) }
-  /// The sink's name.
   public var name: String { sink.name }
 
   /// Writes a record as a frame of its own.

@@ -2,7 +2,6 @@
 public struct StoredTensor: Sendable {
   /// The name within its record.
   public let name: String
-  /// The type of the elements.
   public let elementType: ElementType
   /// The sizes, slowest dimension first; empty for a single number.
   public let shape: [Int]
@@ -22,7 +21,6 @@ public struct StoredTensor: Sendable {
     self.bytes = bytes
   }
 
-  /// The number of elements.
   public var elementCount: Int { bytes.count / elementType.byteCount }
 
   /// Calls a function with the bytes.

@@ -1,4 +1,4 @@
-/// What has been read since the last end mark.
+/// Counts of the records and items since the last end mark.
 struct StreamCounts {
   private var counted = EndMark(records: 0, items: 0)
   private var promised = false
@@ -9,7 +9,7 @@ struct StreamCounts {
     self.promised = self.promised || promised
   }
 
-  /// Checks an end mark against the records before it and starts anew.
+  /// Checks an end mark against the counts, and sets them to 0.
   mutating func close(with mark: EndMark, at origin: Origin) throws {
     guard mark == counted else {
       throw FormatError(

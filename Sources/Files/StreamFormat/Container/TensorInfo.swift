@@ -2,7 +2,6 @@
 public struct TensorInfo: Sendable, Equatable {
   /// The name within the record.
   public let name: String
-  /// The type of the elements.
   public let elementType: ElementType
   /// The sizes, slowest dimension first.
   public let shape: [Int]

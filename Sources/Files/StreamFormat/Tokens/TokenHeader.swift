@@ -17,7 +17,6 @@ public struct TokenHeader: Equatable, Sendable {
   /// The order of the tokens of an image: "raster" is row by row.
   public var layout: String
 
-  /// A header.
   /// - Precondition: Sizes are positive, there is a view, and classes have no names or each has one.
   public init(
     vocabSize: Int, rows: Int, columns: Int, codebookSHA256: String, classCount: Int,
@@ -65,7 +64,7 @@ extension TokenHeader {
     }
   }
 
-  /// The metadata strings that say the same.
+  /// The header as metadata strings.
   public var metadata: [String: String] {
     [
       "vocab_size": "\(vocabSize)", "grid": "\(rows)x\(columns)", "codebook_sha256": codebookSHA256,

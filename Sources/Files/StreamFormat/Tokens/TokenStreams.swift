@@ -1,4 +1,4 @@
-/// Reads the batches of a token file and sees to it that they belong together.
+/// Reads the batches of a token file and checks that their headers are equal.
 public final class TokenReader {
   /// What all batches agree on.
   public let header: TokenHeader
@@ -59,7 +59,6 @@ public final class TokenWriter {
   private let records: RecordWriter
   private let metadata: [String: String]
 
-  /// A writer that gives each record the header and the extra metadata.
   public init(_ records: RecordWriter, header: TokenHeader, metadata: [String: String] = [:]) {
     self.records = records
     self.header = header

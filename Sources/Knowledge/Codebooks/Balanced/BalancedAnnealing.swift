@@ -1,10 +1,11 @@
 import TensorCore
 
-/// A search for balanced clusters by stochastic relaxation: k-means rounds whose centroids are shaken by
-/// noise that dies away, with a price on each centroid that rises while it attracts more than its share of
-/// the codes and falls while it attracts less. Noise lets centroids leave the poor valleys of k-means,
-/// prices balance without the greedy assignment's far-away last members; the rounds without noise at the end
-/// settle both. A greedy assignment at the final prices then makes the balance exact.
+/// A search for balanced clusters by stochastic relaxation: k-means rounds with noise on the centroids that
+/// decreases to 0. Each centroid has a price, which is added to its distances: it rises while the centroid
+/// attracts more than its share of the codes, and falls while it attracts fewer. The noise lets centroids
+/// leave poor local optima of k-means. The prices balance the clusters without the distant last members of a
+/// greedy assignment. The last rounds have no noise. A greedy assignment at the final prices then makes the
+/// balance exact.
 struct BalancedAnnealing {
   let steps: Int
   let seed: UInt64

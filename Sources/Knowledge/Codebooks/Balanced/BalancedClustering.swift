@@ -9,7 +9,7 @@ public struct BalancedClustering: Sendable {
   public var clusterSize: Int
   /// How the first centroids are chosen.
   public var start: ClusterStart
-  /// The most rounds; fewer when the centroids stop moving.
+  /// Largest number of rounds; there are fewer if the centroids stop moving.
   public var maximumIterations: Int
   /// Independent runs, of which the one with the smallest error is kept.
   public var restarts: Int
@@ -33,9 +33,8 @@ public struct BalancedClustering: Sendable {
     (self.restarts, self.seed) = (restarts, seed)
   }
 
-  /// What a run found.
+  /// The result of a run.
   public struct Result: Sendable {
-    /// The clusters.
     public let clusters: BalancedPartition
     /// Mean over codes and components of the squared difference to the cluster's mean.
     public let innerMSE: Double
@@ -43,7 +42,7 @@ public struct BalancedClustering: Sendable {
     public let iterations: Int
     /// Whether the centroids stopped moving.
     public let converged: Bool
-    /// Which of the restarts it is.
+    /// Number of the restart, from 0.
     public let restart: Int
   }
 

@@ -6,7 +6,7 @@ public struct BalancedPartition: Sendable, Equatable {
   public var clusterCount: Int { clusterOf.count / clusterSize }
   /// Cluster of each code.
   public let clusterOf: [UInt32]
-  /// The same clusters without the promise of one size.
+  /// The same clusters as a partition of any sizes.
   public var partition: CodePartition { CodePartition(valid: clusterOf, clusterCount: clusterCount) }
 
   /// Throws `CodebookError` unless every cluster has exactly `clusterSize` codes.
@@ -29,8 +29,8 @@ public struct BalancedPartition: Sendable, Equatable {
     (self.clusterOf, self.clusterSize) = (clusterOf, clusterSize)
   }
 
-  /// Consecutive blocks of the order in which the codes stand: the clusters of a rearranged codebook, or
-  /// the comparison before it. Throws `CodebookError.indivisible`.
+  /// Consecutive blocks of codes in their present order: the clusters of a rearranged codebook, or the
+  /// comparison before it. Throws `CodebookError.indivisible`.
   public static func blocks(codes: Int, clusterSize: Int) throws(CodebookError) -> BalancedPartition {
     _ = try clusterCount(codes: codes, clusterSize: clusterSize)
     return BalancedPartition(valid: (0..<codes).map { UInt32($0 / clusterSize) }, clusterSize: clusterSize)

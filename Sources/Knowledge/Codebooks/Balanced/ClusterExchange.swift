@@ -17,7 +17,7 @@ final class ClusterExchange {
   private var sums: [Double]
   /// When each cluster last changed, in rounds.
   private var changed: [Int]
-  /// No two codes are further apart than this, squared.
+  /// An upper bound of the squared distance of two codes.
   private let largestSquaredDistance: Double
 
   init(_ codes: CodeVectors, _ clusters: BalancedPartition) {
@@ -57,7 +57,7 @@ final class ClusterExchange {
     for round in 0..<rounds {
       let time = pass * rounds + round + 1
       let pairs = Self.pairs(round: round, players: players).filter { a, b in
-        // The pair was left at its optimum a pass ago; nothing is to be done if both are as they were.
+        // One pass ago the pair was at its optimum. If both clusters are unchanged, there is nothing to do.
         b < clusterCount && max(changed[a], changed[b]) > time - rounds
       }
       for cluster in exchange(pairs, on: device) {

@@ -3,13 +3,13 @@ import TensorCore
 /// Improves balanced clusters beyond IAR's greedy k-means: fewer squared distances within clusters, all
 /// clusters as large as before.
 ///
-/// Exchanges between pairs of clusters descend to a local optimum from which no swap of two codes leads
-/// further down (`ClusterExchange`). Before that, an annealed search (`BalancedAnnealing`) looks for a
-/// better valley; the better of both ends is kept, so the sum never rises.
+/// Exchanges between pairs of clusters lead to a local optimum that no swap of two codes improves
+/// (`ClusterExchange`). Before that, an annealed search (`BalancedAnnealing`) looks for a better start. The
+/// better of both results is kept, so that the sum never rises.
 public struct ClusterRefinement: Sendable {
   /// Rounds of the annealed search: 0 for none; nil for as many as a few seconds of two cores allow.
   public var annealingSteps: Int?
-  /// The most passes over all pairs of clusters; fewer at a local optimum.
+  /// Largest number of passes over all pairs of clusters; there are fewer at a local optimum.
   public var maximumPasses: Int
   /// The run's seed.
   public var seed: UInt64
@@ -25,9 +25,8 @@ public struct ClusterRefinement: Sendable {
     (self.annealingSteps, self.maximumPasses, self.seed) = (annealingSteps, maximumPasses, seed)
   }
 
-  /// What a run found. MSEs are means over codes and components, as `ClusterStatistics.innerMSE`.
+  /// The result of a run. MSEs are means over codes and components, as `ClusterStatistics.innerMSE`.
   public struct Result: Sendable {
-    /// The clusters.
     public let clusters: BalancedPartition
     /// Of the clusters given.
     public let innerMSEBefore: Double

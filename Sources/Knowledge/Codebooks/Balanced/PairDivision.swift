@@ -1,5 +1,5 @@
-/// Two clusters a and b of one size m, whose 2m codes are divided anew. One value serves one thread for
-/// many pairs.
+/// Two clusters a and b of one size m, whose 2m codes are divided again. One thread uses one value for many
+/// pairs.
 struct PairDivision {
   private struct Candidate {
     var code: Int

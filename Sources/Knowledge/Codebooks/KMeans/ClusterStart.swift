@@ -91,7 +91,7 @@ private func chooseByDistance(
     newest.removeAll()
     for _ in 0..<min(batch, count - chosen.count) {
       let target = random.uniform() * total
-      // Where only copies of chosen vectors are left, their order decides.
+      // If only copies of chosen vectors are left, the first of them are taken.
       let drawn = total > 0 ? cumulative.partitionPoint { $0 > target } : vectors.count
       let row = drawn < vectors.count && !isChosen[drawn] ? drawn : isChosen.firstIndex(of: false)
       guard let row else { break }

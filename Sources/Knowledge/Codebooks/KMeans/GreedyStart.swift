@@ -84,8 +84,8 @@ struct GreedyStart {
     }
   }
 
-  /// Rows drawn with probability proportional to their distance. Where only copies of chosen vectors are left,
-  /// their order decides.
+  /// Rows drawn with probability proportional to their distance. If only copies of chosen vectors are left,
+  /// the first of them are taken.
   private mutating func draw(_ random: inout CounterRandom) -> [Int] {
     var total = 0.0
     for row in vectors.indices {

@@ -3,7 +3,7 @@ import TensorCore
 /// k-means (Lloyd): clusters of any size. It gives a tokenizer its first codes from the first latents, and
 /// CTF its coarse labels.
 public struct KMeans: Sendable {
-  /// What becomes of a centroid that is nearest to no vector.
+  /// What to do with a centroid that is nearest to no vector.
   public enum EmptyClusters: Sendable {
     /// It stays where it is.
     case keepMean
@@ -16,11 +16,11 @@ public struct KMeans: Sendable {
   public var count: Int
   /// How the first centroids are chosen.
   public var start: ClusterStart
-  /// The most rounds of assignment; fewer when no vector changes its centroid.
+  /// Largest number of rounds of assignment; there are fewer if no vector changes its centroid.
   public var maximumIterations: Int
   /// Independent runs, of which the one with the smallest error is kept.
   public var restarts: Int
-  /// What becomes of empty clusters.
+  /// What to do with empty clusters.
   public var emptyClusters: EmptyClusters
   /// The run's seed.
   public var seed: UInt64
@@ -43,7 +43,7 @@ public struct KMeans: Sendable {
     (self.maximumIterations, self.restarts, self.seed) = (maximumIterations, restarts, seed)
   }
 
-  /// What a run found.
+  /// The result of a run.
   public struct Result: Sendable {
     /// Means of the clusters; a cluster without vectors keeps its last mean.
     public let centroids: CodeVectors
@@ -55,7 +55,7 @@ public struct KMeans: Sendable {
     public let iterations: Int
     /// Whether the last round changed nothing.
     public let converged: Bool
-    /// Which of the restarts it is.
+    /// Number of the restart, from 0.
     public let restart: Int
   }
 

@@ -62,7 +62,7 @@ struct LinkageState {
   }
 
   /// Joins the clusters of two slots in the first of them; the last slot's cluster moves to the second.
-  /// Returns the slot that is no more.
+  /// Returns the slot that is now unused.
   mutating func join(_ one: Int, _ other: Int) -> Int {
     precondition(one < other && other < count, "LinkageState.join: \(one) and \(other) of \(count)")
     let size = sizes[one] + sizes[other]

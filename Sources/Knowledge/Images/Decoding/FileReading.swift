@@ -1,15 +1,19 @@
 import Glibc
 
-/// The most bytes an image file may have; a sparse file or a device could claim more than memory holds.
+/// The largest size of an image file, in bytes. A sparse file or a device could claim more than memory holds.
 private let maximumFileSize = 1 << 30
 
-/// The whole of a file. Throws `ImageError.notFound` or `.unreadable`.
+/// The whole of a file. Throws `ImageError.notFound`, `.unreadable` or `.unknownFormat`.
 func readFile(_ path: String) throws(ImageError) -> [UInt8] {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
   guard descriptor >= 0 else { throw systemError(path, expected: "an image file") }
   defer { close(descriptor) }
   var status = stat()
   guard fstat(descriptor, &status) == 0 else { throw systemError(path, expected: "an image file") }
+  // A pipe without a writer would never end, and an image is read more than once.
+  if ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
+    throw .unknownFormat(file: path, found: status.st_mode & S_IFMT == S_IFIFO ? "a pipe" : "a device")
+  }
   let tooLarge = ImageError.unreadable(file: path, reason: "larger than 1 GiB")
   if status.st_size > maximumFileSize { throw tooLarge }
   var bytes = [UInt8]()

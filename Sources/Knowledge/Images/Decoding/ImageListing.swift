@@ -1,6 +1,5 @@
 /// Images and their classes, in the order in which they are to be read.
 public struct ImageListing: Sendable, Equatable {
-  /// One image.
   public struct Entry: Sendable, Equatable {
     /// Where the file is.
     public var path: String

@@ -1,10 +1,10 @@
-/// Lays images of one size out in a grid, for looking at.
+/// Lays out images of one size in a grid.
 public struct ContactSheet: Sendable {
   /// Pixels between images and around the grid.
   public var padding: Int
-  /// Seen between the images and in empty places.
+  /// Colour between the images and in empty places.
   public var background: RGBColor
-  /// Each image is enlarged this many times; small ones are hard to look at.
+  /// Factor by which each image is enlarged.
   public var enlargement: Int
 
   /// How a sheet looks.

@@ -4,7 +4,7 @@ import TensorCore
 /// Random resized crops, as torchvision's `RandomResizedCrop` and `RandomHorizontalFlip` draw them: a rectangle of a
 /// random share of the area and a random shape, scaled (bicubically, like all views here) to a square, and mirrored or
 /// not. Each crop is a function of the seed, the image's number and the view's.
-public struct RandomCrops: Sendable, Equatable {
+public struct RandomCrops: Sendable, Equatable, Codable {
   /// Crops of an image.
   public var count: Int
   /// Seed of the crops.
@@ -38,7 +38,7 @@ public struct RandomCrops: Sendable, Equatable {
   func draw(width: Int, height: Int, item: Int, view: Int) -> (box: Box, isMirrored: Bool) {
     var random = CounterRandom(
       seed: seed, purpose: .randomCrop, index: UInt64(item) << 16 | UInt64(view))
-    // The mirror first: whatever number of attempts the rectangle takes, its own draw stays the same.
+    // The mirror is drawn first, so that it does not depend on the number of attempts for the rectangle.
     let isMirrored = random.uniform() < mirrorRate
     for _ in 0..<10 {
       let area = Double(width * height) * (scale.lowerBound + random.uniform() * scale.length)
@@ -52,7 +52,7 @@ public struct RandomCrops: Sendable, Equatable {
     return (largestCentralBox(width: width, height: height), isMirrored)
   }
 
-  /// What is taken where ten draws did not fit: the middle, of the nearest shape that is allowed.
+  /// The rectangle if ten draws did not fit: in the middle, with the nearest allowed shape.
   private func largestCentralBox(width: Int, height: Int) -> Box {
     let shape = Double(width) / Double(height)
     let w = shape > ratio.upperBound ? max(1, Self.rounded(Double(height) * ratio.upperBound)) : width

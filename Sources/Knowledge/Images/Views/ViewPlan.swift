@@ -1,6 +1,6 @@
 /// Which views of an image become training examples, in a fixed order with fixed names, so that the number of a view
 /// means the same in every file. A plan of random crops carries its seed.
-public enum ViewPlan: Sendable, Equatable {
+public enum ViewPlan: Sendable, Equatable, Codable {
   /// The centre crop.
   case center
   /// The centre crop and its mirror image.

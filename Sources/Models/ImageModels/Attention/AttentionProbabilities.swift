@@ -2,7 +2,8 @@ import Autograd
 import CKernels
 import TensorCore
 
-/// What the queries of one block attend to, [B, heads, T, T], query by key; T is the class position and all tokens.
+/// The attention of the queries of one block, [B, heads, T, T], query by key; T is the class position and all
+/// tokens.
 public struct AttentionProbabilities {
   /// The probabilities; every row sums to 1.
   public let values: Tensor
@@ -44,7 +45,7 @@ public struct AttentionProbabilities {
 }
 
 extension Transformer {
-  /// What the blocks attend to while they read whole images, as in training: causal, without dropout.
+  /// The attention of blocks while they read whole images, as in training: causal, without dropout.
   /// - Parameters:
   ///   - labels: a class each, `noClass` allowed.
   ///   - tokens: B * N tokens, image after image; all of them are read.

@@ -1,5 +1,5 @@
-/// How far a block looks, and how much it looks at the class: means over images, heads and all queries whose input is a
-/// token (ST-AR, section 3, observation 1).
+/// The distance at which a block attends, and its attention to the class: means over images, heads and all
+/// queries whose input is a token (ST-AR, section 3, observation 1).
 ///
 /// The distance of a query is the mean Euclidean distance on the grid, in tokens, from its input token to the tokens that
 /// it attends to, weighted by attention: the class position, which has no place on the grid, is left out, and the other
@@ -53,7 +53,7 @@ public struct AttentionSummary: Sendable {
   /// Mean weight on the class position.
   public var classWeight: Double { classCount > 0 ? classSum / Double(classCount) : 0 }
 
-  /// The distance of a block that attends to all it may see alike: what a distance is to be compared with.
+  /// The distance of a block that attends equally to all that it sees, for comparison.
   public var uniformDistance: Double {
     (0..<tokenCount).reduce(0.0) { sum, token in
       let row = distances[token * tokenCount...token * tokenCount + token]

@@ -1,7 +1,7 @@
 import Autograd
 import TensorCore
 
-/// What quantising a batch of latents gives.
+/// The result of quantising a batch of latents.
 public struct QuantizedLatents {
   /// Chosen codes [B, h, w, d]; the gradient by them goes straight to the latents.
   public let vectors: Variable
@@ -13,7 +13,7 @@ public struct QuantizedLatents {
   public let commitmentLoss: Variable
 }
 
-/// The losses of a training batch, and what it needed for them.
+/// The losses of a training batch, and the values from which they were computed.
 public struct TokenizerPass {
   /// Images as decoded [B, H, W, 3].
   public let reconstruction: Variable

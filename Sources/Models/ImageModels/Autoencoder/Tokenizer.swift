@@ -6,7 +6,6 @@ import TensorCore
 /// LlamaGen's VQ autoencoder: images to grids of codes and back. Inside, images are [B, H, W, C]; pixel
 /// values run from -1 to 1.
 public final class Tokenizer {
-  /// The sizes.
   public let configuration: TokenizerConfiguration
   /// All parameters, in file order.
   public let store: ParameterStore
@@ -34,7 +33,7 @@ public final class Tokenizer {
     fromCode = build.convolution("post_quant_conv", d, configuration.zChannels, kernel: 1)
   }
 
-  /// Promises that the parameters change no more: weights are packed on their first use from now on and stay so.
+  /// After this call the parameters must not change: weights are packed on their first use and stay packed.
   public func freeze() { freezing.isFrozen = true }
 
   private typealias Half = ([any ImageLayer], (norm: GroupNormLayer, convolution: ConvolutionLayer))

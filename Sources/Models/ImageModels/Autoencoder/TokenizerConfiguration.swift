@@ -4,7 +4,7 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
   public var channels: Int
   /// Width of each level as a multiple of `channels`; each level but the last halves the image.
   public var multipliers: [Int]
-  /// Residual blocks a level in the encoder; the decoder has one more.
+  /// Residual blocks per level in the encoder; the decoder has one more.
   public var residualBlocks: Int
   /// Channels between the autoencoder and the quantiser's 1x1 convolutions.
   public var zChannels: Int
@@ -48,7 +48,7 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
   /// Pixels to a token, along a side.
   public var downsampling: Int { 1 << (multipliers.count - 1) }
 
-  /// What is wrong with the sizes, in words, or nil.
+  /// An error text if the sizes do not fit together, or nil.
   public var problem: String? {
     let sizes = [channels, residualBlocks, zChannels, codebookSize, codeDimension, groups, imageSize]
     if (sizes + multipliers).contains(where: { $0 < 1 || $0 > 1 << 20 }) {

@@ -95,16 +95,15 @@ extension Tokenizer {
   public static let codebookName = "quantize.embedding.weight"
 }
 
-/// What an autoregressive model's file tells besides its parameters.
+/// The metadata of an autoregressive model's file besides its sizes.
 public struct ModelDescription: Equatable, Sendable {
   /// Hash of the codebook whose tokens it models.
   public var codebookSHA256: String
   /// Names of the classes, or empty.
   public var classNames: [String]
-  /// Codes in a cluster, where it was trained with the cluster loss; 0 elsewhere.
+  /// Codes per cluster, if the model was trained with the cluster loss; otherwise 0.
   public var clusterSize: Int
 
-  /// A description of a model about to be saved.
   public init(codebookSHA256: String, classNames: [String], clusterSize: Int) {
     (self.codebookSHA256, self.classNames, self.clusterSize) = (codebookSHA256, classNames, clusterSize)
   }
@@ -133,7 +132,7 @@ extension Transformer {
     return Record(kind: .arModel, metadata: all, tensors: store.storedTensors(values: values))
   }
 
-  /// Reads a model and what its file tells of it.
+  /// Reads a model and its metadata.
   /// - Throws: `FormatError`.
   public static func read(_ record: Record, device: Device) throws -> (Transformer, ModelDescription) {
     let (configuration, description) = try header(of: record, numbers: record.numberCount)
@@ -142,7 +141,7 @@ extension Transformer {
     return (model, description)
   }
 
-  /// What a model's metadata says, checked.
+  /// The checked metadata of a model.
   /// - Parameter numbers: how many the record's tensors hold.
   static func header(of record: Record, numbers: Int) throws -> (TransformerConfiguration, ModelDescription) {
     try record.require(kind: .arModel)

@@ -1,11 +1,11 @@
 import StreamFormat
 
-/// What every model file is checked for before anything is allocated.
+/// Checks of every model file, before memory is allocated.
 extension Record {
   /// Numbers in all tensors together.
   public var numberCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
 
-  /// - Parameter problem: what is wrong with the configuration, in words, or nil.
+  /// - Parameter problem: the error text of the configuration, or nil.
   /// - Throws: `FormatError` (badMetadata).
   public func requireConfiguration(_ problem: String?) throws {
     guard let problem else { return }
@@ -14,8 +14,8 @@ extension Record {
       hint: "make the file again")
   }
 
-  /// A configuration may claim any size: little more is allocated than the record holds. A tensor too many or
-  /// too few is found, and named, when the parameters are filled.
+  /// A configuration may claim any size, so this check bounds the memory to about what the record holds.
+  /// Missing and unknown tensors are found later, when the parameters are filled.
   /// - Throws: `FormatError` (badMetadata).
   public func requireNumbers(_ scalars: Int, found: Int) throws {
     guard scalars <= 2 * found + (1 << 20) else {

@@ -24,7 +24,7 @@ public struct Guidance: Sendable, Equatable, Codable {
   /// Exponent of `power-cosine`.
   public var power: Double
 
-  /// Guidance of one scale; the other arguments matter to the schedules that name them.
+  /// Guidance of one scale. The other arguments are for the schedules of their names.
   public init(
     scale: Double, schedule: Schedule = .constant, interval: ClosedRange<Double> = 0...1, power: Double = 1
   ) {
@@ -42,7 +42,7 @@ public struct Guidance: Sendable, Equatable, Codable {
     }
   }
 
-  /// The last position that is guided; the unconditional half is not computed after it. Nil when none is.
+  /// The last guided position, after which the unconditional half is not computed. Nil if there is none.
   public func lastGuided(of count: Int) -> Int? {
     (0..<count).last { scale(at: $0, of: count) != 1 }
   }

@@ -34,7 +34,7 @@ struct KeyValueCache {
   /// Stores a position's key and value and attends to all up to it. Rows and heads are independent.
   /// - Parameters:
   ///   - query: [size], as `key`, `value` and `out`.
-  ///   - scratch: of ``scratchCount(_:)``, one a thread.
+  ///   - scratch: of ``scratchCount(_:)`` elements, one per thread.
   func attend(
     layer: Int, row: Int, head: Int, position: Int, query: UnsafePointer<Float>, key: UnsafePointer<Float>,
     value: UnsafePointer<Float>, scratch: UnsafeMutablePointer<Float>, out: UnsafeMutablePointer<Float>

@@ -2,11 +2,11 @@ import StreamFormat
 import TensorCore
 
 extension PackedTransformer {
-  /// What a model file held.
+  /// The contents of a model file.
   public struct FileContent {
     /// The weights.
     public let model: PackedTransformer
-    /// What the file tells of them.
+    /// The metadata of the model.
     public let description: ModelDescription
     /// The record without its tensors.
     public let summary: RecordSummary
@@ -32,7 +32,7 @@ extension PackedTransformer {
       try tensor.copyFloats(into: scratch.buffer)
       model.fill(tensor.name, scratch.pointer)
     }
-    // What the tensors were converted in.
+    // The memory in which the tensors were converted.
     device.memory.trim()
     guard let summary, let (model, description) = started else { return nil }
     return FileContent(model: model, description: description, summary: summary)

@@ -18,7 +18,6 @@ public final class PackedTransformer {
     fileprivate let fill: (UnsafePointer<Float>) -> Void
   }
 
-  /// The sizes.
   public let configuration: TransformerConfiguration
   /// The format of the weights.
   public let precision: SamplingPrecision

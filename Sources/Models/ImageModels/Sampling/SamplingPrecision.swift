@@ -1,6 +1,6 @@
 import CKernels
 
-/// The number format in which sampling keeps a model's weights, and with them what it reads most.
+/// The number format in which sampling keeps the weights and the other large data of a model.
 public enum SamplingPrecision: String, Sendable, CaseIterable, Codable {
   /// Weights, activations and cache in float32.
   case float32

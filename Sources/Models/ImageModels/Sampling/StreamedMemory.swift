@@ -1,8 +1,8 @@
 import CKernels
 import TensorCore
 
-/// One block of memory for what every position streams through, such as weights, in the order of use. Pages are
-/// large where the system grants that: a stream over small ones waits for their addresses.
+/// One block of memory for data that every position reads in order, such as weights. Its pages are large if
+/// the system grants that: reading small pages in order waits for their addresses.
 final class StreamedMemory {
   private static let pageSize = 2 << 20
 

@@ -82,7 +82,7 @@ private func find(
       last = i
       if remaining < 0 { return i }
     }
-    // Rounding left a little beyond the block's last.
+    // Rounding can leave a small rest after the last entry of the block.
     return last
   }
   return nil

@@ -1,8 +1,8 @@
 import CKernels
 import TensorCore
 
-/// One position through the network. Five parallel loops a block: in each, a thread makes its own copy of the
-/// rows in the format of the product, then computes its share of the outputs.
+/// One position through the network. There are five parallel loops per block: in each, a thread makes its own
+/// copy of the rows in the format of the product, then computes its share of the outputs.
 extension TokenGenerator {
   private var epsilon: Float { Float(model.configuration.normEpsilon) }
 

@@ -1,6 +1,6 @@
 import TensorCore
 
-/// What can go wrong while tokens are drawn.
+/// An error while tokens are drawn.
 public enum GenerationError: Error, Equatable, CustomStringConvertible {
   /// The model's logits hold a NaN or are infinite.
   case notFinite(image: Int, position: Int)
@@ -15,9 +15,8 @@ public enum GenerationError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// Draws images token by token with a key-value cache. Every row of the batch is computed in an order of
-/// its own, so the tokens of an image depend on its class, its seed and index, and on nothing else: not on
-/// the batch it is drawn in.
+/// Draws images token by token with a key-value cache. Each row of the batch is summed in a fixed order, so
+/// that the tokens of an image depend only on its class, its seed and its index, and not on its batch.
 public final class TokenGenerator {
   let model: PackedTransformer
   let device: Device
@@ -104,7 +103,7 @@ public final class TokenGenerator {
       state.rows = rows
       return state
     }
-    // The old buffers go before the new ones come.
+    // The old buffers are released before new ones are allocated.
     lastState = nil
     let state = GenerationState(model.configuration, images: images, rows: rows, model.precision, device)
     lastState = state

@@ -37,7 +37,6 @@ public final class Transformer {
     let wqkv, wo, w1, w2, w3, attentionNorm, feedForwardNorm: Variable
   }
 
-  /// The sizes.
   public let configuration: TransformerConfiguration
   /// All parameters, in file order.
   public let store: ParameterStore

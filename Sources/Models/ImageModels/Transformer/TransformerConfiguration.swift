@@ -6,10 +6,10 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
   public var heads: Int
   /// Width of the residual stream.
   public var width: Int
-  /// Codes that a token can be.
+  /// Number of codes.
   public var vocabularySize: Int
-  /// Codes that an input token can be, where they are others than those predicted: the coarse labels of a fine
-  /// model. Nil elsewhere, and then left out of files.
+  /// Number of codes of an input token, if it differs from the predicted ones: the coarse labels of a fine
+  /// model. Nil for other models, and then absent in files.
   public var inputVocabularySize: Int?
   /// Rows of the token grid.
   public var gridRows: Int
@@ -58,17 +58,17 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
     let hidden = 2 * 4 * width / 3
     return (hidden + feedForwardMultiple - 1) / feedForwardMultiple * feedForwardMultiple
   }
-  /// The class that stands for none.
+  /// The number of "no class".
   public var noClass: Int { classCount }
 
-  /// What is wrong with the sizes, in words, or nil.
+  /// An error text if the sizes do not fit together, or nil.
   public var problem: String? {
     let sizes = [
       layers, heads, width, vocabularySize, gridRows, gridColumns, classCount, feedForwardMultiple,
       inputCodes,
     ]
     if sizes.contains(where: { $0 < 1 || $0 > 1 << 24 }) { return "every size must be from 1 to 2^24" }
-    // Dropout numbers its places in 10 bits, two a layer; and no product of sizes may overflow.
+    // Dropout numbers its places in 10 bits, two per layer. Also, no product of sizes may overflow.
     if layers > 511 { return "\(layers) layers; at most 511 are possible" }
     if width > 1 << 16 { return "width \(width); at most 65536 is possible" }
     if tokenCount > 1 << 16 { return "a grid of \(tokenCount) tokens; at most 65536 are possible" }

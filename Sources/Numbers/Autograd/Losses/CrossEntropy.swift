@@ -39,7 +39,7 @@ public struct TokenLoss: RowLoss, Equatable {
   }
 }
 
-/// A loss and the means it is made of, in nats per token.
+/// A loss and its terms, in nats per token.
 public struct CrossEntropyResult {
   /// Token cross-entropy plus the weighted second term, a scalar to run backward from.
   public let loss: Variable
@@ -92,7 +92,7 @@ extension Tape {
   }
 
   /// The same loss straight from the last hidden states [..., C] and the output weight [V, C]. The logits
-  /// exist for a block of rows at a time, and their gradient is used up before the next block is made.
+  /// exist for a block of rows at a time, and their gradient is used before the next block is computed.
   public func linearCrossEntropy(
     _ hidden: Variable, weight: Variable, targets: [Int],
     _ loss: any RowLoss = TokenLoss()
@@ -134,7 +134,7 @@ extension Tape {
     }
   }
 
-  /// Logits held at a time: 32 MB, about what a level-3 cache keeps.
+  /// Largest number of logits in memory at a time: 32 MB, about the size of a level-3 cache.
   private static let logitFloats = 8 << 20
 
   /// The variable and the means of an op that has computed its gradients forward; `backward` gets their factor.

@@ -2,7 +2,7 @@ import CKernels
 import TensorCore
 
 /// How far apart two tensors are, element by element.
-public enum ReconstructionLoss: String, Sendable, CaseIterable {
+public enum ReconstructionLoss: String, Sendable, CaseIterable, Codable {
   /// Mean squared error.
   case l2
   /// Mean absolute error.

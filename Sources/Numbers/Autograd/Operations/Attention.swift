@@ -1,7 +1,7 @@
 import CKernels
 import TensorCore
 
-/// Which keys a query may look at.
+/// The keys that a query may attend to.
 public enum AttentionMask {
   /// Itself and those before it.
   case causal

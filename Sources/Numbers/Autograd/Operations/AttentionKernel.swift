@@ -12,8 +12,8 @@ struct AttentionKernel {
   let size: Int
   let rotation: Tensor?
   let mask: AttentionMask
-  /// Where query, key and value lie. The loops read these: asking the variables would count references, thread
-  /// against thread, at every block.
+  /// The addresses of query, key and value. Reading them from the variables would change reference counts at
+  /// every block, for which the threads compete.
   private let query, key, value: Place
 
   /// Rows of one of the inputs, or of its gradient.

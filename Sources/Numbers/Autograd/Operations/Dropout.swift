@@ -25,7 +25,7 @@ extension Tape {
   }
 }
 
-/// Which elements were kept, a byte each: cheaper to keep than random words are to draw again.
+/// The kept elements, one byte per element: storing them is faster than drawing the random words again.
 private struct DropoutMask {
   private let memory: Tensor
 
@@ -48,7 +48,7 @@ extension Device {
       withUnsafeTemporaryAllocation(of: UInt32.self, capacity: grain) { words in
         for start in stride(from: range.lowerBound, to: range.upperBound, by: grain) {
           let count = min(grain, range.upperBound - start)
-          // Four words a block: element i always meets word i of the stream.
+          // Four words per block: element i always uses word i of the stream.
           random.fill(words.baseAddress!, blocks: (count + 3) / 4, first: UInt32(start / 4))
           tsr_dropout_add(
             y.pointer + start, mask.map { $0.bytes + start },

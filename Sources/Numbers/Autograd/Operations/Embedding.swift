@@ -16,7 +16,7 @@ extension Tape {
     }
     return record(y, from: [table]) { [unowned self] dy in
       let gradient = additionTarget(for: table)
-      // Threads share out the columns, not the rows: two rows may add to one entry of the table.
+      // Threads divide the columns and not the rows, because two rows may add to the same entry of the table.
       device.forRanges(c, grain: 16) { columns in
         for i in indices.indices {
           tsr_axpy(

@@ -6,7 +6,6 @@ public struct ConvolutionFilter {
   public let weight: Variable
   /// [O]
   public let bias: Variable
-  /// The sizes.
   public let geometry: ConvolutionGeometry
   /// The same parameters, packed, for tapes that do not record; nil while they may change.
   public let packed: ConvolutionWeights?

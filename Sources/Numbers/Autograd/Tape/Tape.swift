@@ -1,11 +1,11 @@
 import CKernels
 import TensorCore
 
-/// Records the ops of a forward pass and runs their backward passes in reverse order. The ops are coarse,
-/// one a file, each with its forward and backward side by side.
+/// Records the ops of a forward pass and runs their backward passes in reverse order. The ops are coarse, one
+/// per file, each with its forward and backward side by side.
 ///
-/// A tape is used once: forward, `backward(from:)`, gone. Intermediate values are given back as the
-/// backward pass leaves them behind.
+/// A tape is used for one forward and one backward pass. The backward pass releases intermediate values as
+/// soon as they are no longer needed.
 public final class Tape {
   /// Where the ops run.
   public let device: Device
@@ -72,8 +72,8 @@ public final class Tape {
     return (gradient, 0)
   }
 
-  /// Memory for a gradient that an op adds to: what has arrived, or zeros. A variable that takes no gradient
-  /// gives memory that nobody reads.
+  /// Memory for a gradient that an op adds to: what has arrived, or zeros. For a variable without gradient
+  /// this is memory that nothing reads.
   func additionTarget(for variable: Variable) -> Tensor {
     if let gradient = ownGradient(of: variable) { return gradient }
     let gradient = device.zeros(variable.shape)
@@ -109,7 +109,7 @@ extension Device {
     return y
   }
 
-  /// Sums one row a thread, in thread order, into `target`.
+  /// Sums one row per thread, in the order of the threads, into `target`.
   func addRows(of partial: Tensor, to target: Tensor) {
     for row in 0..<partial.shape[0] {
       tsr_axpy(target.pointer, 1, partial.pointer + row * target.count, target.count)

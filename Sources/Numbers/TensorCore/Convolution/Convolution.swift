@@ -53,7 +53,7 @@ public struct ConvolutionGeometry: Hashable, Sendable {
   var weightCount: Int { outChannels * inChannels * kernelArea }
 }
 
-/// Where both directions agree, one number says it.
+/// For convolutions that are the same in both directions.
 extension ConvolutionGeometry {
   /// Side of the kernel, which must be square.
   public var kernel: Int { same(kernelHeight, kernelWidth) }
@@ -134,7 +134,7 @@ extension Device {
 /// A part of a convolution and where in the batch it stands.
 typealias ConvolutionShare = (part: ConvolutionPart, image: Int, inputRow: Int, outputRow: Int)
 
-/// Cuts the output into one part a thread: by image, or by row when there are fewer images than threads.
+/// Cuts the output into one part per thread: by image, or by row when there are fewer images than threads.
 func convolutionParts(
   _ geometry: ConvolutionGeometry, inputShape: [Int], threads: Int, byRowsAllowed: Bool
 ) -> [ConvolutionShare] {

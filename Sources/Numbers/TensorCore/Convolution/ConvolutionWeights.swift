@@ -1,7 +1,6 @@
 /// Weights of a convolution that is applied again and again and not trained. They stay in the layout that the
-/// implementation likes best, and the output may be cut while it is made. Belongs to one device.
+/// implementation reads fastest, and the output may be clipped while it is computed. Belongs to one device.
 public final class ConvolutionWeights {
-  /// The sizes.
   public let geometry: ConvolutionGeometry
   /// [O, I, kH, kW]
   let weight: Tensor
@@ -14,7 +13,6 @@ public final class ConvolutionWeights {
 
   /// What happens to the output of a convolution.
   public enum Activation: Sendable, Equatable {
-    /// Nothing.
     case none
     /// max(x, 0)
     case relu

@@ -16,7 +16,6 @@ public struct BFloat16Tensor {
   public var pointer: UnsafeMutablePointer<UInt16> {
     UnsafeMutableRawPointer(memory.pointer).assumingMemoryBound(to: UInt16.self)
   }
-  /// Number of elements.
   public var count: Int { shape.reduce(1, *) }
 }
 

@@ -41,7 +41,7 @@ extension Record {
     self.init(kind: .features, metadata: metadata, tensors: tensors)
   }
 
-  /// A matrix of the record, or nil if there is none of the name.
+  /// The matrix of a name, or nil.
   public func matrix(_ name: String, rows: Int? = nil) throws -> FeatureMatrix? {
     guard self[name] != nil else { return nil }
     let stored = try tensor(name, shape: [rows, nil])
@@ -54,7 +54,7 @@ extension Record {
     return FeatureMatrix(count: stored.shape[0], dimension: stored.shape[1], elements: try stored.doubles())
   }
 
-  /// SHA-256 of each image's pixels, in hexadecimal, or nil if the record does not say.
+  /// SHA-256 of the pixels of each image, in hexadecimal, or nil if the record has no hashes.
   public func pixelHashes(rows: Int?) throws -> [String]? {
     guard self["pixels_sha256"] != nil else { return nil }
     let stored = try tensor("pixels_sha256", shape: [rows, 32])
@@ -93,7 +93,7 @@ extension GaussianStatistics {
   }
 }
 
-/// Reads the records of a file of kind `features`, of which the first is already there.
+/// Reads the records of a file of kind `features`, of which the first has already been read.
 public struct FeatureFileReader {
   private let path: String
   private let device: Device

@@ -4,7 +4,7 @@ import Metrics
 import StreamFormat
 import TensorCore
 
-/// What features came from: two sets are comparable only if all three agree.
+/// The network, weights and resizing of features. Two sets are comparable only if all three agree.
 public struct NetworkIdentity: Equatable {
   public var name: String
   public var weightsSHA256: String
@@ -12,7 +12,7 @@ public struct NetworkIdentity: Equatable {
 
   /// The one network whose Fréchet distance is FID.
   public static let inception = "inception-v3"
-  /// What stands where a file does not say.
+  /// The name for a file that names no network.
   public static let unnamed = "unnamed"
 
   public init(name: String, weightsSHA256: String, resize: String) {
@@ -37,13 +37,13 @@ public struct NetworkIdentity: Equatable {
   }
 }
 
-/// What is known of the images of one role.
+/// The features of one side of a comparison, and what is known of their images.
 public struct FeatureSet {
   public var path: String
   /// `folder`, `archive`, `tokens`, `features` or `statistics`.
   public var kind: String
   public var network: NetworkIdentity
-  /// Number of images; nil where stored statistics do not tell.
+  /// Number of images; nil if stored statistics lack it.
   public var count: Int?
   public var features: FeatureMatrix?
   public var logits: FeatureMatrix?
@@ -79,7 +79,7 @@ public struct FeatureSet {
   }
 }
 
-/// Gathers the features of one role's images, batch by batch.
+/// Collects the features of one side, batch by batch.
 public struct FeatureGatherer {
   public private(set) var set: FeatureSet
   private var spatial: GaussianAccumulator?
@@ -90,7 +90,7 @@ public struct FeatureGatherer {
     self.device = device
   }
 
-  /// Adds a batch; every batch must bring the same kinds of features.
+  /// Adds a batch; every batch must have the same kinds of features.
   public mutating func add(
     features: FeatureMatrix, spatial batch: FeatureMatrix?, logits: FeatureMatrix?, pixelHashes: [String]?
   ) throws {
@@ -117,14 +117,14 @@ public struct FeatureGatherer {
   }
 
   private func append(_ matrix: FeatureMatrix, to whole: inout FeatureMatrix?) {
-    // Taken out and put back, so that appending does not copy what is there.
+    // The array is moved out and back, so that appending does not copy it.
     var taken = whole ?? FeatureMatrix(dimension: matrix.dimension)
     whole = nil
     taken.append(matrix)
     whole = taken
   }
 
-  /// Everything gathered.
+  /// All features that were added.
   public func finish() throws -> FeatureSet {
     guard (set.count ?? 0) > 0 else {
       throw EvaluationError.badFeatures(

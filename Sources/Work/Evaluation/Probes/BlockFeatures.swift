@@ -10,7 +10,6 @@ public struct FeaturePlaces: Sendable, Equatable {
   /// Places in the sequence: place t, whose input is token t - 1, has seen t tokens and predicts token t.
   public let positions: [Int]
 
-  /// Features of one layer at given places.
   public init(layer: Int, positions: [Int]) {
     (self.layer, self.positions) = (layer, positions)
   }

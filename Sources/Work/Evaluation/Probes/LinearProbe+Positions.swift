@@ -19,7 +19,7 @@ extension LinearProbe {
       device.forRanges(training.count) { range in
         for position in range {
           base?[position] = Result {
-            // The products are too small to be shared out; a device belongs to one thread.
+            // The products are too small for several threads, so each thread has a device of its own.
             let probe = try LinearProbe(
               training[position], labels: labels, classCount: classCount, options: options,
               device: Device(threadCount: 1))

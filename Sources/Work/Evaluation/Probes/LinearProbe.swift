@@ -3,9 +3,9 @@ import Datasets
 import NeuralNet
 import TensorCore
 
-/// A linear classifier on frozen features, by MAE's protocol (He et al., 2022, appendix A.1; ST-AR, section 3): batch
-/// norm without an affine part, one linear layer, softmax cross-entropy. The problem is convex and starts at zero, so
-/// that nothing but the order of the batches is random.
+/// A linear classifier on frozen features, by MAE's protocol (He et al., 2022, appendix A.1; ST-AR, section
+/// 3): batch norm without an affine part, one linear layer, softmax cross-entropy. The problem is convex and
+/// starts at zero, so that only the order of the batches is random.
 public final class LinearProbe {
   /// How the classifier is trained: AdamW, its rate falling to 0 by half a cosine.
   public struct Options: Sendable, Equatable, Codable {
@@ -20,7 +20,6 @@ public final class LinearProbe {
     /// Seed of the order.
     public var seed: UInt64
 
-    /// The settings of a training.
     public init(
       epochs: Int = 90, batchSize: Int = 256, learningRate: Double = 1e-2, weightDecay: Float = 0,
       seed: UInt64 = 0
@@ -39,7 +38,7 @@ public final class LinearProbe {
   private let store: ParameterStore
 
   /// Trains on features [n, C] with a class each.
-  /// - Throws: `EvaluationError.probeNotFinite` where the learning rate is too large.
+  /// - Throws: `EvaluationError.probeNotFinite` if the learning rate is too large.
   public init(_ features: Tensor, labels: [Int], classCount: Int, options: Options, device: Device) throws {
     precondition(
       features.rowCount == labels.count && labels.allSatisfy { (0..<classCount).contains($0) },
@@ -85,7 +84,7 @@ public final class LinearProbe {
     return batch
   }
 
-  /// How well the classes of features [n, C] are told; n at least 1.
+  /// Scores of the predicted classes of features [n, C]; n is at least 1.
   public func scores(_ features: Tensor, labels: [Int]) -> ProbeScores {
     let tape = Tape(device: store.device, isRecording: false)
     let logits = logits(tape, standardization.apply(to: features, on: store.device))

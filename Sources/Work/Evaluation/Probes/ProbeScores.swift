@@ -1,9 +1,9 @@
-/// How well a classifier tells the classes of some images.
+/// Scores of a classifier on some images.
 public struct ProbeScores: Sendable, Equatable {
-  /// Share of the images whose class was told.
+  /// Share of the images whose class was predicted.
   public let top1: Double
-  /// That share within each class, averaged over the classes that there are: classes of many images count no more than
-  /// others, and chance gives 1 / classes.
+  /// The same share within each class, averaged over the classes of the images: all classes count equally,
+  /// and guessing gives 1 / classes.
   public let balancedTop1: Double
   /// Mean cross-entropy in nats.
   public let loss: Double
@@ -20,14 +20,15 @@ public struct ProbeScores: Sendable, Equatable {
     }
     let n = Double(labels.count)
     top1 = Double(hits.values.reduce(0) { $0 + $1.right }) / n
-    // In the order of the classes: a sum in a dictionary's order would differ from run to run.
+    // In the order of the classes, because a sum in the order of a dictionary would differ from run to run.
     let shares = hits.keys.sorted().map { Double(hits[$0]!.right) / Double(hits[$0]!.all) }
     balancedTop1 = shares.reduce(0, +) / Double(shares.count)
     standardError = (top1 * (1 - top1) / n).squareRoot()
     self.loss = loss
   }
 
-  /// The share of the test images whose class is the one most frequent in training: what knowing no image scores.
+  /// The share of the test images whose class is the most frequent one in training: the score without looking
+  /// at images.
   public static func majority(training: [Int], test: [Int]) -> Double {
     var counts: [Int: Int] = [:]
     for label in training { counts[label, default: 0] += 1 }

@@ -20,7 +20,7 @@ public struct TokenScores: Sendable, Equatable {
   public var clusterTop1 = 0.0
   /// Hits among the five most probable clusters.
   public var clusterTop5 = 0.0
-  /// Whether cluster figures were asked for.
+  /// Whether the cluster scores are computed.
   public let clusterSize: Int
 
   /// - Parameter clusterSize: codes in a cluster; 0 leaves the cluster figures out.
