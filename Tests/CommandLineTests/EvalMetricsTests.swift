@@ -366,7 +366,8 @@ import TestSupport
     // Eigenvalues 6 and -4; and 0 and 2, with a rounding error.
     try statistics("bad", [1, 5, 5, 1])
     try statistics("singular", [1, 1, 1, 1 + 1e-7])
-    try expectRefusal(65, "positive semi-definite", "--reference", "good", "--samples", "bad")
+    try expectRefusal(
+      65, "bad: expected a symmetric positive semi-definite", "--reference", "good", "--samples", "bad")
     #expect(try evaluate("--reference", "good", "--samples", "singular").status == 0)
     let none = fixtures + "no-features.tensors.zst"
     try expectRefusal(65, "a mean of no features", "--reference", none, "--samples", none)

@@ -94,7 +94,8 @@ struct InputLoader {
             + "\(mu.elementType.rawValue) \(mu.shape) and \(sigma.elementType.rawValue) \(sigma.shape); try: ADM's "
             + "reference files")
       }
-      return try GaussianStatistics(count: nil, mean: a.doubles(), covariance: b.doubles())
+      return try GaussianStatistics(
+        count: nil, mean: a.doubles(), covariance: b.doubles(), of: archive.name)
     }
     let network = NetworkIdentity(
       name: NetworkIdentity.inception, weightsSHA256: "unknown", resize: "unknown")

@@ -70,7 +70,26 @@ extension Record {
   public func statistics(_ prefix: String, count: Int?) throws -> GaussianStatistics {
     let mean = try tensor(prefix + "mean", shape: [nil])
     let covariance = try tensor(prefix + "covariance", shape: [mean.shape[0], mean.shape[0]])
-    return try GaussianStatistics(count: count, mean: mean.doubles(), covariance: covariance.doubles())
+    return try GaussianStatistics(
+      count: count, mean: mean.doubles(), covariance: covariance.doubles(), of: origin.file)
+  }
+}
+
+extension GaussianStatistics {
+  /// Statistics that a file holds, so that messages name it.
+  /// - Throws: ``EvaluationError/badFeatures(place:expected:found:hint:)``.
+  public init(count: Int?, mean: [Double], covariance: [Double], of file: String) throws {
+    do {
+      try self.init(count: count, mean: mean, covariance: covariance)
+    } catch {
+      guard case .notACovariance(let reason) = error else {
+        throw EvaluationError.badFeatures(
+          place: file, expected: "finite statistics", found: "NaN or infinity", hint: "compute them again")
+      }
+      throw EvaluationError.badFeatures(
+        place: file, expected: "a symmetric positive semi-definite covariance", found: reason,
+        hint: "compute the statistics again")
+    }
   }
 }
 
