@@ -138,7 +138,7 @@ iar-table-a10: FORCE
 	$(PYTHON) $(here)tabulate.py cluster_size $(STUDIES)/codebook/tables/size-*.json --output $(RESULTS)/$@-sizes
 	$(PYTHON) $(here)tabulate.py iterations $(STUDIES)/codebook/tables/stop-*.json --output $(RESULTS)/$@-rounds
 
-# All methods and their combinations at equal numbers of steps; the seconds are in the table.
+# All methods and their combinations, by steps; the seconds are in the table.
 methods-combined: arms = baseline iar ctf st-ar iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar
 methods-combined: extra = training_seconds
 
