@@ -74,6 +74,7 @@ check: lint test ## Run lint and tests: what a change must pass
 
 check-long: check build ## Run check, and the pipelines in small: interrupted, resumed, repeated; their pages in Chromium
 	scripts/check-pipelines.sh
+	TESSERA_LONG_TESTS=1 swift test $(FLAGS) --filter moreThanFourGigabytes
 
 check-sanitizers: deps ## Run the tests of threads and raw pointers under sanitizers
 	scripts/check-sanitizers.sh

@@ -46,7 +46,7 @@ func tests(of room: String, _ imports: [Target.Dependency] = []) -> Target {
 let c: [Target] = [
   library("COpenBLAS", of: "openblas", debian: "libopenblas-dev"),
   library("CZstd", of: "libzstd", debian: "libzstd-dev"),
-  library("CZlib", of: "zlib", debian: "zlib1g-dev"),
+  library("CArchive", of: "libarchive", debian: "libarchive-dev"),
   library("CCrypto", of: "libcrypto", debian: "libssl-dev"),
   .target(
     name: "COneDNN", path: Layer.c.path("COneDNN"),
@@ -75,7 +75,7 @@ let knowledge: [Target] = [
 
 let files: [Target] = [
   room("StreamFormat", in: .files, imports: ["CCrypto", "CZstd"]),
-  room("ForeignFiles", in: .files, imports: ["CZlib", "StreamFormat"]),
+  room("ForeignFiles", in: .files, imports: ["CArchive", "StreamFormat"]),
 ]
 
 // MARK: Models, and what each paper adds to them
@@ -158,7 +158,8 @@ let tools: [Target] = [
   tool(
     "detokenize",
     imports: [
-      argumentParser, "Datasets", "ImageModels", "Images", "StreamFormat", "SuiteOptions", "TensorCore",
+      argumentParser, "Datasets", "ForeignFiles", "ImageModels", "Images", "StreamFormat", "SuiteOptions",
+      "TensorCore",
       "ToolRuntime",
     ]),
   tool(
@@ -243,7 +244,7 @@ let testTargets: [Target] =
     .target(
       name: "TestSupport",
       dependencies: [
-        "Autograd", "StreamFormat", "TensorCore",
+        "Autograd", "ForeignFiles", "StreamFormat", "TensorCore",
       ], path: "Tests/TestSupport"),
     tests(of: "TensorCore", ["CKernels", "StreamFormat", "TestSupport"]),
     tests(of: "Autograd", ["IAR", "StreamFormat", "TensorCore", "TestSupport"]),
@@ -264,6 +265,7 @@ let testTargets: [Target] =
         "CKernels", "ForeignFiles", "ImageModels", "Images", "LlamaGen", "StreamFormat", "TensorCore",
         "TestSupport",
       ]),
+    tests(of: "LlamaGen", ["ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "CTF", ["Autograd", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "STAR", ["Autograd", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "Datasets", ["TensorCore", "TestSupport"]),

@@ -3,7 +3,7 @@
 # prints the one command that does, and fails. ONEDNN=0 leaves oneDNN out, which is optional.
 set -euo pipefail
 
-libraries=(libopenblas-dev libzstd-dev zlib1g-dev libssl-dev libjpeg62-turbo-dev libpng-dev)
+libraries=(libopenblas-dev libzstd-dev libarchive-dev libssl-dev libjpeg62-turbo-dev libpng-dev)
 data=(ca-certificates fonts-noto-color-emoji unicode-data)
 # Package by program: any program of the name will do, wherever it came from.
 declare -A programs=([git]=git [make]=make [zstd]=zstd [pkg-config]=pkg-config [gnuplot]=gnuplot-nox [python3]=python3)

@@ -250,6 +250,13 @@ import TestSupport
     expectNoProduct()
   }
 
+  /// As editors on Windows write it.
+  @Test func labelsWithCarriageReturns() throws {
+    let list = try write(Array("2\r\n0\r\n1\r\n".utf8), "list", in: folder)
+    try succeed("sample", ["--model", files.model, "--labels", list, "-o", folder.path("s")])
+    #expect(try tokenBatch(folder.path("s")).labels == [2, 0, 1])
+  }
+
   @Test func imagesOfNoClassAreImages() throws {
     try succeed(
       "sample", ["--model", files.model, "--classes", "3,0", "--count", "4", "-o", folder.path("s")])

@@ -105,23 +105,27 @@ import TestSupport
     let summary = try summary("--reference", "a", "--samples", "b", "--splits", "1")
     let golden = try Fixture("metrics/distribution_metrics.safetensors").record
     for (name, key) in [
-      ("fid", "fid"), ("is", "inception_score"), ("precision", "precision"), ("recall", "recall"),
+      ("fd-inception-v3", "fid"), ("is-inception-v3", "inception_score"), ("precision", "precision"),
+      ("recall", "recall"),
     ] {
       let expected = try golden.tensor(key).doubles()[0]
       #expect(abs((summary.metrics[name] ?? 0) / expected - 1) < 1e-8, "\(name)")
     }
     #expect(summary.network == "inception-v3" && summary.weights_sha256 == "w" && summary.splits == 1)
-    #expect(summary.comparable_with_published == true && summary.metrics["sfid"] == nil)
-    #expect(summary.warnings.contains { $0.hasPrefix("fid: 600 references and 500 samples") })
+    // Only 2,048 features of Inception are FID's.
+    #expect(summary.comparable_with_published == false && summary.metrics["sfd-inception-v3"] == nil)
+    #expect(summary.warnings.contains { $0.hasPrefix("fd-inception-v3: 600 references and 500 samples") })
+    #expect(summary.warnings.contains { $0.contains("with 48 features is not the Inception of FID") })
     #expect(!summary.warnings.contains { $0.contains("singular") })
-    #expect(summary.metrics["kid-standard_error"] ?? 0 > 0)
+    #expect(summary.metrics["kd-inception-v3-standard_error"] ?? 0 > 0)
   }
 
   @Test func storedStatisticsOfAnArchiveAreUsed() throws {
     try writeFeatures("b", of: "samples")
     let summary = try summary("--reference", fixtures + "statistics.npz", "--samples", "b")
     let golden = try Fixture("metrics/distribution_metrics.safetensors").record
-    #expect(abs((summary.metrics["fid"] ?? 0) / (try golden.tensor("fid").doubles()[0]) - 1) < 1e-8)
+    let distance = summary.metrics["fd-inception-v3"] ?? 0
+    #expect(abs(distance / (try golden.tensor("fid").doubles()[0]) - 1) < 1e-8)
     #expect(summary.metrics["precision"] == nil && summary.reference.images == nil)
     #expect(summary.warnings.contains { $0.contains("weights are not recorded") })
   }
@@ -196,7 +200,7 @@ import TestSupport
     flipped[flipped.count / 2] ^= 1
     try Data(flipped).write(to: folder.url.appending(path: "flipped"))
     try expectRefusal(
-      65, "flipped: byte", "--reference", plain, "--samples", "flipped", "--network", "pixels")
+      65, "flipped: malformed", "--reference", plain, "--samples", "flipped", "--network", "pixels")
   }
 
   @Test func damagedArchivesAreRefused() throws {
@@ -207,7 +211,7 @@ import TestSupport
       ("cut", Array(whole.dropLast(30))), ("flipped", flipped), ("short", Array(whole.prefix(4))),
     ] {
       try Data(bytes).write(to: folder.url.appending(path: name))
-      try expectRefusal(65, "\(name): byte", "--reference", name, "--samples", name, "--network", "pixels")
+      try expectRefusal(65, "\(name): ", "--reference", name, "--samples", name, "--network", "pixels")
     }
   }
 
@@ -268,7 +272,7 @@ import TestSupport
     }
     let expected = try golden.tensor("fid").doubles()[0]
     let direct = try summary("--reference", "a", "--samples", "b", "--metrics", "sfid")
-    #expect(abs((direct.metrics["sfid"] ?? 0) / expected - 1) < 1e-8 && direct.metrics.count == 1)
+    #expect(abs((direct.metrics["sfd-inception-v3"] ?? 0) / expected - 1) < 1e-8 && direct.metrics.count == 1)
     #expect(try evaluate("--reference", "a", "--write-statistics", "s.tensors.zst").status == 0)
     let stored = try summary("--reference", "s.tensors.zst", "--samples", "b", "--metrics", "sfid")
     #expect(stored.metrics == direct.metrics)
@@ -310,6 +314,105 @@ import TestSupport
     try expectRefusal(
       65, "at least 32x32", "--reference", "small", "--samples", "small", "--pairs", "--lpips-weights",
       "lpips")
+  }
+
+  // MARK: Forms of inputs
+
+  @Test func twoFilesOfFeaturesNeedNoWeights() throws {
+    try writeFeatures("a", of: "reference")
+    try writeFeatures("b", of: "samples")
+    let plain = try summary("--reference", "a", "--samples", "b")
+    let named = try summary("--reference", "a", "--samples", "b", "--network", "inception-v3")
+    #expect(plain.metrics == named.metrics && named.weights_sha256 == "w")
+    try expectRefusal(
+      65, "as --network says", "--reference", "a", "--samples", "b", "--network", "squeezenet-1.1")
+    try writeImages("i", count: 4)
+    try expectRefusal(
+      64, "--network inception-v3 needs --weights: i holds images", "--reference", "a", "--samples", "i",
+      "--network", "inception-v3")
+  }
+
+  /// Two features that any 2,048 could be, under Inception's name.
+  @Test func only2048FeaturesOfInceptionAreFID() throws {
+    for name in ["a", "b"] {
+      let d = 2048
+      var covariance = [Double](repeating: 0, count: d * d)
+      for i in 0..<d { covariance[i * d + i] = 1 }
+      let mean = [Double](repeating: name == "a" ? 0 : 0.5, count: d)
+      let record = Record(
+        kind: .features, metadata: ["network": "inception-v3", "weights_sha256": "w", "resize": "none"],
+        tensors: [
+          StoredTensor(name: "mean", shape: [d], doubles: mean),
+          StoredTensor(name: "covariance", shape: [d, d], doubles: covariance),
+        ])
+      _ = try write(file(of: [record]), name, in: folder)
+    }
+    let summary = try summary("--reference", "a", "--samples", "b")
+    #expect(summary.comparable_with_published == true)
+    #expect(abs((summary.metrics["fid"] ?? 0) - 512) < 1e-6)
+  }
+
+  @Test func statisticsThatNothingHasAreRefused() throws {
+    func statistics(_ name: String, _ covariance: [Double]) throws {
+      let record = Record(
+        kind: .features, metadata: ["network": "n", "weights_sha256": "w", "resize": "none"],
+        tensors: [
+          StoredTensor(name: "mean", shape: [2], doubles: [0, 0]),
+          StoredTensor(name: "covariance", shape: [2, 2], doubles: covariance),
+        ])
+      _ = try write(file(of: [record]), name, in: folder)
+    }
+    try statistics("good", [2, 1, 1, 2])
+    // Eigenvalues 6 and -4; and 0 and 2, with a rounding error.
+    try statistics("bad", [1, 5, 5, 1])
+    try statistics("singular", [1, 1, 1, 1 + 1e-7])
+    try expectRefusal(65, "positive semi-definite", "--reference", "good", "--samples", "bad")
+    #expect(try evaluate("--reference", "good", "--samples", "singular").status == 0)
+    let none = fixtures + "no-features.tensors.zst"
+    try expectRefusal(65, "a mean of no features", "--reference", none, "--samples", none)
+  }
+
+  /// ADM's references hold images beside the statistics: both are of use.
+  @Test func anArchiveOfBothGivesBoth() throws {
+    let python = """
+      import numpy as np
+      a = np.arange(20 * 8 * 8 * 3).reshape(20, 8, 8, 3) * 37 % 251
+      d = 2048
+      np.savez('both.npz', mu=np.zeros(d), sigma=np.eye(d), arr_0=a.astype('u1'))
+      """
+    guard try ToolProcess.shell("python3 -c \"\(python)\"", in: folder.url).status == 0 else { return }
+    let fid = try evaluate(
+      "--reference", "both.npz", "--samples", "both.npz", "--metrics", "fid", "--network", "inception-v3",
+      "--json")
+    #expect(fid.status == 0 && fid.text.contains("\"fid\":0"), "\(fid.errors)")
+    try expectRefusal(
+      64, "needs --weights: both.npz holds images", "--reference", "both.npz", "--samples", "both.npz",
+      "--metrics", "precision-recall", "--network", "inception-v3")
+    // Of another network the statistics are of no use, and the images are.
+    let pixels = try summary(
+      "--reference", "both.npz", "--samples", "both.npz", "--network", "pixels", "--metrics",
+      "precision-recall")
+    #expect(pixels.metrics["precision"] == 1 && pixels.metrics["recall"] == 1)
+  }
+
+  /// A pipe gives its bytes once, whatever name it has.
+  @Test func pipesAreReadWhole() throws {
+    try writeFeatures("a", of: "reference")
+    let expected = try evaluate("--reference", "a", "--samples", "a").text
+    for line in [
+      "cat a | eval-metrics --reference a --samples -",
+      "cat a | eval-metrics --reference a --samples /dev/stdin",
+      "eval-metrics --reference a --samples <(cat a)",
+      "mkfifo f; cat a > f & eval-metrics --reference a --samples f",
+    ] {
+      let result = try ToolProcess.shell("bash -c '\(line)'", in: folder.url)
+      #expect(result.status == 0 && result.text == expected, "\(line): \(result.errors)")
+    }
+    let archive = fixtures + "images.npz"
+    let images = "eval-metrics --reference \(archive) --network pixels --pairs --samples"
+    let direct = try ToolProcess.shell("\(images) \(archive)", in: folder.url)
+    let piped = try ToolProcess.shell("cat \(archive) | \(images) -", in: folder.url)
+    #expect(direct.status == 0 && piped.text == direct.text, "\(piped.errors)")
   }
 
   // MARK: Wrong use
@@ -354,8 +457,6 @@ import TestSupport
     try expectRefusal(64, "--reference", "--samples", "b")
     try expectRefusal(64, "nexpected", "--reference", "a", "--samples", "b", "c")
     try expectRefusal(64, "is none of", "--reference", "a", "--samples", "b", "--metrics", "fid,fod")
-    try expectRefusal(
-      64, "needs --weights", "--reference", "a", "--samples", "b", "--network", "inception-v3")
     try expectRefusal(64, "must be one of", "--reference", "a", "--samples", "b", "--network", "vgg")
     try expectRefusal(64, "take one side", "--reference", "a", "--samples", "b", "--write-statistics", "c")
     try expectRefusal(64, "needs --pairs", "--reference", "a", "--samples", "b", "--lpips-weights", "c")

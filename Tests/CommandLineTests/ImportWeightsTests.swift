@@ -64,4 +64,48 @@ import TestSupport
     let shown = try ToolProcess.run("show-file", ["vq.tensors.zst"], in: folder.url)
     #expect(shown.status == 0 && shown.text.contains("tokenizer"))
   }
+
+  /// Two parts that differ in the codebook: `model` is taken, and the user is told.
+  @Test func partsAreNamedAndComparedInTheirCodebook() throws {
+    let folder = try TemporaryFolder()
+    let record = try Fixture("vq_tiny.safetensors").record
+    let own = record.tensors.filter { $0.name.hasPrefix("param.") }.map {
+      $0.renamed(String($0.name.dropFirst(6)))
+    }
+    let old = try own.map {
+      $0.name == "quantize.embedding.weight"
+        ? StoredTensor(name: $0.name, shape: $0.shape, floats: try $0.floats().reversed()) : $0
+    }
+    let bytes = try TorchCheckpoint([("ema", old), ("model", own)]).bytes()
+    try Data(bytes).write(to: folder.url.appending(path: "vq.pt"))
+    let arguments = ["--as", "tokenizer", "vq.pt", "--image-size", "32", "--json", "--output"]
+    let result = try ToolProcess.run("import-weights", arguments + ["a"], in: folder.url)
+    #expect(result.status == 0 && result.text.contains("\"part\":\"model\""), "\(result.errors)")
+    #expect(result.errors.contains("taking the part 'model' of vq.pt"))
+    #expect(result.errors.contains("the parts 'model' and 'ema' have different codebooks"))
+    let other = try ToolProcess.run("import-weights", arguments + ["b", "--part", "ema"], in: folder.url)
+    #expect(other.status == 0 && other.text.contains("\"part\":\"ema\""))
+    // The same by a pipe.
+    let pipe = "cat vq.pt | import-weights --as tokenizer - --image-size 32 --no-provenance --output c; "
+    let again = "import-weights --as tokenizer vq.pt --image-size 32 --no-provenance --output d; cmp c d"
+    let piped = try ToolProcess.shell(pipe + again, in: folder.url)
+    #expect(piped.status == 0, "\(piped.errors)")
+    // A model of what the args do not tell is asked for.
+    let gpt = try Fixture("gpt_tiny.safetensors").record.tensors.filter { $0.name.hasPrefix("param.") }.map {
+      $0.renamed(String($0.name.dropFirst(6)))
+    }
+    try Data(try TorchCheckpoint([("model", gpt)]).bytes()).write(to: folder.url.appending(path: "gpt.pt"))
+    let model = try run("--as", "ar-model", "gpt.pt", "--tokenizer", "a", "--output", "m", in: folder)
+    #expect(model.status == 64 && model.errors.contains("gpt.pt: expected the checkpoint's args to say"))
+    #expect(!folder.names.contains("m"))
+  }
+
+  @Test func aFlippedBitOrANaNIsBadData() throws {
+    let folder = try TemporaryFolder()
+    let flip = Fixture.folder + "/networks/storage-flip.pt"
+    let result = try run("--as", "tokenizer", flip, "--output", "x", in: folder)
+    #expect(
+      result.status == 65 && result.errors.contains("with the checksum stored for it"), "\(result.errors)")
+    #expect(folder.names.isEmpty)
+  }
 }

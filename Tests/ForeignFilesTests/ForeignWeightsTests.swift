@@ -71,6 +71,46 @@ private func numbers(_ tensor: StoredTensor) throws -> [Double] {
     #expect(try numbers(#require(try compressed.tensor("a"))) == arrays[0].values)
   }
 
+  /// One file in 32 has a header whose length begins with the byte of a pickle.
+  @Test func safetensorsWithAPicklesFirstByte() throws {
+    var header = #"{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#
+    header += String(repeating: " ", count: 0x180 - header.utf8.count)
+    let data: [UInt8] = [0, 0, 0x80, 0x3F, 0, 0, 0, 0x40]
+    let bytes = [0x80, 1, 0, 0, 0, 0, 0, 0] + Array(header.utf8) + data
+    #expect(try ForeignWeights(bytes, file: "x.safetensors").tensor("x")?.floats() == [1, 2])
+  }
+
+  @Test func aFlippedBitOfAStorageIsFound() {
+    #expect { try ForeignWeights(file("storage-flip.pt"), file: "flip.pt") } throws: {
+      ($0 as? ForeignFileError)?.defect == .malformed
+        && "\($0)".contains("data/4', whole and with the checksum")
+    }
+  }
+
+  /// What stands beside the weights must not keep anybody from them.
+  @Test func settingsMayHoldObjects() throws {
+    func text(_ text: String) -> [UInt8] {
+      [UInt8(ascii: "X"), UInt8(text.utf8.count), 0, 0, 0] + Array(text.utf8)
+    }
+    let path = Array("cpathlib\nPosixPath\n(".utf8) + text("/") + text("data") + Array("tR".utf8)
+    let device = Array("ctorch\ndevice\n".utf8) + text("cuda") + [0x85] + Array("R".utf8)
+    let set = Array("c__builtin__\nset\n](K\u{1}K\u{2}e".utf8) + [0x85] + Array("R".utf8)
+    let newSet = [0x8F] + Array("(K\u{1}".utf8) + [0x90]
+    let checkpoint = TorchCheckpoint(
+      [("module", [StoredTensor(name: "x", shape: [1], floats: [3])])],
+      arguments: [
+        ("data_path", .opcodes(path)), ("device", .opcodes(device)), ("skipped", .opcodes(set)),
+        ("more", .opcodes(newSet)), ("dtype", .opcodes(Array("ctorch\nbfloat16\n".utf8))),
+        ("image_size", .integer(384)), ("norm_eps", .number(1e-6)), ("gpt_model", .text("GPT-L")),
+      ])
+    let weights = try ForeignWeights(checkpoint.bytes(), file: "c.pt")
+    #expect(try weights.tensor("module.x")?.floats() == [3])
+    #expect(
+      weights.arguments == [
+        "image_size": .integer(384), "norm_eps": .number(1e-6), "gpt_model": .text("GPT-L"),
+      ])
+  }
+
   @Test func safetensorsAndOurOwn() throws {
     let sink = MemorySink()
     let writer = RecordWriter(sink)
@@ -86,7 +126,7 @@ private func numbers(_ tensor: StoredTensor) throws -> [Double] {
 /// Pickles that want to do something, or are broken in a way of their own.
 @Suite struct PickleSafetyTests {
   private func run(_ pickle: [UInt8]) throws -> [NamedPickleTensor] {
-    try PickleMachine(ByteCursor(pickle[...], file: "evil.pkl")).tensors()
+    try PickleMachine(ByteCursor(Data(pickle), file: "evil.pkl")).content().tensors
   }
 
   private func defect(_ pickle: [UInt8]) -> ForeignFileError.Defect? {
@@ -208,7 +248,7 @@ private func numbers(_ tensor: StoredTensor) throws -> [Double] {
   }
 
   @Test func tensorsStayInsideTheirStorage() throws {
-    let cursor = ByteCursor([][...], file: "x")
+    let cursor = ByteCursor(Data(), file: "x")
     let storage = PickleStorage(key: "0", type: .float32, elementCount: 24)
     let cases: [(shape: [Int], strides: [Int], offset: Int)] = [
       ([1 << 40], [0], 0), ([25], [1], 0), ([24], [1], 1), ([1 << 62, 4], [1, 1], 0), ([2], [1 << 62], 0),
@@ -223,7 +263,7 @@ private func numbers(_ tensor: StoredTensor) throws -> [Double] {
     let last = PickleTensor(
       source: .storage(storage), offset: 5, shape: [4, 0, 1 << 40], strides: [1, 1, 1])
     try last.check(elementsOfSource: 24, cursor, at: 0)
-    #expect(last.dense(from: [UInt8](repeating: 0, count: 96)[...]).isEmpty)
+    #expect(last.dense(from: Data(count: 96)).isEmpty)
   }
 
   /// Five thousand names for one storage of 100 kB: a half gigabyte from a file of little more.

@@ -73,3 +73,31 @@ private final class OneByteSource: ByteSource {
     source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(1)))
   }
 }
+
+@Suite struct MappedFileTests {
+  private let folder = try! TemporaryFolder()
+
+  @Test func filesAndPipesGiveTheSameBytes() throws {
+    let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+    let path = folder.path("file")
+    try Data(bytes).write(to: URL(filePath: path))
+    let file = try MappedFile(FileSource(path: path))
+    #expect(Array(file.bytes) == bytes && file.name == path)
+    file.release()
+    #expect(Array(file.bytes) == bytes, "what was given back is read again")
+    #expect(try Array(MappedFile(PeekedSource(FileSource(path: path), count: 4)).bytes) == bytes)
+
+    // Anything that is no file is copied, from where it stands.
+    let source = try PeekedSource(MemorySource(bytes, name: "pipe"), count: 4)
+    #expect(source.peeked == Array(bytes[..<4]))
+    #expect(try Array(MappedFile(source).bytes) == bytes)
+    #expect(try MappedFile(MemorySource([])).bytes.isEmpty)
+  }
+
+  @Test func whatWasPeekedAtIsReadToo() throws {
+    let source = try PeekedSource(MemorySource([1, 2, 3, 4, 5]), count: 3)
+    #expect(source.peeked == [1, 2, 3])
+    #expect(try source.readAll() == [1, 2, 3, 4, 5])
+    #expect(try PeekedSource(MemorySource([1]), count: 3).peeked == [1])
+  }
+}

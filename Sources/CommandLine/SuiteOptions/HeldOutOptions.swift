@@ -10,13 +10,13 @@ public struct HeldOutOptions: ParsableArguments {
   /// Share of the images, from 0 to below 1.
   @Option(
     help: ArgumentHelp(
-      "Share of the images that is held out, from 0 to below 1. Without it, tools that train, probe or compare hold out "
+      "Share of the images that training does not see, from 0 to below 1. Without it, tools that train, probe or compare use "
         + "\(usualFraction), and tools that decode, score or draw take all images.",
       valueName: "share"))
   public var heldOut: Double?
 
   /// Seed of the choice.
-  @Option(help: "Seed of the held-out split; equal seeds hold out equal images in every tool.")
+  @Option(help: "Seed of the held-out split; the same seed and share hold out the same images in every tool.")
   public var splitSeed: UInt64 = 0
 
   /// The defaults.

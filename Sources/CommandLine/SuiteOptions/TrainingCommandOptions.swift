@@ -43,7 +43,9 @@ public struct TrainingCommandOptions: ParsableArguments {
   public var ema: Float = 0
 
   @Option(
-    help: "Number format of the operands of large products and convolutions; weights and sums stay float32.")
+    help: ArgumentHelp(
+      "Number format of the operands of large products and convolutions; weights and sums stay "
+        + "float32."))
   public var precision = Precision.float32
 
   /// The images that are only scored.
@@ -56,7 +58,8 @@ public struct TrainingCommandOptions: ParsableArguments {
   public var checkpointEvery = 500
 
   @Option(
-    help: ArgumentHelp("Checkpoint file. (default: the output with .checkpoint added)", valueName: "file"))
+    help: ArgumentHelp(
+      "Checkpoint file. (default: the name of the output with .checkpoint added)", valueName: "file"))
   public var checkpoint: CheckpointPath?
 
   @Flag(help: "Continue from the checkpoint, if there is one; the result is that of an uninterrupted run.")

@@ -9,7 +9,8 @@ public struct CommonOptions: ParsableArguments {
   public var json = false
 
   /// A file for one JSON object a line.
-  @Option(help: ArgumentHelp("Write one JSON object a line about the run to a file.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Write a log of the run to this file, one JSON object per line.", valueName: "file"))
   public var log: LogPath?
 
   @Option(help: "Seed of all random numbers, recorded in the output.")

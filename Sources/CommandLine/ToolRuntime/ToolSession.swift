@@ -280,6 +280,12 @@ public final class ToolSession {
   /// Writes a whole file of one record, with this run's provenance.
   /// - Throws: ``StreamError``, ``ToolError``.
   public func write(_ record: Record, to output: OutputPath) throws {
+    try write(RecordStream(record), to: output)
+  }
+
+  /// Writes a whole file of one record whose tensors are made as they are written, with this run's provenance.
+  /// - Throws: ``StreamError``, ``ToolError``, and what making the tensors throws.
+  public func write(_ record: RecordStream, to output: OutputPath) throws {
     let sink = try create(output)
     var record = record
     record.metadata.merge(provenanceMetadata) { _, new in new }

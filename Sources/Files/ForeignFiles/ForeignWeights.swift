@@ -1,3 +1,4 @@
+import Foundation
 import StreamFormat
 
 /// The arrays of a weights file that another program wrote: torch `.pt` and `.pth` (zip and the older form), a pickle of
@@ -7,51 +8,78 @@ public struct ForeignWeights {
   public let file: String
   /// Names of the arrays, in the file's order; the keys of nested dictionaries and lists are joined with dots.
   public let names: [String]
+  /// The plain values of `args` in a checkpoint, by their names; empty where there are none.
+  public let arguments: [String: SettingValue]
   private let contents: Contents
 
   private enum Contents {
     case record(Record)
-    case pickled([String: PickleTensor], storages: [String: ArraySlice<UInt8>])
+    case pickled([String: PickleTensor], storages: [String: Data])
   }
 
-  /// Reads a file's bytes. The arrays are made when they are asked for.
+  /// Reads what is in memory.
+  /// - Throws: As ``init(_:)``.
+  public init(_ bytes: [UInt8], file: String) throws { try self.init(MappedFile(bytes, name: file)) }
+
+  /// Reads a file. The arrays are made when they are asked for, from the file's own bytes.
   /// - Throws: ``ForeignFileError``; `FormatError` for a damaged safetensors file.
-  public init(_ bytes: [UInt8], file: String) throws {
-    if bytes.starts(with: [0x50, 0x4B, 3, 4]) || bytes.starts(with: [0x50, 0x4B, 5, 6]) {
-      try self.init(archive: ZipArchive(bytes[...], file: file), byteCount: bytes.count, file: file)
+  public init(_ file: MappedFile) throws {
+    let (bytes, name) = (file.bytes, file.name)
+    if ArchiveReader.isArchive(bytes) {
+      try self.init(archive: file)
     } else if bytes.starts(with: TorchFile.legacyStart) {
-      try self.init(TorchFile(legacy: bytes, file: file), byteCount: bytes.count, file: file)
-    } else if bytes.starts(with: NumPyFile.start) {
-      let array = try NumPyFile.read(bytes[...], file: file)
-      try self.init([("array", array)], byteCount: bytes.count, file: file)
-    } else if bytes.first == 0x80 {
-      let tensors = try PickleMachine(ByteCursor(bytes[...], file: file)).tensors()
-      try self.init(tensors, byteCount: bytes.count, file: file)
+      try self.init(TorchFile(legacy: bytes, file: name), file)
+    } else if bytes.starts(with: NumPyHeader.start) {
+      try self.init([("array", try PickleTensor(numpy: bytes, name: name))], byteCount: bytes.count, file)
+    } else if bytes.first == 0x80, !Self.startsLikeSafetensors(bytes) {
+      let content = try PickleMachine(ByteCursor(bytes, file: name)).content()
+      try self.init(content.tensors, arguments: content.arguments, byteCount: bytes.count, file)
+    } else if Self.startsLikeSafetensors(bytes) {
+      try self.init(try safetensors(file), byteCount: bytes.count, file)
     } else {
-      try self.init(container: bytes, file: file)
+      try self.init(container: file)
     }
   }
 
-  private init(archive: ZipArchive<ArraySlice<UInt8>>, byteCount: Int, file: String) throws {
-    let names = archive.names
-    if names.isEmpty || !names.allSatisfy({ $0.hasSuffix(".npy") }) {
-      try self.init(TorchFile(archive: archive, file: file), byteCount: byteCount, file: file)
+  /// A header's length, of which the low byte can be a pickle's first, and the start of its JSON. In a pickle the second
+  /// byte is the protocol, 2 to 5, and no opcode of one is `{`.
+  private static func startsLikeSafetensors(_ bytes: Data) -> Bool {
+    let start = Array(bytes.prefix(9))
+    return start.count == 9 && start[8] == UInt8(ascii: "{") && start[4..<8].allSatisfy { $0 == 0 }
+  }
+
+  private init(archive file: MappedFile) throws {
+    let reader = try ArchiveReader(file)
+    var members: [String: Data] = [:]
+    var total = 0
+    while let name = try reader.next() {
+      let content = try reader.content()
+      total += content.count
+      guard members.updateValue(content, forKey: name) == nil else { throw duplicate(name, in: file.name) }
+    }
+    if members.isEmpty || !members.keys.allSatisfy({ $0.hasSuffix(".npy") }) {
+      try self.init(TorchFile(members: members, file: file.name), file)
     } else {
-      // What the members unpack to, which is more than the file where they are deflated.
-      let members = try names.map { (name: $0, bytes: try archive.member($0) ?? []) }
-      let arrays = try members.map {
-        (name: String($0.name.dropLast(4)), tensor: try NumPyFile.read($0.bytes, file: file))
+      let arrays = try members.sorted { $0.key < $1.key }.map { name, bytes in
+        (
+          name: String(name.dropLast(4)),
+          tensor: try PickleTensor(numpy: bytes, name: "\(file.name): \(name)")
+        )
       }
-      try self.init(arrays, byteCount: members.reduce(0) { $0 + $1.bytes.count }, file: file)
+      // What the members unpack to is more than the file where they are deflated.
+      try self.init(arrays, byteCount: total, file)
     }
   }
 
-  private init(_ torch: TorchFile, byteCount: Int, file: String) throws {
-    try self.init(torch.tensors, storages: torch.storages, byteCount: byteCount, file: file)
+  private init(_ torch: TorchFile, _ file: MappedFile) throws {
+    try self.init(
+      torch.content.tensors, torch.storages, arguments: torch.content.arguments, byteCount: file.bytes.count,
+      file)
   }
 
-  private init(container bytes: [UInt8], file: String) throws {
-    let reader = RecordReader(MemorySource(bytes, name: file))
+  private init(container mapped: MappedFile) throws {
+    let file = mapped.name
+    let reader = RecordReader(DataSource(mapped))
     guard let record = try reader.next() else {
       throw FormatError(
         .noRecord, at: Origin(file: file), expected: "one record", found: "none", hint: "give a weights file")
@@ -61,15 +89,16 @@ public struct ForeignWeights {
         .streamMismatch, at: second.origin, expected: "one record in the file", found: "a second one",
         hint: "give a weights file")
     }
-    self.file = file
+    (self.file, arguments) = (file, [:])
     names = record.tensors.map(\.name)
     contents = .record(record)
   }
 
   private init(
-    _ tensors: [NamedPickleTensor], storages: [String: ArraySlice<UInt8>] = [:], byteCount: Int, file: String
+    _ tensors: [NamedPickleTensor], _ storages: [String: Data] = [:],
+    arguments: [String: SettingValue] = [:], byteCount: Int, _ mapped: MappedFile
   ) throws {
-    self.file = file
+    (file, self.arguments) = (mapped.name, arguments)
     // Tensors may share storages; a small file whose tensors would fill the memory is no weights file.
     let most = 8 * byteCount + 1 << 20
     var total = 0
@@ -92,7 +121,7 @@ public struct ForeignWeights {
     case .record(let record): return record[name]
     case .pickled(let tensors, let storages):
       guard let tensor = tensors[name] else { return nil }
-      let data: ArraySlice<UInt8>
+      let data: Data
       switch tensor.source {
       case .bytes(let bytes, _): data = bytes
       case .storage(let storage): data = try bytes(of: storage, in: storages)
@@ -111,8 +140,8 @@ public struct ForeignWeights {
     }
   }
 
-  private func bytes(of storage: PickleStorage, in storages: [String: ArraySlice<UInt8>]) throws
-    -> ArraySlice<UInt8>
+  private func bytes(of storage: PickleStorage, in storages: [String: Data]) throws
+    -> Data
   {
     let (wanted, overflow) = storage.elementCount.multipliedReportingOverflow(by: storage.type.byteCount)
     guard let data = storages[storage.key], !overflow, data.count >= wanted else {
@@ -130,5 +159,41 @@ public struct ForeignWeights {
     throw ForeignFileError(
       defect: .truncated, file: file, offset: nil, expected: "\(tensor.count) elements of \(name.prefix(80))",
       found: "\(count) bytes", hint: "copy the file again")
+  }
+}
+
+/// The tensors of a plain safetensors file, where they are in it. They lie one after the other behind the header.
+private func safetensors(_ file: MappedFile) throws -> [NamedPickleTensor] {
+  guard let summary = try RecordReader(DataSource(file)).nextSummary() else { return [] }
+  var start = file.bytes.endIndex - summary.tensors.reduce(0) { $0 + $1.byteCount }
+  return try summary.tensors.map { info in
+    let bytes = file.bytes[start..<start + info.byteCount]
+    start += info.byteCount
+    return (
+      info.name,
+      try PickleTensor(
+        bytes: bytes, type: info.elementType, shape: info.shape, isFortran: false,
+        ByteCursor(bytes, file: file.name), at: bytes.startIndex)
+    )
+  }
+}
+
+/// The bytes of a mapped file, as a source.
+private final class DataSource: ByteSource {
+  let name: String
+  private let file: MappedFile
+  private var position = 0
+
+  init(_ file: MappedFile) { (self.file, name) = (file, file.name) }
+
+  func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    let count = min(buffer.count, file.bytes.count - position)
+    if count > 0 {
+      file.bytes.withUnsafeBytes {
+        buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[position..<position + count]))
+      }
+    }
+    position += count
+    return count
   }
 }

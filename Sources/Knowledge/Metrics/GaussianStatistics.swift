@@ -16,8 +16,8 @@ public struct GaussianStatistics: Sendable, Equatable {
   /// - Throws: `MetricsError.notFinite` (row 0 is the mean's) and `.notACovariance`.
   public init(count: Int?, mean: [Double], covariance: [Double]) throws(MetricsError) {
     let d = mean.count
-    precondition(
-      d > 0 && covariance.count == d * d, "GaussianStatistics: \(covariance.count) for \(d) features")
+    precondition(covariance.count == d * d, "GaussianStatistics: \(covariance.count) for \(d) features")
+    guard d > 0 else { throw .notACovariance(reason: "a mean of no features") }
     if let bad = (mean + covariance).firstIndex(where: { !$0.isFinite }) {
       throw .notFinite(row: bad / d, column: bad % d)
     }
@@ -32,6 +32,9 @@ public struct GaussianStatistics: Sendable, Equatable {
           throw .notACovariance(reason: "\(a) and \(b) in mirrored places (\(i), \(j))")
         }
       }
+    }
+    if let residual = indefiniteResidual(covariance, d: d) {
+      throw .notACovariance(reason: "a matrix that no real factors give; \(residual) is left over")
     }
     self.init(trusted: count, mean, covariance)
   }

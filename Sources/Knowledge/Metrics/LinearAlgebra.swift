@@ -71,6 +71,22 @@ func semidefiniteFactor(_ s: [Double], d: Int) -> (rank: Int, elements: [Double]
   return (Int(rank), factor)
 }
 
+/// What Cholesky's factor leaves of a symmetric matrix s [d, d] that is clearly not positive semi-definite: the largest
+/// element of s - fᵀ f, where it is above a thousandth of the largest variance. Nil for a covariance, whose numbers may
+/// have been rounded to float32.
+func indefiniteResidual(_ s: [Double], d: Int) -> Double? {
+  let (rank, factor) = semidefiniteFactor(s, d: d)
+  let largest = (0..<d).map { s[$0 * d + $0] }.max() ?? 0
+  var rest = s
+  if rank > 0 {
+    cblas_dgemm(
+      CblasRowMajor, CblasTrans, CblasNoTrans, Int32(d), Int32(d), Int32(rank), -1, factor, Int32(d), factor,
+      Int32(d), 1, &rest, Int32(d))
+  }
+  let left = rest.reduce(0) { max($0, abs($1)) }
+  return left > 1e-3 * largest ? left : nil
+}
+
 /// The eigenvalues of a symmetric matrix [n, n], ascending; the matrix is overwritten.
 func symmetricEigenvalues(_ matrix: inout [Double], n: Int) throws(MetricsError) -> [Double] {
   if n == 0 { return [] }

@@ -1,53 +1,142 @@
+import ForeignFiles
 import ImageModels
 import StreamFormat
 import TensorCore
 
-/// LlamaGen's checkpoints do not name their sizes; the shapes tell almost all.
+/// LlamaGen's checkpoints do not name all of their sizes; the shapes tell most, and the `args` of training the rest.
 extension WeightsImport {
-  func tokenizer(_ device: Device) throws -> Record {
+  func tokenizer(_ device: Device) throws -> RecordStream {
     // A buffer that counts codes in training.
-    let tensors = try tensors { $0 == "quantize.codebook_used" }
+    let tensors = try floatInfos { $0 == "quantize.codebook_used" }
     let first = try shape("encoder.conv_in.weight", rank: 4)
     let codebook = try shape(Tokenizer.codebookName, rank: 2)
+    let arguments = CheckpointArguments(weights)
     var configuration = TokenizerConfiguration(
       channels: first[0], multipliers: [],
       residualBlocks: count { "encoder.conv_blocks.0.res.\($0).conv1.weight" },
       zChannels: try shape("encoder.conv_out.weight", rank: 4)[0], codebookSize: codebook[0],
-      codeDimension: codebook[1], normalizesCodes: settings.normalizesCodes, groups: settings.groups,
-      imageSize: settings.imageSize)
+      codeDimension: codebook[1],
+      normalizesCodes: settings.normalizesCodes ?? arguments.normalizesCodes ?? true, groups: settings.groups,
+      imageSize: settings.imageSize ?? arguments.imageSize ?? 256)
     for level in 0..<count({ "encoder.conv_blocks.\($0).res.0.conv1.weight" }) {
       let width = try shape("encoder.conv_blocks.\(level).res.0.conv1.weight", rank: 4)[0]
       configuration.multipliers.append(width / first[0])
     }
-    try require(configuration.problem)
-    var record = Record(kind: .tokenizer, tensors: tensors)
-    record.origin = Origin(file: weights.file)
-    try record.setJSONMetadata("config", configuration)
-    record.metadata["codebook_sha256"] = try record.tensor(Tokenizer.codebookName).withBytes {
+    try require(configuration.problem, scalars: configuration.scalarCount, tensors)
+    try Tokenizer(configuration, device: device, seed: nil).store.require(tensors, at: origin)
+    var header = Record(kind: .tokenizer)
+    try header.setJSONMetadata("config", configuration)
+    header.metadata["codebook_sha256"] = try float32(Tokenizer.codebookName, named: "").withBytes {
       SHA256Hasher.hex(of: $0)
     }
-    _ = try Tokenizer(record, device: device)
-    return record
+    return stream(header, tensors)
   }
 
-  func arModel(_ device: Device) throws -> Record {
-    let tensors = try tensors { _ in false }
+  func arModel(_ device: Device) throws -> RecordStream {
+    var tensors = try floatInfos { _ in false }
     let table = try shape("tok_embeddings.weight", rank: 2)
+    let classRows = try shape(Self.classTable, rank: 2)[0]
     let layers = count { "layers.\($0).attention.wqkv.weight" }
-    let named = TransformerConfiguration.named.values.first { $0.layers == layers && $0.width == table[1] }
-    let configuration = TransformerConfiguration(
-      layers: layers, heads: settings.heads ?? named?.heads ?? max(1, table[1] / 64), width: table[1],
-      vocabularySize: table[0], gridRows: settings.grid.rows, gridColumns: settings.grid.columns,
-      classCount: try shape("cls_embedding.embedding_table.weight", rank: 2)[0] - 1)
-    try require(configuration.problem)
-    var record = Record(kind: .arModel, tensors: tensors)
-    record.origin = Origin(file: weights.file)
-    try record.setJSONMetadata("config", configuration)
-    try record.setJSONMetadata("class_names", [String]())
-    record.metadata["codebook_sha256"] = settings.codebookSHA256
-    record.metadata["cluster_size"] = "0"
-    _ = try Transformer.read(record, device: device)
-    return record
+    let arguments = CheckpointArguments(weights)
+    let classes = try classCount(rows: classRows, arguments)
+    let grid = try grid(arguments)
+    var configuration = TransformerConfiguration(
+      layers: layers, heads: try heads(layers: layers, width: table[1], arguments), width: table[1],
+      vocabularySize: table[0], gridRows: grid.rows, gridColumns: grid.columns, classCount: classes)
+    configuration.ropeBase = arguments.ropeBase ?? configuration.ropeBase
+    configuration.normEpsilon = arguments.normEpsilon ?? configuration.normEpsilon
+    try setFeedForward(of: &configuration, arguments)
+    if classes == classRows {
+      // Trained without "no class": its row is added, and nothing was learned for it.
+      tensors = tensors.map {
+        $0.name == Self.classTable
+          ? TensorInfo(name: $0.name, elementType: .float32, shape: [classRows + 1, $0.shape[1]]) : $0
+      }
+    }
+    try require(configuration.problem, scalars: configuration.scalarCount, tensors)
+    try Transformer(configuration, device: device, seed: nil).store.require(tensors, at: origin)
+    var header = Record(kind: .arModel)
+    try header.setJSONMetadata("config", configuration)
+    try header.setJSONMetadata("class_names", [String]())
+    header.metadata["codebook_sha256"] = settings.codebookSHA256
+    header.metadata["cluster_size"] = "0"
+    return stream(header, tensors)
+  }
+
+  private static let classTable = "cls_embedding.embedding_table.weight"
+
+  private var origin: Origin { Origin(file: weights.file) }
+
+  private func stream(_ header: Record, _ tensors: [TensorInfo]) -> RecordStream {
+    RecordStream(metadata: header.metadata, tensors: tensors) { info in
+      let tensor = try float32(info.name, named: info.name)
+      let missing = info.byteCount - tensor.bytes.count
+      return missing == 0
+        ? tensor
+        : StoredTensor(
+          name: info.name, elementType: .float32, shape: info.shape,
+          bytes: tensor.bytes + [UInt8](repeating: 0, count: missing))
+    }
+  }
+
+  // MARK: What shapes do not tell
+
+  private func heads(layers: Int, width: Int, _ arguments: CheckpointArguments) throws -> Int {
+    if let heads = settings.heads ?? arguments.heads { return heads }
+    if let named = TransformerConfiguration.named.values.first(where: {
+      $0.layers == layers && $0.width == width
+    }) {
+      return named.heads
+    }
+    throw ambiguous("how many heads a model of \(layers) layers of width \(width) has", "--heads")
+  }
+
+  private func grid(_ arguments: CheckpointArguments) throws -> (rows: Int, columns: Int) {
+    if let grid = settings.grid { return grid }
+    if let side = arguments.gridSide { return (side, side) }
+    throw ambiguous("which grid of tokens the model has", "--grid, such as 16x16 for images of 256 pixels")
+  }
+
+  /// The table has a row for each class, and mostly one more for "no class".
+  private func classCount(rows: Int, _ arguments: CheckpointArguments) throws -> Int {
+    if let classes = settings.classes ?? arguments.classes {
+      guard classes == rows || classes == rows - 1 else {
+        throw FormatError(
+          .wrongShape, at: origin, expected: "\(classes) or \(classes + 1) rows in \(Self.classTable)",
+          found: "\(rows)", hint: "check --classes")
+      }
+      return classes
+    }
+    // LlamaGen's models of ImageNet.
+    if rows == 1001 { return 1000 }
+    throw ambiguous(
+      "whether the \(rows) rows of \(Self.classTable) are classes alone, or the last one is \"no class\"",
+      "--classes \(rows - 1) or --classes \(rows)")
+  }
+
+  /// The width of the feed-forward layers is that of the weights; the configuration has the multiple that gives it.
+  private func setFeedForward(
+    of configuration: inout TransformerConfiguration, _ arguments: CheckpointArguments
+  )
+    throws
+  {
+    let width = try shape("layers.0.feed_forward.w1.weight", rank: 2)[0]
+    let common = [arguments.multipleOf, 256, 128, 64, 32, 512, 1024, width].compactMap { $0 }
+    for multiple in common where (1...1 << 24).contains(multiple) {
+      configuration.feedForwardMultiple = multiple
+      if configuration.feedForwardWidth == width { return }
+    }
+    throw FormatError(
+      .wrongShape, at: origin,
+      expected: "feed-forward layers at least 2/3 of 4 times as wide as the model (\(configuration.width))",
+      found: "\(width)", hint: "such a model cannot be stored; train it without a smaller ffn_dim_multiplier")
+  }
+
+  private func ambiguous(_ what: String, _ option: String) -> AmbiguousCheckpoint {
+    AmbiguousCheckpoint(
+      description:
+        "\(weights.file): expected the checkpoint's args to say \(what); found nothing that does; try: "
+        + option)
   }
 
   /// How many of a series of tensors are there, from 0 on.
@@ -55,11 +144,62 @@ extension WeightsImport {
     (0...inPart.count).first { inPart[name($0)] == nil } ?? 0
   }
 
-  private func require(_ problem: String?) throws {
-    guard let problem else { return }
+  private func require(_ problem: String?, scalars: @autoclosure () -> Int, _ tensors: [TensorInfo]) throws {
+    var found = problem
+    if found == nil {
+      let (wanted, held) = (scalars(), tensors.reduce(0) { $0 + $1.byteCount / 4 })
+      if wanted > 2 * held + (1 << 20) { found = "\(held) numbers for a model of \(wanted)" }
+    }
+    guard let found else { return }
     throw FormatError(
-      .badShape, at: Origin(file: weights.file), expected: "tensors whose shapes fit together",
-      found: problem,
-      hint: "check --as, --heads, --groups and --image-size")
+      .badShape, at: origin, expected: "tensors whose shapes fit together", found: found,
+      hint: "check --as, --heads, --grid, --groups and --image-size")
+  }
+}
+
+/// What the `args` of training say of a model, under the names of LlamaGen's scripts and of its model's options.
+struct CheckpointArguments {
+  private let values: [String: SettingValue]
+
+  init(_ weights: ForeignWeights) { values = weights.arguments }
+
+  var heads: Int? { integer("n_head") ?? named?.heads }
+  var classes: Int? { integer("num_classes") }
+  var imageSize: Int? { integer("image_size") }
+  var normalizesCodes: Bool? {
+    if case .bool(let value) = values["codebook_l2_norm"] { value } else { nil }
+  }
+  var multipleOf: Int? { integer("multiple_of") }
+  var ropeBase: Double? { number("rope_base") }
+  var normEpsilon: Double? { number("norm_eps") }
+
+  /// Tokens along a side: the images' size over the tokenizer's downsampling, or the root of the sequence's length.
+  var gridSide: Int? {
+    if let size = integer("image_size"),
+      let factor = integer("downsample_size") ?? integer("downsample_ratio"),
+      factor > 0, size % factor == 0
+    {
+      return size / factor
+    }
+    guard let length = integer("block_size"), length > 0, length <= 1 << 24 else { return nil }
+    let side = Int(Double(length).squareRoot())
+    return side * side == length ? side : nil
+  }
+
+  private var named: (layers: Int, heads: Int, width: Int)? {
+    guard case .text(let name) = values["gpt_model"] else { return nil }
+    return TransformerConfiguration.named[name]
+  }
+
+  private func integer(_ name: String) -> Int? {
+    if case .integer(let value) = values[name] { value } else { nil }
+  }
+
+  private func number(_ name: String) -> Double? {
+    switch values[name] {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
   }
 }

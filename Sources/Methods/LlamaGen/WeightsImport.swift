@@ -26,18 +26,22 @@ public enum ImportTarget: String, CaseIterable, Sendable {
 public struct ImportSettings {
   /// The part of the checkpoint to take, such as `ema`; nil for the usual one.
   public var part: String?
-  /// Of a tokenizer: side of the images it was trained on.
-  public var imageSize = 256
+  /// Of a tokenizer: side of the images it was trained on; nil for what the checkpoint's `args` say, or 256.
+  public var imageSize: Int?
   /// Of a tokenizer: groups of group normalisation.
   public var groups = 32
-  /// Of a tokenizer: whether latents and codes are scaled to length 1.
-  public var normalizesCodes = true
-  /// Of a model: attention heads; nil for LlamaGen's number at this size, or channels in 64s.
+  /// Of a tokenizer: whether latents and codes are scaled to length 1; nil for what the checkpoint's `args` say, or true.
+  public var normalizesCodes: Bool?
+  /// Of a model: attention heads; nil for what the checkpoint's `args` say, or LlamaGen's number at this size.
   public var heads: Int?
-  /// Of a model: the token grid.
-  public var grid = (rows: 16, columns: 16)
+  /// Of a model: the token grid; nil for what the checkpoint's `args` say.
+  public var grid: (rows: Int, columns: Int)?
+  /// Of a model: its classes, without "no class"; nil for what the checkpoint's `args` say.
+  public var classes: Int?
   /// Of a model: hash of the codebook it was trained on.
   public var codebookSHA256 = ""
+  /// Whether NaN and infinity are taken as they are.
+  public var allowsNonFinite = false
 
   /// Of LPIPS: the file of the linear heads.
   public var linearHeads: ForeignWeights?
@@ -45,53 +49,70 @@ public struct ImportSettings {
   public init() {}
 }
 
+/// More than one model has the shapes of a checkpoint, and the user must say which one it is.
+public struct AmbiguousCheckpoint: Error, CustomStringConvertible {
+  /// One line: the file, what is not known, and the option that tells it.
+  public let description: String
+}
+
 /// Turns foreign weights into a record of ours. Every parameter must be there in its shape, and nothing else.
 public struct WeightsImport {
   let weights: ForeignWeights
   let settings: ImportSettings
+  private let checkpointPart: CheckpointPart
   /// Names without the part's prefix, and what they are called in the file.
-  let inPart: [String: String]
+  var inPart: [String: String] { checkpointPart.names }
+  /// The part of the checkpoint that is taken; empty for the whole file.
+  public var part: String { checkpointPart.name }
 
-  /// - Throws: ``ForeignFileError`` where the part is not in the file.
+  /// - Throws: ``ForeignFileError`` where the part is not in the file, or names a parameter twice.
   public init(
     _ weights: ForeignWeights, as target: ImportTarget, _ settings: ImportSettings = ImportSettings()
   ) throws {
     (self.weights, self.settings) = (weights, settings)
-    let parts = settings.part.map { [$0] } ?? target.usualParts
-    let wanted = parts.first { part in part.isEmpty || weights.names.contains { $0.hasPrefix(part + ".") } }
-    guard let part = wanted, !weights.names.isEmpty else {
-      throw ForeignFileError(
-        defect: .malformed, file: weights.file, offset: nil,
-        expected: settings.part.map { "a part '\($0)' with tensors" } ?? "tensors",
-        found: weights.names.isEmpty ? "none" : "tensors " + weights.names.prefix(6).joined(separator: ", "),
-        hint: "check that this is a weights file and what its parts are called")
-    }
-    let prefix = part.isEmpty ? "" : part + "."
-    var inPart: [String: String] = [:]
-    for name in weights.names where name.hasPrefix(prefix) {
-      inPart[Self.withoutWrappers(String(name.dropFirst(prefix.count)))] = name
-    }
-    self.inPart = inPart
+    checkpointPart = try CheckpointPart(
+      weights, among: settings.part.map { [$0] } ?? target.usualParts, isChosen: settings.part != nil)
   }
 
-  /// Names that distributed and compiled training put in front.
-  private static func withoutWrappers(_ name: String) -> String {
-    var name = name
-    for wrapper in ["module.", "_orig_mod."] where name.hasPrefix(wrapper) { name.removeFirst(wrapper.count) }
-    return name
+  /// What the user should know of the checkpoint, in sentences: parts of a tokenizer that differ in their codebook.
+  public func warnings(as target: ImportTarget) throws -> [String] {
+    guard target == .tokenizer, let own = inPart[codebookName], let codebook = try weights.tensor(own) else {
+      return []
+    }
+    var differing: [String] = []
+    for other in target.usualParts where other != part && !other.isEmpty {
+      guard
+        let stored = try? CheckpointPart(weights, among: [other], isChosen: true).names[codebookName],
+        let second = try weights.tensor(stored), second.bytes != codebook.bytes
+      else { continue }
+      differing.append(other)
+    }
+    return differing.map {
+      "\(weights.file): the parts '\(part)' and '\($0)' have different codebooks; '\(part)' is taken, as LlamaGen's "
+        + "sampling does, and --part \($0) takes the other"
+    }
   }
 
-  /// The record, checked by making the network or model it is for.
-  /// - Throws: ``ForeignFileError``, and `FormatError` for missing, misshapen and unknown tensors.
-  public func record(as target: ImportTarget, device: Device) throws -> Record {
+  /// The record, checked by making the network or model it is for. Its tensors are read as they are written.
+  /// - Throws: ``ForeignFileError``, ``AmbiguousCheckpoint``, and `FormatError` for missing, misshapen and unknown tensors.
+  public func stream(as target: ImportTarget, device: Device) throws -> RecordStream {
     switch target {
     case .inceptionV3, .efficientNetLite0:
-      return try network(target, try tensors { $0.hasSuffix("num_batches_tracked") }, device)
-    case .lpipsAlex, .lpipsVGG: return try network(target, try lpipsTensors(), device)
-    case .squeezeNet: return try network(target, try squeezeNetTensors(), device)
+      return RecordStream(
+        try network(target, try tensors { $0.hasSuffix("num_batches_tracked") }, device))
+    case .lpipsAlex, .lpipsVGG: return RecordStream(try network(target, try lpipsTensors(), device))
+    case .squeezeNet: return RecordStream(try network(target, try squeezeNetTensors(), device))
     case .tokenizer: return try tokenizer(device)
     case .arModel: return try arModel(device)
     }
+  }
+
+  /// The whole record in memory.
+  /// - Throws: As ``stream(as:device:)``.
+  public func record(as target: ImportTarget, device: Device) throws -> Record {
+    var record = try stream(as: target, device: device).record()
+    record.origin = Origin(file: weights.file)
+    return record
   }
 
   private func network(_ target: ImportTarget, _ tensors: [StoredTensor], _ device: Device) throws -> Record {
@@ -112,8 +133,24 @@ public struct WeightsImport {
         .wrongType, at: Origin(file: weights.file), expected: "tensor '\(key)' of floating point",
         found: stored.elementType.rawValue, hint: "check what the file holds, and --as")
     }
-    return stored.elementType == .float32
+    let result =
+      stored.elementType == .float32
       ? stored.renamed(name) : StoredTensor(name: name, shape: stored.shape, floats: try stored.floats())
+    if !settings.allowsNonFinite, let place = result.firstNonFinite {
+      throw ForeignFileError(
+        defect: .malformed, file: weights.file, offset: nil, expected: "finite numbers in tensor '\(key)'",
+        found: "NaN or infinity in element \(place) of \(result.elementCount)",
+        hint: "copy the file again; --allow-non-finite takes it as it is")
+    }
+    return result
+  }
+
+  /// The parameters of the part as F32 tensors that are still to be read, but those that are left out.
+  func floatInfos(leavingOut isLeftOut: (String) -> Bool) throws -> [TensorInfo] {
+    try inPart.keys.sorted().filter { !isLeftOut($0) }.map { key in
+      guard let stored = inPart[key], let shape = weights.shape(stored) else { throw missing(key) }
+      return TensorInfo(name: key, elementType: .float32, shape: shape)
+    }
   }
 
   func stored(_ key: String) throws -> StoredTensor {
@@ -174,9 +211,24 @@ extension ImportTarget {
   /// Where the weights are in a checkpoint, the first that is there; the empty name is the whole.
   fileprivate var usualParts: [String] {
     switch self {
-    case .tokenizer: ["ema", "model", "state_dict", ""]
+    // LlamaGen's sampling and IAR's scripts take `model`; only demonstrations of reconstruction take `ema`.
+    case .tokenizer: ["model", "ema", "state_dict", ""]
     case .arModel: ["model", "module", "state_dict", ""]
     case .inceptionV3, .squeezeNet, .efficientNetLite0, .lpipsAlex, .lpipsVGG: ["state_dict", ""]
+    }
+  }
+}
+
+/// LlamaGen's name of the codebook.
+private let codebookName = "quantize.embedding.weight"
+
+extension StoredTensor {
+  /// Place of the first NaN or infinity among F32 elements.
+  fileprivate var firstNonFinite: Int? {
+    withBytes { raw in
+      raw.withMemoryRebound(to: UInt32.self) { words in
+        words.firstIndex { $0 & 0x7F80_0000 == 0x7F80_0000 }
+      }
     }
   }
 }

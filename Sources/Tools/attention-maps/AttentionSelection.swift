@@ -61,11 +61,14 @@ enum HeadChoice: ExpressibleByArgument {
 
 /// Which images are measured; the first of them are drawn.
 struct ImageChoice: ParsableArguments {
-  @Option(help: "Numbers of the images in the file, such as 0,5. (default: the first)") var images:
-    NumberList?
+  @Option(
+    help: ArgumentHelp(
+      "Numbers of the images in the file, counted from 0, separated by commas. (default: the "
+        + "first images)"))
+  var images: NumberList?
   @OptionGroup var heldOut: HeldOutOptions
-  @Option(help: "At most this many images.") var limit = 64
-  @Option(help: "Images drawn, the first of those measured.") var draw = 4
+  @Option(help: "Largest number of images to measure.") var limit = 64
+  @Option(help: "Number of images to draw: the first of those that are measured.") var draw = 4
 
   func validate() throws {
     if images != nil && heldOut.chosen != nil {

@@ -15,19 +15,25 @@ import ToolRuntime
     "detokenize --tokenizer tokenizer.tensors.zst samples.tokens.zst --grid samples.png --columns 8"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Argument(help: "Token file, or '-'.") var tokens: InputPath
-  @Option(help: "Tokenizer file.") var tokenizer: InputPath
-  @Option(help: "Write one PNG with all images, or '-'.") var grid: OutputPath?
-  @Option(help: "Write a folder of PNGs, a sub-folder a class.") var folder: OutputFolder?
-  @Option(help: "Write an ADM .npz (arr_0, uint8 [n, H, W, 3]; arr_1, labels), or '-'.") var npz: OutputPath?
-  @Option(help: "Images in a row of the sheet.") var columns: Int?
-  @Flag(help: "A row of the sheet for each class.") var rowPerClass = false
-  @Option(help: "Show these originals above their reconstructions: the folder that was tokenised.")
+  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
+  @Option(help: "Tokenizer file of the tokens' codebook.") var tokenizer: InputPath
+  @Option(help: "Write one PNG with all images to this file, or to standard output for '-'.") var grid:
+    OutputPath?
+  @Option(help: "Write one PNG per image to this new folder, with one sub-folder per class.") var folder:
+    OutputFolder?
+  @Option(help: "Write the .npz of ADM's evaluation (arr_0: uint8 [n, H, W, 3]; arr_1: labels), or '-'.")
+  var npz: OutputPath?
+  @Option(help: "Number of images per row of --grid. (default: about as many as rows)") var columns: Int?
+  @Flag(help: "One row of --grid per class.") var rowPerClass = false
+  @Option(
+    help: ArgumentHelp(
+      "Folder that was tokenised: each row of --grid shows the originals above their "
+        + "reconstructions."))
   var originals: InputPath?
-  @Option(help: "Enlarge the sheet by a whole factor.") var enlarge = 1
-  @Option(help: "View to decode, by number.") var view = 0
-  @Option(help: "Images decoded at a time.") var batchSize = 64
-  @Option(help: "Format of convolutions and matrix products: float32 or bfloat16.")
+  @Option(help: "Factor by which --grid is enlarged, from 1 to 32.") var enlarge = 1
+  @Option(help: "Number of the view to decode, counted from 0.") var view = 0
+  @Option(help: "Number of images decoded at a time.") var batchSize = 64
+  @Option(help: "Number format of the operands of convolutions and large matrix products.")
   var precision = Precision.float32
   @OptionGroup(title: "Selection") var selection: ImageSelection
   @OptionGroup(title: "Common") var common: CommonOptions
@@ -70,7 +76,13 @@ import ToolRuntime
       )
     }
     let start = ContinuousClock.now
-    let decoded = try decode(items, of: batch, model, session)
+    let archive = try npz.map { try ImageArchive(session.create($0), model, batch, items) }
+    var decoded: [LabelledImage] = []
+    try decode(items, of: batch, model, session) { images in
+      try archive?.write(images)
+      // A sheet and a folder need all of them; an archive is written as they come.
+      if grid != nil || folder != nil { decoded += images }
+    }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     try pictures?.write(decoded, classNames: reader.header.classNames)
     if let grid {
@@ -79,34 +91,30 @@ import ToolRuntime
         .withUnsafeBytes { try sink.write($0) }
       try sink.commit()
     }
-    if let npz {
-      let sink = try session.create(npz)
-      try NumPyArchive.write(decoded, to: sink)
-      try sink.commit()
-    }
+    try archive?.finish()
     try session.report([
-      "images": .integer(decoded.count), "seconds": .number(seconds),
-      "images_per_second": .number(Double(decoded.count) / seconds),
+      "images": .integer(items.count), "seconds": .number(seconds),
+      "images_per_second": .number(Double(items.count) / seconds),
     ])
   }
 
   private func decode(
-    _ items: [Int], of batch: TokenBatch, _ model: Tokenizer, _ session: ToolSession
-  ) throws -> [LabelledImage] {
-    var decoded: [LabelledImage] = []
+    _ items: [Int], of batch: TokenBatch, _ model: Tokenizer, _ session: ToolSession,
+    visit: ([LabelledImage]) throws -> Void
+  ) throws {
     let progress = session.progress("images", total: items.count)
     for first in stride(from: 0, to: items.count, by: batchSize) {
       try session.interruption.check()
       let part = items[first..<min(first + batchSize, items.count)]
       let tokens = part.flatMap { batch.tokens(image: $0, view: view).map(Int.init) }
       let images = model.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns)
-      decoded += zip(model.store.device.images(images), part).map {
-        LabelledImage(image: $0, label: Int(batch.labels[$1]))
-      }
+      try visit(
+        zip(model.store.device.images(images), part).map {
+          LabelledImage(image: $0, label: Int(batch.labels[$1]))
+        })
       progress.advance(by: part.count)
     }
     progress.finish()
-    return decoded
   }
 
   /// The first view of the images that the tokens were made from.

@@ -5,8 +5,8 @@ import ToolRuntime
 /// Which images of a token file are decoded.
 struct ImageSelection: ParsableArguments {
   @OptionGroup var heldOut: HeldOutOptions
-  @Option(help: "Decode every n-th image only.") var every = 1
-  @Option(help: "At most this many images.") var limit: Int?
+  @Option(help: "Decode only every n-th image.") var every = 1
+  @Option(help: "Largest number of images to decode. (default: all)") var limit: Int?
 
   func validate() throws {
     if every < 1 || (limit ?? 1) < 1 { throw ValidationError("--every and --limit must be at least 1.") }

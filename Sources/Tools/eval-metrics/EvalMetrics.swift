@@ -52,9 +52,13 @@ import ToolRuntime
     let device = Device(threadCount: session.threads)
     let tokenizer = try inputs.tokenizer.map { try Tokenizer(session.readRecord($0), device: device) }
     let weights = try metrics.weights.map { try session.readRecord($0) }
-    let network = try metrics.network.map {
-      try FeatureNetworks.load($0, weights: weights, tokenizer: tokenizer, device: device)
-    }
+    // Without weights, the name says what the features of both sides are of.
+    let isLoadable = metrics.network.map { weights != nil || !FeatureNetworks.namesWithWeights.contains($0) }
+    let network =
+      isLoadable == true
+      ? try metrics.network.map {
+        try FeatureNetworks.load($0, weights: weights, tokenizer: tokenizer, device: device)
+      } : nil
     let perceptual = try metrics.lpipsWeights.map {
       try PerceptualDistance(weights: session.readRecord($0), device: device)
     }
@@ -62,7 +66,7 @@ import ToolRuntime
       session: session, device: device, network: network, perceptual: perceptual, inputs: inputs,
       metrics: metrics, outputs: outputs)
     let loader = InputLoader(
-      session: session, device: device, tokenizer: tokenizer, options: inputs, network: network?.name)
+      session: session, device: device, tokenizer: tokenizer, options: inputs, network: metrics.network)
     if outputs.writesOneSide {
       let (input, role) = inputs.reference.map { ($0, Role.reference) } ?? (inputs.samples!, .samples)
       try run.write(loader.load(input, as: role))

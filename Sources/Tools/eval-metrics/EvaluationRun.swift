@@ -45,15 +45,20 @@ struct EvaluationRun {
   ) throws -> FeatureSet {
     switch input {
     case .features(let set):
-      if let network, NetworkIdentity(network).name != set.network.name {
+      if let name = metrics.network, name != set.network.name {
         throw ToolError(
           .badData,
-          "\(set.path): expected features of network \(network.name), as --network says; found "
+          "\(set.path): expected features of network \(name), as --network says; found "
             + "\(set.network.name); try: leave --network out, or extract them again")
       }
       return set
-    case .images(let images, let kind):
+    case .images(let images, let kind, let stored):
+      if let stored, !metrics.needsEachImage { return stored }
       guard let network else {
+        if let name = metrics.network {
+          throw ToolError(
+            .usage, "--network \(name) needs --weights: \(images.name) holds images, not features.")
+        }
         throw ToolError(
           .usage,
           "\(images.name): expected --network, to look at images with; found none; try: one of "
@@ -61,7 +66,9 @@ struct EvaluationRun {
       }
       let extraction = FeatureExtraction(
         session: session, network: network, batchSize: metrics.batchSize, device: device)
-      return try extraction.run(images, kind: kind) { try visit($0, $1, NetworkIdentity(network)) }
+      var set = try extraction.run(images, kind: kind) { try visit($0, $1, NetworkIdentity(network)) }
+      if let stored { set.take(statisticsOf: stored) }
+      return set
     }
   }
 
@@ -83,7 +90,7 @@ struct EvaluationRun {
     let pictures = try outputs.nearestSheet.map { _ in
       try bothImages(shown.reference, shown.samples, for: "--nearest-sheet")
     }
-    if network != nil || !metrics.pairs {
+    if metrics.network != nil || !metrics.pairs {
       let sets = (reference: try features(of: reference), samples: try features(of: samples))
       try requireSameNetwork(sets.reference, sets.samples)
       let comparison = DistributionComparison(
@@ -101,7 +108,7 @@ struct EvaluationRun {
   private func bothImages(
     _ reference: LoadedInput, _ samples: LoadedInput, for option: String
   ) throws -> (reference: ImageSet, samples: ImageSet) {
-    guard case .images(let a, _) = reference, case .images(let b, _) = samples else {
+    guard case .images(let a, _, _) = reference, case .images(let b, _, _) = samples else {
       throw ToolError(
         .usage, "\(option): expected images on both sides; found features; try: folders, .npz or tokens")
     }

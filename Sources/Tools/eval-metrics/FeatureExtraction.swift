@@ -32,6 +32,7 @@ struct FeatureExtraction {
       try visit(batch, hashes)
       progress.advance(by: pictures.count)
     }
+    try images.finish()
     progress.finish()
     return try gatherer.finish()
   }

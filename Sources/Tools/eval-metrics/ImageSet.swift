@@ -1,4 +1,5 @@
 import ImageModels
+import ForeignFiles
 import Images
 import StreamFormat
 import TensorCore
@@ -10,6 +11,12 @@ protocol ImageProvider {
   /// What an image is called in messages.
   func title(_ item: Int) -> String
   func load(_ items: [Int], on device: Device) throws -> [RGBImage]
+  /// Checks what can only be checked at the end of the input; called after the last image that is wanted.
+  func finish() throws
+}
+
+extension ImageProvider {
+  func finish() throws {}
 }
 
 /// The images of one role, all of one size.
@@ -50,6 +57,9 @@ final class ImageSet {
     }
   }
 
+  /// Checks what can only be checked at the end of the input; called after the last image that is wanted.
+  func finish() throws { try provider.finish() }
+
   private func cropped(_ image: RGBImage, to size: Int) -> RGBImage {
     image.width == size && image.height == size ? image : image.centerCropped(to: size)
   }
@@ -83,14 +93,20 @@ struct FolderImages: ImageProvider {
 /// Images of an ADM archive: `arr_0`, uint8 [n, H, W, 3].
 struct ArchiveImages: ImageProvider {
   let name: String
-  let array: NumPyArray
+  let items: NumPyItems
 
-  var count: Int { array.shape[0] }
+  var count: Int { items.count }
   func title(_ item: Int) -> String { "\(name): image \(item)" }
 
-  func load(_ items: [Int], on device: Device) -> [RGBImage] {
-    items.map { RGBImage(width: array.shape[2], height: array.shape[1], pixels: array.item($0)) }
+  func load(_ places: [Int], on device: Device) throws -> [RGBImage] {
+    let shape = items.header.shape
+    // In ascending order, so that the archive is read once however the places are mixed.
+    var pixels: [Int: [UInt8]] = [:]
+    for place in Set(places).sorted() { pixels[place] = try items.item(place) }
+    return places.map { RGBImage(width: shape[2], height: shape[1], pixels: pixels[$0] ?? []) }
   }
+
+  func finish() throws { try items.finish() }
 }
 
 /// Images decoded from tokens.

@@ -13,7 +13,8 @@ import ToolRuntime
 
 /// What an input turned out to hold.
 enum LoadedInput {
-  case images(ImageSet, kind: String)
+  /// `stored` are statistics that the file has beside its images.
+  case images(ImageSet, kind: String, stored: FeatureSet?)
   case features(FeatureSet)
 }
 
@@ -33,8 +34,10 @@ struct InputLoader {
     {
       return try folder(input, role)
     }
-    if !input.isStandardInput, try startsLikeArchive(input) { return try archive(input, role) }
-    return try records(input, role)
+    // A pipe gives its bytes once: it is opened once, and what it begins with is kept.
+    let source = try PeekedSource(session.open(input), count: 4)
+    return try ArchiveReader.isArchive(source.peeked)
+      ? archive(source, input, role) : records(source, input, role)
   }
 
   private func folder(_ input: InputPath, _ role: Role) throws -> LoadedInput {
@@ -51,73 +54,62 @@ struct InputLoader {
     return try images(folder, input, kind: "folder", role)
   }
 
-  private func archive(_ input: InputPath, _ role: Role) throws -> LoadedInput {
-    _ = try session.open(input)
-    let archive = try ZipArchive(mapped(input.path), file: input.path)
+  private func archive(_ source: PeekedSource, _ input: InputPath, _ role: Role) throws -> LoadedInput {
+    let archive = try NumPyArchive(MappedFile(source))
     // What is stored is what published results were computed with; see also NetworkIdentity.inception.
-    if archive.names.contains("mu.npy"), network == nil || network == NetworkIdentity.inception {
-      return .features(try storedStatistics(archive, input.path))
-    }
-    guard let file = try archive.member("arr_0.npy") else {
+    let isOfInception = network == nil || network == NetworkIdentity.inception
+    let stored = archive.arrays["mu"] != nil && isOfInception ? try storedStatistics(archive) : nil
+    guard let items = try archive.items(of: "arr_0") else {
+      if let stored { return .features(stored) }
       throw ToolError(
         .badData,
         "\(input.path): expected arr_0 (images), or mu and sigma for network \(NetworkIdentity.inception); found "
-          + "\(archive.names.map { visible($0) }.joined(separator: ", ")); try: an ADM archive")
+          + "\(archive.arrays.keys.sorted().map { visible($0) }.joined(separator: ", ")); try: an ADM archive"
+      )
     }
-    let array = try NumPyArray(file, name: "\(input.path): arr_0")
-    guard array.type == "|u1", array.shape.count == 4, array.shape[3] == 3, !array.shape.contains(0) else {
+    let (type, shape) = (items.header.elementType, items.header.shape)
+    guard type == .uint8, shape.count == 4, shape[3] == 3, !shape.contains(0),
+      shape[1] <= 1 << 16, shape[2] <= 1 << 16
+    else {
       throw ToolError(
         .badData,
-        "\(input.path): arr_0: expected uint8 [n, height, width, 3]; found \(array.type) \(array.shape); try: images as "
+        "\(input.path): arr_0: expected uint8 [n, height, width, 3]; found \(type.rawValue) \(shape); try: images as "
           + "ADM's samples have them")
     }
-    return try images(ArchiveImages(name: input.path, array: array), input, kind: "archive", role)
+    if network == nil, let stored { return .features(stored) }
+    return try images(
+      ArchiveImages(name: input.path, items: items), input, kind: "archive", role, stored: stored)
   }
 
-  /// A file's bytes, read as they are needed: archives of images can be larger than the memory.
-  private func mapped(_ path: String) throws -> Data {
-    do {
-      return try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
-    } catch {
-      throw StreamError.readFailed(file: path, errno: EIO)
-    }
-  }
-
-  private func storedStatistics(_ archive: ZipArchive<Data>, _ path: String) throws -> FeatureSet {
+  private func storedStatistics(_ archive: NumPyArchive) throws -> FeatureSet {
     func statistics(_ mean: String, _ covariance: String) throws -> GaussianStatistics? {
-      guard let first = try archive.member(mean + ".npy"),
-        let second = try archive.member(covariance + ".npy")
-      else {
-        return nil
-      }
-      let (mu, sigma) = (
-        try NumPyArray(first, name: "\(path): \(mean)"),
-        try NumPyArray(second, name: "\(path): \(covariance)")
-      )
-      guard let a = mu.doubles, let b = sigma.doubles, mu.shape.count == 1, a.count > 0,
-        sigma.shape == [a.count, a.count]
-      else {
+      guard let mu = archive.arrays[mean], let sigma = archive.arrays[covariance] else { return nil }
+      let isPair =
+        mu.elementType.isFloatingPoint && sigma.elementType.isFloatingPoint && mu.shape.count == 1
+        && mu.shape[0] > 0 && sigma.shape == [mu.shape[0], mu.shape[0]]
+      guard isPair, let a = try archive.tensor(mean), let b = try archive.tensor(covariance) else {
         throw ToolError(
           .badData,
-          "\(path): expected \(mean) [d] and \(covariance) [d, d] of floating point; found \(mu.type) \(mu.shape) and "
-            + "\(sigma.type) \(sigma.shape); try: ADM's reference files")
+          "\(archive.name): expected \(mean) [d] and \(covariance) [d, d] of floating point; found "
+            + "\(mu.elementType.rawValue) \(mu.shape) and \(sigma.elementType.rawValue) \(sigma.shape); try: ADM's "
+            + "reference files")
       }
-      return try GaussianStatistics(count: nil, mean: a, covariance: b)
+      return try GaussianStatistics(count: nil, mean: a.doubles(), covariance: b.doubles())
     }
     let network = NetworkIdentity(
       name: NetworkIdentity.inception, weightsSHA256: "unknown", resize: "unknown")
-    var set = FeatureSet(path: path, kind: "statistics", network: network, count: nil)
+    var set = FeatureSet(path: archive.name, kind: "statistics", network: network, count: nil)
     set.statistics = try statistics("mu", "sigma")
     set.spatialStatistics = try statistics("mu_s", "sigma_s")
     guard set.statistics != nil else {
       throw ToolError(
-        .badData, "\(path): expected sigma beside mu; found mu alone; try: ADM's reference files")
+        .badData, "\(archive.name): expected sigma beside mu; found mu alone; try: ADM's reference files")
     }
     return set
   }
 
-  private func records(_ input: InputPath, _ role: Role) throws -> LoadedInput {
-    let reader = try session.openRecords(input)
+  private func records(_ source: PeekedSource, _ input: InputPath, _ role: Role) throws -> LoadedInput {
+    let reader = RecordReader(source)
     guard let first = try reader.next() else {
       throw FormatError(
         .noRecord, at: Origin(file: reader.name), expected: "tokens or features", found: "no record",
@@ -159,7 +151,8 @@ struct InputLoader {
 
   /// Takes the part of the reference that is wanted, and all samples.
   private func images(
-    _ provider: some ImageProvider, _ input: InputPath, kind: String, _ role: Role
+    _ provider: some ImageProvider, _ input: InputPath, kind: String, _ role: Role,
+    stored: FeatureSet? = nil
   ) throws -> LoadedInput {
     guard provider.count > 0 else {
       throw ToolError(.badData, "\(input.path): expected at least one image; found none; try: another input")
@@ -170,15 +163,8 @@ struct InputLoader {
       items = options.referencePart == .heldOut ? split.heldOut : split.training
     }
     return .images(
-      ImageSet(name: input.path, provider, items: items, cropSize: options.size, on: device), kind: kind)
-  }
-
-  /// A pipe is no archive, which is read out of order; nor may its first bytes be taken from whoever reads it.
-  private func startsLikeArchive(_ input: InputPath) throws -> Bool {
-    guard session.isRegularFile(input) else { return false }
-    let source = try input.open()
-    var start = [UInt8](repeating: 0, count: 4)
-    let count = try start.withUnsafeMutableBytes { try source.read(into: $0) }
-    return count == 4 && start == zipSignature
+      ImageSet(name: input.path, provider, items: items, cropSize: options.size, on: device), kind: kind,
+      // Statistics are of all images of the file.
+      stored: items == nil ? stored : nil)
   }
 }

@@ -17,10 +17,15 @@ struct NearestSheet {
   func rows(reference: PicturedFeatures, samples side: PicturedFeatures) throws -> [[RGBImage]] {
     let (references, sampled) = (try reference.matrix(), try side.matrix())
     let shown = min(samples, sampled.count)
-    let nearest = try NearestNeighbours(
+    let neighbours = try NearestNeighbours(
       min(count, references.count), of: sampled.rows(0..<shown), in: references, on: device)
-    return try zip(0..<shown, side.pictures(0..<shown)).map { index, sample in
-      let neighbours = try reference.pictures(nearest[index].map(\.index))
+    let nearest = (0..<shown).map { neighbours[$0].map(\.index) }
+    // All at once: an archive is read from its start for each call.
+    let pictures = try reference.pictures(nearest.flatMap { $0 })
+    var next = pictures[...]
+    return try zip(nearest, side.pictures(0..<shown)).map { row, sample in
+      let neighbours = Array(next.prefix(row.count))
+      next = next.dropFirst(row.count)
       guard neighbours.allSatisfy({ $0.width == sample.width && $0.height == sample.height }) else {
         throw ToolError(
           .badData,

@@ -50,7 +50,9 @@ struct InputOptions: ParsableArguments {
   var referencePart =
     ReferencePart.all
   @OptionGroup var heldOut: HeldOutOptions
-  @Flag(name: .customLong("allow-jpeg"), help: "Accept JPEG files as samples.") var allowJPEG = false
+  @Flag(
+    name: .customLong("allow-jpeg"), help: "Accept JPEG files as samples; compression changes the scores.")
+  var allowJPEG = false
 
   func validate() throws {
     try InputPath.requireDistinct(reference, samples, referenceImages, samplesImages, tokenizer)
@@ -67,7 +69,10 @@ struct MetricOptions: ParsableArguments {
       "Network whose features are compared: \(FeatureNetworks.names.joined(separator: ", ")).",
       valueName: "name"))
   var network: String?
-  @Option(help: ArgumentHelp("Weights of the network, a file that import-weights wrote.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Weights of the network, a file that import-weights wrote; not needed where both sides "
+        + "are features.", valueName: "file"))
   var weights: InputPath?
   @Option(
     help: ArgumentHelp(
@@ -94,6 +99,11 @@ struct MetricOptions: ParsableArguments {
     metrics.flatMap { commaSeparated($0) { DistributionMetric(rawValue: $0) } }
   }
 
+  /// Whether a metric is wanted that mean and covariance do not give.
+  var needsEachImage: Bool {
+    frechetInfinity || wanted.map { $0.contains { $0 == .kernel || $0 == .precisionRecall } } ?? true
+  }
+
   func validate() throws {
     func need(_ holds: Bool, _ words: String) throws { if !holds { throw ValidationError(words) } }
     for name in metrics.flatMap({ commaSeparated($0) { $0 } }) ?? []
@@ -106,7 +116,6 @@ struct MetricOptions: ParsableArguments {
       try need(
         FeatureNetworks.names.contains(network), "--network must be one of \(known), not '\(network)'.")
       let needsWeights = FeatureNetworks.namesWithWeights.contains(network)
-      try need(!needsWeights || weights != nil, "--network \(network) needs --weights.")
       try need(needsWeights || weights == nil, "--network \(network) has no --weights.")
     }
     try need(pairs || lpipsWeights == nil, "--lpips-weights needs --pairs.")

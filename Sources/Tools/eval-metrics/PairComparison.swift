@@ -41,6 +41,8 @@ struct PairComparison {
       perceptualSum += try perceptualDistances(originals, copies, samples.name).reduce(0, +)
       progress.advance(by: places.count)
     }
+    try reference.finish()
+    try samples.finish()
     progress.finish()
     let count = Double(reference.count)
     report.describePairs(reference, samples)

@@ -10,6 +10,7 @@ struct Report {
   var warnings: [String] = []
   var duplicates: Duplicates?
   private var network: NetworkIdentity?
+  private var dimension = 0
   private var sides: [String: JSONValue] = [:]
   private let pairs: Bool
 
@@ -30,7 +31,7 @@ struct Report {
   /// Records the network and the inputs; must be called before the first metric.
   mutating func begin(_ reference: FeatureSet, _ samples: FeatureSet) {
     let known = [samples, reference].map(\.network).first { $0.weightsSHA256 != "unknown" }
-    network = known ?? samples.network
+    (network, dimension) = (known ?? samples.network, samples.dimension)
     for (role, set) in [("reference", reference), ("samples", samples)] {
       sides[role] = [
         "name": .string(set.path), "kind": .string(set.kind),
@@ -39,8 +40,12 @@ struct Report {
     }
     if !isComparable, let network {
       warnings.append(
-        "network \(network.name) is not the Inception of FID: these results are not comparable with published FID, KID "
+        "network \(network.name) with \(dimension) features is not the Inception of FID with 2048: these results are not comparable with published FID, KID "
           + "or precision and recall")
+    }
+    for set in [reference, samples] where set.statisticsAreStored {
+      warnings.append(
+        "\(set.path): its mean and covariance are those stored in the file; everything else is of its images")
     }
     if samples.network.weightsSHA256 != reference.network.weightsSHA256 {
       warnings.append(
@@ -67,7 +72,8 @@ struct Report {
 
   // MARK: Names
 
-  private var isComparable: Bool { network?.isInception ?? true }
+  /// FID is of Inception's 2,048 pooled features; the same distance of anything else has another name.
+  private var isComparable: Bool { network.map { $0.isInception && dimension == 2048 } ?? true }
 
   /// A metric's name: its own with Inception, and with the network's name otherwise.
   func name(inception: String, other: String) -> String {

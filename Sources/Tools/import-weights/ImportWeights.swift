@@ -26,19 +26,34 @@ import ToolRuntime
       "Part of the checkpoint to import, such as ema. (default: ema of a tokenizer, model of a "
         + "model)"))
   var part: String?
-  @Option(help: "For ar-model: the file of the tokenizer with which it was trained.")
-  var tokenizer: InputPath?
-  @Option(help: "For ar-model: the token grid, rows x columns.") var grid = "16x16"
+  @Option(help: "For ar-model: the file of the tokenizer with which it was trained.") var tokenizer:
+    InputPath?
+  @Option(help: "For ar-model: the token grid, rows x columns. (default: from the checkpoint's args)")
+  var grid: String?
   @Option(
     help: ArgumentHelp(
-      "For ar-model: the number of attention heads. (default: that of LlamaGen's model of this "
-        + "size)"))
+      "For ar-model: the number of attention heads. (default: from the checkpoint's args, or "
+        + "LlamaGen's)"))
   var heads: Int?
+  @Option(
+    help: ArgumentHelp(
+      "For ar-model: the number of classes, without 'no class'. (default: from the "
+        + "checkpoint's args)"))
+  var classes: Int?
   @Option(help: "For lpips-alex and lpips-vgg: the file of the linear heads.") var linearHeads: InputPath?
-  @Option(help: "For tokenizer: the side of its images, in pixels.") var imageSize = 256
+  @Option(
+    help: ArgumentHelp(
+      "For tokenizer: the side of its images in pixels. (default: from the checkpoint's args, "
+        + "or 256)"))
+  var imageSize: Int?
   @Option(help: "For tokenizer: the number of groups of group normalisation.") var groups = 32
-  @Flag(inversion: .prefixedNo, help: "For tokenizer: whether latents and codes are scaled to length 1.")
-  var l2Norm = true
+  @Flag(
+    inversion: .prefixedNo,
+    help: ArgumentHelp(
+      "For tokenizer: scale latents and codes to length 1. (default: from the checkpoint's "
+        + "args, or yes)"))
+  var l2Norm: Bool?
+  @Flag(help: "Accept NaN and infinity among the weights.") var allowNonFinite = false
   @OptionGroup(title: "Common") var common: CommonOptions
 
   private static let targets = ImportTarget.allCases.map(\.rawValue).joined(separator: ", ")
@@ -55,50 +70,73 @@ import ToolRuntime
     if [.lpipsAlex, .lpipsVGG].contains(kind) != (linearHeads != nil) {
       throw ValidationError("--linear-heads belongs to --as lpips-alex and lpips-vgg, which need it.")
     }
-    if gridSize == nil { throw ValidationError("--grid must be rows x columns, as 16x16, not '\(grid)'.") }
-    if imageSize < 1 || groups < 1 || (heads ?? 1) < 1 {
-      throw ValidationError("--image-size, --groups and --heads must be at least 1.")
+    if let grid, gridSize == nil {
+      throw ValidationError("--grid must be rows x columns, as 16x16, not '\(grid)'.")
+    }
+    if (imageSize ?? 1) < 1 || groups < 1 || (heads ?? 1) < 1 || (classes ?? 1) < 1 {
+      throw ValidationError("--image-size, --groups, --heads and --classes must be at least 1.")
     }
   }
 
   private var gridSize: (rows: Int, columns: Int)? {
-    let sides = grid.split(separator: "x").compactMap { Int($0) }
+    let sides = (grid ?? "").split(separator: "x").compactMap { Int($0) }
     return sides.count == 2 && sides.allSatisfy { (1...4096).contains($0) } ? (sides[0], sides[1]) : nil
   }
 
   func execute(_ session: ToolSession) throws {
-    guard let kind = ImportTarget(rawValue: target), let grid = gridSize else { return }
+    guard let kind = ImportTarget(rawValue: target) else { return }
     let device = Device(threadCount: session.threads)
+    let source = try WeightsImport(read(weights, session), as: kind, settings(session, device))
+    if !source.part.isEmpty { session.say("taking the part '\(source.part)' of \(weights.path)") }
+    for warning in try source.warnings(as: kind) { session.warn("warning: \(warning)") }
+    let stream = try source.stream(as: kind, device: device)
+    let hasher = WeightsHasher()
+    try session.write(hasher.watching(stream), to: output)
+    let numbers = stream.tensors.reduce(0) { $0 + $1.byteCount / $1.elementType.byteCount }
+    try session.report([
+      "as": .string(target), "part": .string(source.part), "tensors": .integer(stream.tensors.count),
+      "numbers": .integer(numbers), "weights_sha256": .string(hasher.sha256),
+    ])
+    session.say("\(stream.tensors.count) tensors of \(target), \(numbers) numbers")
+  }
+
+  private func settings(_ session: ToolSession, _ device: Device) throws -> ImportSettings {
     var settings = ImportSettings()
-    (settings.part, settings.heads, settings.grid) = (part, heads, grid)
+    (settings.part, settings.heads, settings.grid, settings.classes) = (part, heads, gridSize, classes)
     (settings.imageSize, settings.groups, settings.normalizesCodes) = (imageSize, groups, l2Norm)
+    settings.allowsNonFinite = allowNonFinite
     if let tokenizer {
       settings.codebookSHA256 = try Tokenizer(session.readRecord(tokenizer), device: device).codebookSHA256
     }
     if let linearHeads { settings.linearHeads = try read(linearHeads, session) }
-    let foreign = try read(weights, session)
-    let record = try WeightsImport(foreign, as: kind, settings).record(as: kind, device: device)
-    try session.write(record, to: output)
-    let numbers = record.tensors.reduce(0) { $0 + $1.elementCount }
-    try session.report([
-      "as": .string(target), "tensors": .integer(record.tensors.count), "numbers": .integer(numbers),
-      "weights_sha256": .string(record.weightsSHA256),
-    ])
-    session.say("\(record.tensors.count) tensors of \(target), \(numbers) numbers")
+    return settings
   }
 
   private func read(_ input: InputPath, _ session: ToolSession) throws -> ForeignWeights {
-    let source = try session.open(input)
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 1 << 20)
-    while true {
-      let count = try chunk.withUnsafeMutableBytes { try source.read(into: $0) }
-      if count == 0 { return try ForeignWeights(bytes, file: input.path) }
-      bytes += chunk[..<count]
+    try ForeignWeights(MappedFile(session.open(input)))
+  }
+}
+
+/// Hashes weights while they are written: all are F32, which are written in the order of their names.
+private final class WeightsHasher {
+  private var hasher = SHA256Hasher()
+  var sha256: String { hasher.finish() }
+
+  func watching(_ stream: RecordStream) -> RecordStream {
+    RecordStream(metadata: stream.metadata, tensors: stream.tensors) { info in
+      let tensor = try stream.make(info)
+      Array((tensor.name + "\0").utf8).withUnsafeBytes { self.hasher.update($0) }
+      tensor.withBytes { self.hasher.update($0) }
+      return tensor
     }
   }
 }
 
 extension ForeignFileError: ExitCoded {
   public var exitCode: ToolExit { .badData }
+}
+
+extension AmbiguousCheckpoint: ExitCoded {
+  /// The user must say more.
+  public var exitCode: ToolExit { .usage }
 }

@@ -14,20 +14,24 @@ import ToolRuntime
   static let usageExample =
     "linear-probe images.tokens.zst --model baseline.tensors.zst --model st-ar.tensors.zst --output probe.json"
 
-  @Argument(help: "Token file with the classes, or '-'.") var tokens: InputPath
-  @Option(name: .shortAndLong, help: "JSON table to write.") var output = OutputPath.standardOutput
-  @Option(help: "Model file; give one --model for each.") var model: [InputPath] = []
-  @Option(help: "Blocks below the features. (default: half the model's)") var layer: Int?
-  @Option(help: "Positions, evenly spaced; the last has seen all tokens but one.") var positions = 8
-  @Option(help: "Score on all images of this token file, and train on all of the other.") var test: InputPath?
+  @Argument(help: "Token file with classes, or '-' for standard input.") var tokens: InputPath
+  @Option(name: .shortAndLong, help: "JSON table to write; '-' is standard output.") var output = OutputPath
+    .standardOutput
+  @Option(help: "Model file; repeat the option to compare several models.") var model: [InputPath] = []
+  @Option(help: "Block whose output the features are, counted from 1. (default: half the number of blocks)")
+  var layer: Int?
+  @Option(help: "Number of positions to probe, evenly spaced; the last has seen all tokens but one.")
+  var positions = 8
+  @Option(help: "Token file to score; the classifiers then train on all images of the other file.") var test:
+    InputPath?
   @OptionGroup var heldOut: HeldOutOptions
-  @Option(help: "View to read, by number.") var view = 0
-  @Option(help: "Passes of a classifier over its training images.") var epochs = 90
-  @Option(help: "Images of a classifier's step.") var batchSize = 256
-  @Option(help: "Learning rate of a classifier's first step; falls to 0 by half a cosine.") var learningRate =
-    1e-2
-  @Option(help: "Weight decay of the classifiers.") var weightDecay: Float = 0
-  @Option(help: "Images that a model reads at a time.") var modelBatchSize = 16
+  @Option(help: "Number of the view to read, counted from 0.") var view = 0
+  @Option(help: "Number of times that a classifier sees each training image.") var epochs = 90
+  @Option(help: "Number of images per optimiser step of a classifier.") var batchSize = 256
+  @Option(help: "Learning rate of a classifier at the first step; it falls to 0 along half a cosine.")
+  var learningRate = 1e-2
+  @Option(help: "Weight decay of the classifiers, at least 0.") var weightDecay: Float = 0
+  @Option(help: "Number of images that a model reads at a time.") var modelBatchSize = 16
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {

@@ -8,14 +8,18 @@ import ToolRuntime
 
 /// The second stage of coarse-to-fine prediction: its model, how it draws, and the coarse tokens between the stages.
 struct FineOptions: ParsableArguments {
-  @Option(help: "Fine model file; turns the second stage on.") var fine: InputPath?
-  @Option(parsing: .unconditional, help: "Guidance scale of the second stage; 1 for none.") var fineGuidance:
-    Float = 1
-  @Option(help: "Temperature of the second stage; 0 takes the most probable code.") var fineTemperature:
-    Float =
-      1
-  @Option(help: "Keep the k most probable codes in the second stage; 0 keeps all.") var fineTopK = 0
-  @Option(help: "Keep the most probable codes up to this probability in the second stage; 1 keeps all.")
+  @Option(help: "Fine model file that train-fine wrote; turns the second stage of CTF on.") var fine:
+    InputPath?
+  @Option(parsing: .unconditional, help: "Guidance scale of the second stage; 1 means no guidance.")
+  var fineGuidance: Float = 1
+  @Option(help: "Temperature of the second stage, at least 0; 0 takes the most probable code.")
+  var fineTemperature: Float =
+    1
+  @Option(help: "k: the second stage draws from the k most probable codes; 0 means all.") var fineTopK = 0
+  @Option(
+    help: ArgumentHelp(
+      "p: the second stage draws from the most probable codes whose probabilities add up to p; "
+        + "1 means all."))
   var fineTopP: Float = 1
   @Option(help: "Token file to write with the coarse tokens of the first stage.")
   var coarseOutput: OutputPath?

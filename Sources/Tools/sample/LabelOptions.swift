@@ -60,7 +60,7 @@ struct LabelOptions: ParsableArguments {
   }
 
   private func read(_ input: InputPath) throws -> [Int] {
-    let lines = String(decoding: try input.open().readAll(), as: UTF8.self).split(separator: "\n")
+    let lines = String(decoding: try input.open().readAll(), as: UTF8.self).split(whereSeparator: \.isNewline)
     guard !lines.isEmpty else {
       throw ToolError(.badData, "\(input.path): expected a class number a line; found no line")
     }

@@ -20,15 +20,27 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   @Option(name: .shortAndLong, help: "Token file to write; '-' is standard output.")
   var output = OutputPath.standardOutput
   @OptionGroup(title: "Classes") var labels: LabelOptions
-  @Option(parsing: .unconditional, help: "Guidance scale; 1 for none.") var guidance = 1.0
-  @Option(help: "How the scale runs over the positions.") var guidanceSchedule = Guidance.Schedule.constant
-  @Option(help: "First guided position of the schedule 'interval', from 0 to 1.") var guidanceFrom = 0.0
-  @Option(help: "Last guided position of the schedule 'interval', from 0 to 1.") var guidanceTo = 1.0
-  @Option(parsing: .unconditional, help: "Exponent of the schedule 'power-cosine'.") var guidancePower = 1.0
-  @Option(help: "Temperature; 0 takes the most probable token.") var temperature: Float = 1
-  @Option(help: "Keep the k most probable tokens; 0 keeps all.") var topK = 0
-  @Option(help: "Keep the most probable tokens up to this probability; 1 keeps all.") var topP: Float = 1
-  @Option(help: "Images drawn at a time; does not change what is drawn.") var batchSize = 64
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Guidance scale s in u + s (c - u), with c and u the logits with and without class; 1 "
+        + "means no guidance."))
+  var guidance = 1.0
+  @Option(help: "How the guidance scale changes over the positions.") var guidanceSchedule = Guidance.Schedule
+    .constant
+  @Option(help: "First guided position of the schedule 'interval', from 0 (the first token) to 1 (the last).")
+  var guidanceFrom = 0.0
+  @Option(help: "Last guided position of the schedule 'interval', from 0 (the first token) to 1 (the last).")
+  var guidanceTo = 1.0
+  @Option(parsing: .unconditional, help: "Exponent of the schedule 'power-cosine', above 0.")
+  var guidancePower = 1.0
+  @Option(help: "Temperature by which the logits are divided, at least 0; 0 takes the most probable token.")
+  var temperature: Float = 1
+  @Option(help: "k: draw from the k most probable tokens; 0 means all.") var topK = 0
+  @Option(
+    help: "p: draw from the most probable tokens whose probabilities add up to p, above 0; 1 means all.")
+  var topP: Float = 1
+  @Option(help: "Number of images drawn at a time; does not change the images.") var batchSize = 64
   @Option(
     help:
       "Number format of weights and products; with int8 the second stage uses bfloat16.")

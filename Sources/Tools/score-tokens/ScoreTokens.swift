@@ -21,12 +21,14 @@ import ToolRuntime
       "Fine model file: scores fine tokens by the second stage of CTF, and with --model by "
         + "both stages."))
   var fine: InputPath?
-  @Option(help: "Write the logits, a record [n, N, V] a batch.") var logits: OutputPath?
-  @Option(help: "Codes in a cluster. (default: the model's)") var clusterSize: Int?
+  @Option(help: "Features file to write with the logits [images, tokens, codes], one record per batch.")
+  var logits: OutputPath?
+  @Option(help: "m, the number of codes per cluster, for the cluster scores. (default: that of the model)")
+  var clusterSize: Int?
   @OptionGroup(title: "Selection") var heldOut: HeldOutOptions
-  @Option(help: "View to score, by number.") var view = 0
-  @Option(help: "Images scored at a time.") var batchSize = 16
-  @Option(help: "Format of large matrix products: float32 or bfloat16.") var precision = Precision.float32
+  @Option(help: "Number of the view to score, counted from 0.") var view = 0
+  @Option(help: "Number of images scored at a time.") var batchSize = 16
+  @Option(help: "Number format of the operands of large matrix products.") var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {

@@ -23,7 +23,9 @@ import ToolRuntime
   var size: Int?
   @Option(help: "Number of views tokenised at a time.") var batchSize = 64
   @Option(
-    help: "Number format of the operands of convolutions and large products; bfloat16 changes a few tokens.")
+    help: ArgumentHelp(
+      "Number format of the operands of convolutions and large products; bfloat16 changes a "
+        + "few tokens."))
   var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ImageModels
+import LlamaGen
 import ToolRuntime
 
 /// The sizes of a tokenizer: a named configuration, and options that change it.

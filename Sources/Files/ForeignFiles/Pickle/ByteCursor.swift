@@ -1,17 +1,19 @@
+import Foundation
+
 /// The bytes of a file, read with every length checked.
 struct ByteCursor {
-  let bytes: ArraySlice<UInt8>
+  let bytes: Data
   let file: String
   /// Index in `bytes` of the next byte; a file's offset, since slices keep their indices.
   var position: Int
 
-  init(_ bytes: ArraySlice<UInt8>, file: String) {
+  init(_ bytes: Data, file: String) {
     (self.bytes, self.file, position) = (bytes, file, bytes.startIndex)
   }
 
   var remaining: Int { bytes.endIndex - position }
 
-  mutating func take(_ count: Int, _ what: String) throws -> ArraySlice<UInt8> {
+  mutating func take(_ count: Int, _ what: String) throws -> Data {
     guard count >= 0, count <= remaining else {
       throw error(
         .truncated, expected: "\(count) bytes of \(what)", found: "\(remaining)", hint: "copy the file again")

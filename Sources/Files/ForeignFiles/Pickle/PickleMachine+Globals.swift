@@ -1,3 +1,4 @@
+import Foundation
 import StreamFormat
 
 /// The few functions and types that pickles of arrays refer to, done by hand. None of them runs code of the file's.
@@ -75,6 +76,10 @@ extension PickleMachine {
     case .numpyScalar where items.count == 2, .numpyScalar2 where items.count == 2:
       guard case .elementType(let type) = items[0], case .bytes(let bytes) = items[1] else { break }
       return .tensor(PickleTensor(source: .bytes(bytes, type.type), offset: 0, shape: [], strides: []))
+    case .set where items.count <= 1, .set2 where items.count <= 1, .frozenSet where items.count <= 1,
+      .frozenSet2 where items.count <= 1:
+      return items.first ?? .tuple([], depth: 1)
+    case let type where type.isInert: return .inert
     default: break
     }
     throw malformed("a call of \(global.rawValue) as torch and numpy write it", "other arguments", at: start)
@@ -91,6 +96,7 @@ extension PickleMachine {
       if dictionary.entries.isEmpty, case .dictionary(let content) = state, content !== dictionary {
         dictionary.entries = content.entries
       }
+    case .inert: break
     default: throw malformed("an object that has a state", try top().kind, at: start)
     }
   }
@@ -132,7 +138,7 @@ extension PickleMachine {
     guard bytes.count == text.unicodeScalars.count else {
       throw malformed("text in Latin 1", "other text", at: start)
     }
-    return .bytes(bytes[...])
+    return .bytes(Data(bytes))
   }
 
   private func elementType(_ items: [PickleValue], at start: Int) throws -> PickleElementType {

@@ -33,8 +33,8 @@ final class PickleMachine {
     }
   }
 
-  /// The tensors in the value of one pickle. They need nothing of the machine any more.
-  func tensors() throws -> [NamedPickleTensor] { try PickledTensors(try run(), cursor).tensors }
+  /// The tensors and plain values in the value of one pickle. They need nothing of the machine any more.
+  func content() throws -> PickledTensors { try PickledTensors(try run(), cursor) }
 
   private func step(_ opcode: UInt8, at start: Int) throws {
     switch opcode {
@@ -119,10 +119,12 @@ final class PickleMachine {
     case UInt8(ascii: ")"): stack.append(.tuple([], depth: 1))
     case 0x85, 0x86, 0x87: try pushTuple(popLast(Int(opcode - 0x84)), at: start)
     case UInt8(ascii: "t"): try pushTuple(popMarked(), at: start)
-    case UInt8(ascii: "]"): stack.append(.list(newList([])))
+    // A set is kept as a list; nothing that is read here looks into one.
+    case UInt8(ascii: "]"), 0x8F: stack.append(.list(newList([])))
+    case 0x91: stack.append(.list(newList(try popMarked())))
     case UInt8(ascii: "l"): stack.append(.list(newList(try popMarked())))
     case UInt8(ascii: "a"): try append(popLast(1), at: start)
-    case UInt8(ascii: "e"): try append(popMarked(), at: start)
+    case UInt8(ascii: "e"), 0x90: try append(popMarked(), at: start)
     case UInt8(ascii: "}"): stack.append(.dictionary(newDictionary()))
     case UInt8(ascii: "d"):
       let items = try popMarked()

@@ -1,9 +1,10 @@
+import Foundation
 import StreamFormat
 
 extension PickleTensor {
   /// A dense array in C or Fortran order.
   init(
-    bytes: ArraySlice<UInt8>, type: ElementType, shape: [Int], isFortran: Bool, _ cursor: ByteCursor,
+    bytes: Data, type: ElementType, shape: [Int], isFortran: Bool, _ cursor: ByteCursor,
     at start: Int
   ) throws {
     var strides = [Int](repeating: 1, count: shape.count)
@@ -59,7 +60,7 @@ extension PickleTensor {
   }
 
   /// The elements in C order. `data` are the bytes of the source.
-  func dense(from data: ArraySlice<UInt8>) -> [UInt8] {
+  func dense(from data: Data) -> [UInt8] {
     let size = elementType.byteCount
     if count == 0 { return [] }
     if isContiguous {
@@ -107,17 +108,5 @@ extension PickleTensor {
       if axis < 0 { return }
       index[axis] += 1
     }
-  }
-}
-
-extension ElementType {
-  /// The type of a numpy type string, without its byte order: `f4`, `i8`, `b1`.
-  init?(numpy code: String) {
-    let types: [String: ElementType] = [
-      "f2": .float16, "f4": .float32, "f8": .float64, "i1": .int8, "i2": .int16, "i4": .int32, "i8": .int64,
-      "u1": .uint8, "u2": .uint16, "u4": .uint32, "u8": .uint64, "b1": .bool,
-    ]
-    guard let type = types[code] else { return nil }
-    self = type
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import StreamFormat
 
 /// What a pickle can hold here: plain values and arrays of numbers, nothing that acts.
@@ -9,7 +10,7 @@ indirect enum PickleValue {
   case bigInteger([UInt8])
   case number(Double)
   case string(String)
-  case bytes(ArraySlice<UInt8>)
+  case bytes(Data)
   /// `depth` counts the tuples inside one another, so that it can be bounded.
   case tuple([PickleValue], depth: Int)
   case list(PickleList)
@@ -20,6 +21,8 @@ indirect enum PickleValue {
   case elementType(PickleElementType)
   case storage(PickleStorage)
   case tensor(PickleTensor)
+  /// Stands for an object of a known type that has nothing to do with arrays, such as a path; it does nothing.
+  case inert
 
   var tupleDepth: Int { if case .tuple(_, let depth) = self { depth } else { 0 } }
 
@@ -40,6 +43,7 @@ indirect enum PickleValue {
     case .elementType: "an element type"
     case .storage: "a storage"
     case .tensor: "a tensor"
+    case .inert: "an object"
     }
   }
 
@@ -86,7 +90,7 @@ struct PickleStorage {
 struct PickleTensor {
   enum Source {
     case storage(PickleStorage)
-    case bytes(ArraySlice<UInt8>, ElementType)
+    case bytes(Data, ElementType)
   }
   var source: Source
   var offset: Int
@@ -121,6 +125,29 @@ enum PickleGlobal: String {
   case int8 = "torch.CharStorage"
   case uint8 = "torch.ByteStorage"
   case bool = "torch.BoolStorage"
+  case set = "builtins.set"
+  case set2 = "__builtin__.set"
+  case frozenSet = "builtins.frozenset"
+  case frozenSet2 = "__builtin__.frozenset"
+  case device = "torch.device"
+  case posixPath = "pathlib.PosixPath"
+  case posixPath2 = "pathlib._local.PosixPath"
+  case windowsPath = "pathlib.WindowsPath"
+  case windowsPath2 = "pathlib._local.WindowsPath"
+  case purePosixPath = "pathlib.PurePosixPath"
+  case purePosixPath2 = "pathlib._local.PurePosixPath"
+  case pureWindowsPath = "pathlib.PureWindowsPath"
+  case pureWindowsPath2 = "pathlib._local.PureWindowsPath"
+  case typeBFloat16 = "torch.bfloat16"
+  case typeFloat16 = "torch.float16"
+  case typeFloat32 = "torch.float32"
+  case typeFloat64 = "torch.float64"
+  case typeInt8 = "torch.int8"
+  case typeInt16 = "torch.int16"
+  case typeInt32 = "torch.int32"
+  case typeInt64 = "torch.int64"
+  case typeUInt8 = "torch.uint8"
+  case typeBool = "torch.bool"
 
   /// The elements of a torch storage of this name.
   var storageType: ElementType? {
@@ -136,6 +163,16 @@ enum PickleGlobal: String {
     case .uint8: .uint8
     case .bool: .bool
     default: nil
+    }
+  }
+
+  /// True of the types whose objects stand in checkpoints' settings, and are replaced by ``PickleValue/inert``.
+  var isInert: Bool {
+    switch self {
+    case .device, .posixPath, .posixPath2, .windowsPath, .windowsPath2, .purePosixPath, .purePosixPath2,
+      .pureWindowsPath, .pureWindowsPath2:
+      true
+    default: false
     }
   }
 }

@@ -1,9 +1,29 @@
 /// A tensor and its name in a pickle.
 typealias NamedPickleTensor = (name: String, tensor: PickleTensor)
 
+/// A plain value among the settings that a checkpoint was trained with.
+public enum SettingValue: Equatable, Sendable {
+  case integer(Int)
+  case number(Double)
+  case text(String)
+  case bool(Bool)
+
+  init?(_ value: PickleValue) {
+    switch value {
+    case .integer(let value): self = .integer(value)
+    case .number(let value): self = .number(value)
+    case .string(let value): self = .text(value)
+    case .bool(let value): self = .bool(value)
+    default: return nil
+    }
+  }
+}
+
 /// The tensors in a value, by names that join the keys on the way with dots; places in lists count as keys.
 struct PickledTensors {
   private(set) var tensors: [NamedPickleTensor] = []
+  /// The plain values among a checkpoint's `args`, by their names.
+  private(set) var arguments: [String: SettingValue] = [:]
   private var visits = 0
   private let cursor: ByteCursor
   // Far beyond any real file, and small enough for values that refer to one another in rings or many times.
@@ -18,7 +38,6 @@ struct PickledTensors {
   }
 
   private mutating func visit(_ value: PickleValue, name: String, depth: Int) throws {
-    guard depth <= Self.deepest else { return }
     visits += 1
     guard visits <= Self.mostVisits, tensors.count < Self.mostTensors else {
       throw cursor.error(
@@ -26,6 +45,7 @@ struct PickledTensors {
         found: "more",
         hint: "save the weights alone")
     }
+    guard depth <= Self.deepest else { return }
     switch value {
     case .tensor(let tensor): tensors.append((name, tensor))
     case .array(let array):
@@ -38,6 +58,7 @@ struct PickledTensors {
         else {
           continue
         }
+        if name == "args" { arguments[text] = SettingValue(value) }
         try visit(value, name: name.isEmpty ? text : name + "." + text, depth: depth + 1)
       }
     default: break

@@ -1,15 +1,17 @@
+import Foundation
 import StreamFormat
 
-/// A file of `torch.save`: its tensors, and the storages they refer to.
+/// A file of `torch.save`: what its pickle holds, and the storages that tensors refer to.
 struct TorchFile {
-  let tensors: [NamedPickleTensor]
-  let storages: [String: ArraySlice<UInt8>]
+  let content: PickledTensors
+  let storages: [String: Data]
 
   /// The format since torch 1.6: a zip archive of `data.pkl` and one member for each storage.
-  init(archive: ZipArchive<ArraySlice<UInt8>>, file: String) throws {
-    let names = archive.names
+  /// - Parameter members: what the archive holds, by name.
+  init(members: [String: Data], file: String) throws {
+    let names = members.keys.sorted()
     guard let name = names.first(where: { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }),
-      let pickle = try archive.member(name, check: .none)
+      let pickle = members[name]
     else {
       throw ForeignFileError(
         defect: .unknownFormat, file: file, offset: nil,
@@ -18,17 +20,15 @@ struct TorchFile {
         hint: "give a weights file; TorchScript and other archives are not read")
     }
     let prefix = String(name.dropLast("data.pkl".count))
-    if let order = try archive.member(prefix + "byteorder", check: .none), !order.elementsEqual("little".utf8)
-    {
+    if let order = members[prefix + "byteorder"], !order.elementsEqual("little".utf8) {
       throw Self.bigEndian(file)
     }
     let data = prefix + "data/"
-    // torch can be told to leave the checksums out, which makes files faster to write.
     storages = Dictionary(
-      uniqueKeysWithValues: try names.filter { $0.hasPrefix(data) }.compactMap { name in
-        try archive.member(name, check: .none).map { (String(name.dropFirst(data.count)), $0) }
+      uniqueKeysWithValues: members.filter { $0.key.hasPrefix(data) }.map {
+        (String($0.key.dropFirst(data.count)), $0.value)
       })
-    tensors = try PickleMachine(ByteCursor(pickle, file: file)).tensors()
+    content = try PickleMachine(ByteCursor(pickle, file: file)).content()
   }
 
   /// The first bytes of the older format: a pickle of the number 0x1950a86a20f9469cfc6c.
@@ -37,8 +37,8 @@ struct TorchFile {
   ]
 
   /// The format before torch 1.6: five pickles, then the storages in the order that the last pickle names.
-  init(legacy bytes: [UInt8], file: String) throws {
-    var cursor = ByteCursor(bytes[...], file: file)
+  init(legacy bytes: Data, file: String) throws {
+    var cursor = ByteCursor(bytes, file: file)
     cursor.position += Self.legacyStart.count
     let machine = PickleMachine(cursor)
     guard try machine.run().asInteger == 1001 else {
@@ -47,13 +47,13 @@ struct TorchFile {
     if case .dictionary(let system) = try machine.run() {
       for case (.string("little_endian"), .bool(false)) in system.entries { throw Self.bigEndian(file) }
     }
-    tensors = try machine.tensors()
+    content = try machine.content()
     let start = machine.cursor.position
     guard case .list(let keys) = try machine.run() else {
       throw machine.malformed("a list of storages", "none", at: start)
     }
     var sizes: [String: Int] = [:]
-    for case (_, let tensor) in tensors {
+    for case (_, let tensor) in content.tensors {
       if case .storage(let storage) = tensor.source { sizes[storage.key] = storage.type.byteCount }
     }
     storages = try Self.legacyStorages(keys.items.compactMap(\.asString), sizes, machine)
@@ -61,8 +61,8 @@ struct TorchFile {
 
   private static func legacyStorages(
     _ keys: [String], _ sizes: [String: Int], _ machine: PickleMachine
-  ) throws -> [String: ArraySlice<UInt8>] {
-    var storages: [String: ArraySlice<UInt8>] = [:]
+  ) throws -> [String: Data] {
+    var storages: [String: Data] = [:]
     for key in keys {
       let start = machine.cursor.position
       let count = try machine.cursor.integer(UInt64.self, "a storage's size")

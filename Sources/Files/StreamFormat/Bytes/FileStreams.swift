@@ -4,7 +4,7 @@ import Foundation
 public final class FileSource: ByteSource {
   /// The name error messages give to it.
   public let name: String
-  private let descriptor: Int32
+  let descriptor: Int32
   private let ownsDescriptor: Bool
 
   /// Opens a file for reading.

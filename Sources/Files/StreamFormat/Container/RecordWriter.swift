@@ -36,20 +36,27 @@ public final class RecordWriter {
   /// Writes a record as a frame of its own.
   /// - Precondition: Tensor names differ, and ``finish()`` has not been called.
   /// - Throws: ``StreamError``.
-  public func write(_ record: Record) throws {
+  public func write(_ record: Record) throws { try write(RecordStream(record)) }
+
+  /// Writes a record as a frame of its own, its tensors made as they are needed.
+  /// - Precondition: Tensor names differ, and ``finish()`` has not been called.
+  /// - Throws: ``StreamError``, and what making the tensors throws; the output is of no use then.
+  public func write(_ stream: RecordStream) throws {
     precondition(!finished, "a record after the end mark")
-    let tensors = record.tensors.sorted {
-      ($1.elementType.byteCount, $0.name) < ($0.elementType.byteCount, $1.name)
-    }
-    let header = encodeHeader(metadata: promising(record), tensors: tensors)
+    let header = encodeHeader(metadata: promising(stream.metadata), tensors: stream.tensors)
     ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
-    let total = tensors.reduce(header.count) { $0 + $1.bytes.count }
+    let total = stream.tensors.reduce(header.count) { $0 + $1.byteCount }
     ZSTD_CCtx_setPledgedSrcSize(context, UInt64(total))
     try header.withUnsafeBytes { try compress($0, ZSTD_e_continue) }
-    for tensor in tensors { try tensor.withBytes { try compress($0, ZSTD_e_continue) } }
+    for info in stream.tensors {
+      let tensor = try stream.make(info)
+      precondition(tensor.bytes.count == info.byteCount, "tensor \(info.name): not as it was announced")
+      try tensor.withBytes { try compress($0, ZSTD_e_continue) }
+    }
     try compress(UnsafeRawBufferPointer(start: nil, count: 0), ZSTD_e_end)
     counts.records += 1
-    counts.items += UInt64(record.itemCount)
+    counts.items += UInt64(
+      countItems(kind: stream.metadata["kind"]) { name in stream.tensors.first { $0.name == name }?.shape })
   }
 
   /// Writes the end mark; the file is complete with it.
@@ -62,8 +69,8 @@ public final class RecordWriter {
 
   /// A model, tokenizer, network or mapping is one record, whole by its checksum; it must survive being rewritten by
   /// tools that know nothing of end marks. Of anything else a missing tail would go unnoticed.
-  private func promising(_ record: Record) -> [String: String] {
-    var metadata = record.metadata
+  private func promising(_ metadata: [String: String]) -> [String: String] {
+    var metadata = metadata
     switch metadata["kind"].flatMap(FileKind.init(rawValue:)) {
     case .tokenizer, .arModel, .fineModel, .network, .mapping: metadata[Self.endMarkKey] = nil
     default: metadata[Self.endMarkKey] = "required"
@@ -87,13 +94,13 @@ public final class RecordWriter {
 }
 
 /// The length and JSON of a safetensors header, padded so that the data starts at a multiple of 8.
-private func encodeHeader(metadata: [String: String], tensors: [StoredTensor]) -> [UInt8] {
+private func encodeHeader(metadata: [String: String], tensors: [TensorInfo]) -> [UInt8] {
   var names: Set<String> = ["__metadata__"]
   var fields = metadata.isEmpty ? [] : ["\"__metadata__\":" + json(metadata)]
   var offset = 0
   for tensor in tensors {
     precondition(names.insert(tensor.name).inserted, "two tensors named \(tensor.name)")
-    let end = offset + tensor.bytes.count
+    let end = offset + tensor.byteCount
     let shape = tensor.shape.map { String($0) }.joined(separator: ",")
     fields.append(
       json(tensor.name) + ":{\"dtype\":\"\(tensor.elementType.rawValue)\",\"shape\":[\(shape)],"

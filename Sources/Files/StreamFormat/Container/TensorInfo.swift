@@ -9,6 +9,17 @@ public struct TensorInfo: Sendable, Equatable {
   public let byteCount: Int
 }
 
+extension TensorInfo {
+  /// A tensor that is still to be made.
+  /// - Precondition: its size in bytes fits.
+  public init(name: String, elementType: ElementType, shape: [Int]) {
+    guard let count = StreamFormat.byteCount(of: shape, elementType) else {
+      preconditionFailure("tensor \(name): shape \(shape)")
+    }
+    self.init(name: name, elementType: elementType, shape: shape, byteCount: count)
+  }
+}
+
 /// A record without its tensors' data.
 public struct RecordSummary: Sendable {
   /// The strings of the header's `__metadata__`.

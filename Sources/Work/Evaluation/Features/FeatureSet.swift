@@ -51,12 +51,21 @@ public struct FeatureSet {
   public var spatialStatistics: GaussianStatistics?
   /// SHA-256 of each image's pixels.
   public var pixelHashes: [String]?
+  /// True where the statistics were in the input beside the images, and were not computed from them.
+  public private(set) var statisticsAreStored = false
 
   public init(
     path: String, kind: String, network: NetworkIdentity, count: Int?, statistics: GaussianStatistics? = nil
   ) {
     (self.path, self.kind, self.network, self.count) = (path, kind, network, count)
     self.statistics = statistics
+  }
+
+  /// Takes the statistics that an input has beside its images, and with which published results were computed.
+  public mutating func take(statisticsOf stored: FeatureSet) {
+    statistics = stored.statistics
+    spatialStatistics = stored.spatialStatistics ?? spatialStatistics
+    statisticsAreStored = true
   }
 
   /// Length of a feature vector.

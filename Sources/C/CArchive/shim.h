@@ -1,0 +1,4 @@
+// libarchive: zip archives, read and written.
+#pragma once
+#include <archive.h>
+#include <archive_entry.h>

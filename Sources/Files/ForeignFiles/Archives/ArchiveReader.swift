@@ -1,0 +1,165 @@
+import CArchive
+import Foundation
+import StreamFormat
+
+/// The members of a zip archive, one after the other in the order of the file, read by libarchive: stored or deflated,
+/// zip64 included. A member that is read to its end has the checksum that the archive has for it.
+public final class ArchiveReader {
+  private let mapped: MappedFile
+  private var bytes: Data { mapped.bytes }
+  private var file: String { mapped.name }
+  private let archive: OpaquePointer
+  private var name = ""
+  private var block = UnsafeRawBufferPointer(start: nil, count: 0)
+  private var blockOffset = 0
+  private var isAtEnd = true
+
+  /// The bytes that zip files begin with; an empty archive begins with the second.
+  static let starts: [[UInt8]] = [[0x50, 0x4B, 3, 4], [0x50, 0x4B, 5, 6]]
+  // libarchive counts checksums in 32 bits, so that blocks must stay small.
+  private static let blockSize = 1 << 20
+  // What was read of the file would otherwise count as this process's memory.
+  private static let blocksBetweenReleases = 32
+  private var blockCount = 0
+  /// What a member of unknown size may hold beyond the archive's own size, times so much.
+  private static let largestExpansion = 64
+
+  /// True of the first bytes of a zip archive.
+  public static func isArchive(_ start: some Collection<UInt8>) -> Bool {
+    starts.contains { start.starts(with: $0) }
+  }
+
+  /// Reads the directory.
+  /// - Throws: ``ForeignFileError``.
+  public init(_ file: MappedFile) throws {
+    guard let archive = archive_read_new() else { fatalError("out of memory") }
+    (mapped, self.archive) = (file, archive)
+    archive_read_support_format_zip_seekable(archive)
+    // An archive takes 22 bytes at least; the bytes of a Data this long do not move.
+    guard bytes.count >= 22 else { throw error(.truncated, "a zip archive", "\(bytes.count) bytes") }
+    let opened = bytes.withUnsafeBytes {
+      archive_read_open_memory2(archive, $0.baseAddress, $0.count, Self.blockSize)
+    }
+    guard opened == ARCHIVE_OK else { throw damaged("a whole zip archive with its directory") }
+  }
+
+  deinit { archive_read_free(archive) }
+
+  /// The next member's name, or nil after the last; folders are passed over.
+  /// - Throws: ``ForeignFileError``.
+  public func next() throws -> String? {
+    while true {
+      var entry: OpaquePointer?
+      let status = archive_read_next_header(archive, &entry)
+      if status == ARCHIVE_EOF { return nil }
+      // A warning is of a name in letters that this system does not know.
+      guard status == ARCHIVE_OK || status == ARCHIVE_WARN, let entry else {
+        throw damaged("a member of the archive, or its end")
+      }
+      guard let text = archive_entry_pathname_utf8(entry) ?? archive_entry_pathname(entry) else { continue }
+      name = String(cString: text)
+      (block, blockOffset, isAtEnd) = (UnsafeRawBufferPointer(start: nil, count: 0), 0, false)
+      if !name.hasSuffix("/") { return name }
+    }
+  }
+
+  /// Fills a buffer with what follows of the member, as far as there is any.
+  /// - Returns: The number of bytes; less than the buffer takes only at the end.
+  /// - Throws: ``ForeignFileError``, also for a wrong checksum at the end.
+  public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    var filled = 0
+    while filled < buffer.count {
+      if block.isEmpty, try !nextBlock() { break }
+      let count = min(block.count, buffer.count - filled)
+      UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]).copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: block[..<count]))
+      block = UnsafeRawBufferPointer(rebasing: block[count...])
+      filled += count
+    }
+    return filled
+  }
+
+  /// Passes over a number of bytes of the member, or all that is left of it, and checks them as if they were read.
+  /// - Throws: As ``read(into:)``.
+  public func skip(_ count: Int = .max) throws {
+    var left = count
+    while left > 0 {
+      if block.isEmpty, try !nextBlock() { break }
+      let step = min(left, block.count)
+      block = UnsafeRawBufferPointer(rebasing: block[step...])
+      left -= step
+    }
+  }
+
+  /// All of the member, of which nothing was read yet: without a copy where it is stored in the file as it is.
+  /// - Throws: As ``read(into:)``; ``ForeignFileError`` (tooLarge) for what unpacks to far more than the file.
+  public func content() throws -> Data {
+    var (copied, start, count) = (Data(), Int?.none, 0)
+    while try nextBlock() {
+      if start == nil { start = place(of: block).map { $0 - blockOffset } }
+      count = blockOffset + block.count
+      // A block that crosses the reader's own blocks is copied by it; the ones beside it tell where it came from.
+      if start == nil { copied.append(contentsOf: block) }
+      guard start != nil || count <= Self.largestExpansion * bytes.count + 1 << 28 else {
+        throw error(
+          .tooLarge, "'\(shown)' to unpack to at most \(Self.largestExpansion) times the file", "more")
+      }
+    }
+    block = UnsafeRawBufferPointer(start: nil, count: 0)
+    guard let start, start >= 0, start + count <= bytes.count else { return copied }
+    return bytes[bytes.startIndex + start..<bytes.startIndex + start + count]
+  }
+
+  /// Where in the file a block lies; nil of one that was unpacked or copied.
+  private func place(of block: UnsafeRawBufferPointer) -> Int? {
+    bytes.withUnsafeBytes { whole in
+      guard let first = block.baseAddress, let base = whole.baseAddress, first >= base,
+        first + block.count <= base + whole.count
+      else { return nil }
+      return first - base
+    }
+  }
+
+  private func nextBlock() throws -> Bool {
+    if isAtEnd { return false }
+    var (start, count, offset) = (UnsafeRawPointer?.none, 0, la_int64_t(0))
+    let status = archive_read_data_block(archive, &start, &count, &offset)
+    isAtEnd = status == ARCHIVE_EOF || status == ARCHIVE_WARN
+    if status == ARCHIVE_EOF { return false }
+    guard status == ARCHIVE_OK || status == ARCHIVE_WARN && lacksChecksum else {
+      throw damaged("member '\(shown)', whole and with the checksum stored for it")
+    }
+    (block, blockOffset) = (UnsafeRawBufferPointer(start: start, count: count), Int(offset))
+    blockCount += 1
+    if blockCount % Self.blocksBetweenReleases == 0 { mapped.release() }
+    // libarchive gives an empty block at the end of some members.
+    if count == 0, !isAtEnd { return try nextBlock() }
+    return count > 0
+  }
+
+  /// True where the only fault is that the archive stores a checksum of 0: torch.save can be told to leave checksums
+  /// out, and then writes that.
+  private var lacksChecksum: Bool { fault.hasPrefix("ZIP bad CRC") && fault.hasSuffix("should be 0x0") }
+
+  private var fault: String { archive_error_string(archive).map { String(cString: $0) } ?? "damage" }
+
+  private var shown: String { String(name.prefix(80)) }
+
+  private func damaged(_ expected: String) -> ForeignFileError {
+    let words = fault
+    let isCut = words.contains("Truncated") || words.contains("Unrecognized archive format")
+    let isUnknown = words.contains("nsupported")
+    return error(
+      isCut ? .truncated : isUnknown ? .unsupported : .malformed, expected, words,
+      hint: isUnknown
+        ? "write it with numpy.savez, numpy.savez_compressed or torch.save"
+        : "copy the file again, or write it again")
+  }
+
+  private func error(
+    _ defect: ForeignFileError.Defect, _ expected: String, _ found: String,
+    hint: String = "copy the file again, or write it again"
+  ) -> ForeignFileError {
+    ForeignFileError(defect: defect, file: file, offset: nil, expected: expected, found: found, hint: hint)
+  }
+}
