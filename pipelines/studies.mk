@@ -1,9 +1,9 @@
-# The tables and figures of IAR's paper in small, in the regime of large-codebook.mk: 16,384 codes, a short training.
-# `make study-NAME` in the repository, or `make -f pipelines/studies.mk NAME`; without a name it lists them. Each study
-# compares several arms, that is, methods with settings of their own. An arm is trained once per seed, whatever number of
-# studies it is part of, and is sampled at several guidance scales, of which paired.py takes the best one. A study takes
-# hours, goes on where it was interrupted, and writes its table as TSV and JSON into docs/results. SETTINGS are variables
-# for all runs, as SETTINGS='THREADS=1'.
+# The tables and figures of IAR's paper in small, and the methods combined, in the regime of large-codebook.mk: 16,384
+# codes, a short training. `make study-NAME` in the repository, or `make -f pipelines/studies.mk NAME`; without a name
+# it lists them. Each study compares several arms, that is, methods with settings of their own. An arm is trained once
+# per seed, whatever number of studies it is part of, and is sampled at several guidance scales, of which paired.py
+# takes the best one. A study takes hours, goes on where it was interrupted, and writes its table as TSV and JSON into
+# docs/results. SETTINGS are variables for all runs, as SETTINGS='THREADS=1'.
 STUDIES ?= out/studies
 RESULTS ?= docs/results
 PRESET ?= large-codebook
@@ -16,7 +16,7 @@ here := $(dir $(lastword $(MAKEFILE_LIST)))
 .PHONY: help FORCE
 .NOTPARALLEL:
 help:
-	@sed -n 's/^\(iar-[a-z0-9-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)) | uniq
+	@sed -n 's/^\(iar-[a-z0-9-]*\|methods-combined\):.*/\1/p' $(firstword $(MAKEFILE_LIST)) | uniq
 
 # Arms: pipeline-NAME is the makefile, settings-NAME are its variables. IAR has clusters of 128 codes unless said otherwise.
 CLUSTER_SIZE ?= 128
@@ -59,6 +59,17 @@ SHORT := MODEL_STEPS=750
 $(foreach method,baseline iar,$(foreach grid,8 12,$(foreach size,small wide,$(foreach length,short long,$(eval $(call \
   arm,$(method)-$(grid)-$(size)-$(length),$(pipeline-$(method)),$(settings-$(method)) $(if $(filter 12,$(grid)),$(GRID)) $(if \
   $(filter wide,$(size)),'$(WIDE)') $(if $(filter short,$(length)),$(SHORT))))))))
+
+# The other methods and the combinations, on the views of the preset. The two models of CTF share out the steps.
+TWO := MODEL_STEPS=850 FINE_STEPS=850
+VIEWS ?= flip
+GUIDED := TEMPERATURE=0.8 VIEWS=$(VIEWS)
+$(eval $(call arm,ctf,ctf,CLUSTERS=512 $(TWO)))
+$(eval $(call arm,st-ar,st-ar,$(GUIDED)))
+$(eval $(call arm,iar-st-ar,iar-st-ar,$(settings-iar) $(GUIDED)))
+$(eval $(call arm,ctf-st-ar,ctf-st-ar,CLUSTERS=512 $(TWO) $(GUIDED)))
+$(eval $(call arm,iar-ctf,iar-ctf,$(TWO)))
+$(eval $(call arm,iar-ctf-st-ar,iar-ctf-st-ar,$(TWO) $(GUIDED)))
 
 # Runs the arms one after another; what is there is not made again. A dry run shows the arms too.
 run = +@for arm in $(1); do $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) arm-$$arm || exit; done
@@ -127,7 +138,11 @@ iar-table-a10: FORCE
 	$(PYTHON) $(here)tabulate.py cluster_size $(STUDIES)/codebook/tables/size-*.json --output $(RESULTS)/$@-sizes
 	$(PYTHON) $(here)tabulate.py iterations $(STUDIES)/codebook/tables/stop-*.json --output $(RESULTS)/$@-rounds
 
+# All methods and their combinations, by steps; the seconds are in the table.
+methods-combined: arms = baseline iar ctf st-ar iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar
+methods-combined: extra = training_seconds
+
 # Tables of arms against the first of them.
-iar-table-3 iar-table-4 iar-table-5 iar-table-a6 iar-table-a7 iar-table-a8: FORCE
+methods-combined iar-table-3 iar-table-4 iar-table-5 iar-table-a6 iar-table-a7 iar-table-a8: FORCE
 	$(call run,$(arms))
 	$(call pair,$(arms),$@,$(call all_figures,$(extra)))

@@ -53,7 +53,7 @@ def metrics(run):
     copies = [run.report["metrics"][key].get("duplicates", {}) for key in found]
     rows.append(["Samples that equal an earlier sample", *(number(copy.get("within_samples")) for copy in copies)])
     rows.append(["Samples that equal a reference image", *(number(copy.get("in_reference")) for copy in copies)])
-    words = ("The samples of the model are compared with three sets of images. The last column compares the training "
+    words = ("The samples of the model are compared with several sets of images. The last column compares the training "
              "images, as the tokenizer gives them back, with the training images: a model on this tokenizer cannot be "
              "expected to do better.")
     return section("Metrics", paragraph(words), table(["Metric", *map(capital, found.values())], rows, "Metrics"),

@@ -121,6 +121,17 @@ class ComparisonTests(Folder):
         difference = next(row for row in rows if row["method"] == "iar" and row["figure"] == "fd-*")
         self.assertEqual((difference["difference"], difference["interval"]), (0, 0))
 
+    def test_paired_takes_the_best_of_the_values_given(self):
+        for value, seed in (("1.5", 0), ("2", 1)):
+            self.make(f"iar/{value}/seed-0")
+            report = json.loads(self.read("iar", value, "seed-0", "report.json"))
+            report["figures"]["fid"] = 12.5 + seed
+            synthetic.write(self.path("iar", value, "seed-0", "report.json"), json.dumps(report))
+        for values, best in ((["1.5", "2"], "1.5"), (["2"], "2")):
+            synthetic.run("paired.py", f"iar={self.path('iar')}", "--output", self.path("paired"), "--values", *values)
+            rows = json.loads(self.read("paired.json"))["rows"]
+            self.assertEqual({row["value"] for row in rows}, {best})
+
     def test_paired_needs_equal_seeds(self):
         self.make("a/2/seed-0")
         self.make("b/2/seed-1")
