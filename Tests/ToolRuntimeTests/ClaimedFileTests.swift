@@ -119,13 +119,15 @@ import TestSupport
     func session() throws -> ToolSession {
       ToolSession(name: "test", arguments: [], options: try CommonOptions.parse([]))
     }
-    let failing = try session()
-    let one = try failing.create(try #require(OutputPath(argument: first)))
-    try one.write(text: "new")
-    try one.commit()
-    #expect(throws: StreamError.self) {
-      try failing.create(try #require(OutputPath(argument: folder.path("no/where"))))
+    func failAtTheSecond() throws {
+      let session = try session()
+      let one = try session.create(try #require(OutputPath(argument: first)))
+      try one.write(text: "new")
+      try one.commit()
+      _ = try session.create(try #require(OutputPath(argument: folder.path("no/where"))))
     }
+    #expect(throws: StreamError.self) { try failAtTheSecond() }
+    #expect(folder.names == ["first", "second"])
     #expect(try String(contentsOfFile: first, encoding: .utf8) == "old")
     let session = try session()
     for path in [first, second] {
