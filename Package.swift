@@ -262,7 +262,7 @@ let testTargets: [Target] =
       ]),
     tests(of: "CTF", ["Autograd", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "STAR", ["Autograd", "StreamFormat", "TensorCore", "TestSupport"]),
-    tests(of: "Datasets", ["TensorCore", "TestSupport"]),
+    tests(of: "Datasets", ["StreamFormat", "TensorCore", "TestSupport"]),
     tests(
       of: "Evaluation",
       [

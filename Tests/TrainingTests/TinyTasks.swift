@@ -28,7 +28,7 @@ struct TinyTransformer: TinyTask {
   func make(_ device: Device) throws -> any TrainingTask {
     let (model, data) = (self.model(device), data)
     return TransformerTask(
-      model, data: data, split: try HeldOutSplit(count: items, fraction: heldOut, seed: 3),
+      model, data: data, split: try HeldOutSplit(of: data, fraction: heldOut, seed: 3),
       options: .init(
         batchSize: batchSize, accumulation: accumulation, dropout: dropout, classDropout: dropout,
         labelSmoothing: 0, clusterSize: 4, seed: 7),
@@ -79,7 +79,7 @@ final class TinyTokenizer: TinyTask {
     let listing = ImageListing(classNames: ["x"], entries: (0..<8).map { .init(path: path($0), label: 0) })
     return TokenizerTask(
       model, images: ImageDataset(listing, size: 8, plan: .flip),
-      split: try HeldOutSplit(count: 8, fraction: 0.25, seed: 3),
+      split: try HeldOutSplit(listed: 8, present: Array(0..<8), fraction: 0.25, seed: 3),
       options: .init(
         batchSize: 3, reconstruction: .l2, commitment: 0.25, warmupSteps: 3, deadCodeThreshold: 0.5,
         deadCodeInterval: 2, deadCodeEnd: 20, seed: 7))

@@ -12,7 +12,7 @@ extension ImageError: ExitCoded {
   /// By what failed: finding, reading or understanding the image.
   public var exitCode: ToolExit {
     switch self {
-    case .notFound: .noInput
+    case .notFound, .inaccessible: .noInput
     case .unreadable: .ioError
     case .outOfMemory: .failed
     default: .badData

@@ -1,8 +1,10 @@
 import Foundation
 import Images
+import StreamFormat
 import ToolRuntime
 
-/// Writes images as `CLASS/000123.png`, into a folder that appears whole or not at all.
+/// Writes images as `CLASS/000123.png`, into a folder that appears whole or not at all. Whatever a class's name, its
+/// folder lies in this one, and reading the folder gives the same names.
 struct ImageFolderWriter {
   private let path: String
 
@@ -10,10 +12,11 @@ struct ImageFolderWriter {
 
   func write(_ images: [LabelledImage], classNames: [String]) throws {
     let partial = path + ".partial-\(getpid())"
+    try requireDistinct(classNames, of: Set(images.map(\.label)))
     do {
       for (index, item) in images.enumerated() {
         let name = classNames.indices.contains(item.label) ? classNames[item.label] : String(item.label)
-        let folder = partial + "/" + name.replacingOccurrences(of: "/", with: "_")
+        let folder = partial + "/" + ClassFolder.name(of: name)
         try create(folder)
         let output = try AtomicOutput(path: folder + String(format: "/%06d.png", index))
         try PNGEncoder.encode(item.image).withUnsafeBytes { try output.write($0) }
@@ -23,6 +26,19 @@ struct ImageFolderWriter {
     } catch {
       try? FileManager.default.removeItem(atPath: partial)
       throw error
+    }
+  }
+
+  /// Two classes of one name would become one folder.
+  private func requireDistinct(_ classNames: [String], of labels: Set<Int>) throws {
+    var seen: Set<String> = []
+    for label in labels.sorted() where classNames.indices.contains(label) {
+      guard seen.insert(classNames[label]).inserted else {
+        throw ToolError(
+          .badData,
+          "\(path): expected another name for every class; found '\(visible(shortened(classNames[label], to: 80)))' twice; "
+            + "try: --grid or --npz, or tokens with other class names")
+      }
     }
   }
 

@@ -15,10 +15,11 @@ struct ImageSelection: ParsableArguments {
     if every < 1 || (limit ?? 1) < 1 { throw ValidationError("--every and --limit must be at least 1.") }
   }
 
-  /// The chosen places among `count` images, ascending.
+  /// The chosen places among the images of a file, ascending.
   /// - Throws: `ToolError` when none is left.
-  func items(of count: Int, in file: String) throws -> [Int] {
-    let candidates = try heldOut > 0 ? held(of: count) : Array(0..<count)
+  func items(of data: TokenDataset, in file: String) throws -> [Int] {
+    let count = data.count
+    let candidates = try heldOut > 0 ? held(of: data) : Array(0..<count)
     let spaced = stride(from: 0, to: candidates.count, by: every).map { candidates[$0] }
     guard !spaced.isEmpty else {
       throw ToolError(.badData, "\(file): expected at least one image to decode; found none among \(count)")
@@ -26,7 +27,7 @@ struct ImageSelection: ParsableArguments {
     return Array(spaced.prefix(limit ?? .max))
   }
 
-  private func held(of count: Int) throws -> [Int] {
-    count == 0 ? [] : try HeldOutSplit(count: count, fraction: heldOut, seed: splitSeed).heldOut
+  private func held(of data: TokenDataset) throws -> [Int] {
+    data.count == 0 ? [] : try HeldOutSplit(of: data, fraction: heldOut, seed: splitSeed).heldOut
   }
 }

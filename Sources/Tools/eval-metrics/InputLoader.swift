@@ -39,7 +39,8 @@ struct InputLoader {
 
   private func folder(_ input: InputPath, _ role: Role) throws -> LoadedInput {
     session.recordInput(name: input.path)
-    let folder = FolderImages(listing: try ImageFolder.list(input.path))
+    let folder = FolderImages(listing: try ImageFolder.list(input.path), folder: input.path)
+    session.warnOfPassedOver(folder.listing, in: input.path)
     if role == .samples, !options.allowJPEG, let file = try folder.firstJPEG() {
       throw ToolError(
         .badData,
@@ -60,7 +61,8 @@ struct InputLoader {
       throw ToolError(
         .badData,
         "\(input.path): expected arr_0 (images), or mu and sigma for network \(NetworkIdentity.inception); found "
-          + "\(archive.names.map { visible($0) }.joined(separator: ", ")); try: an ADM archive")
+          + shortened(archive.names.map { visible($0) }.joined(separator: ", "), to: 200)
+          + "; try: an ADM archive")
     }
     let array = try NumPyArray(file, name: "\(input.path): arr_0")
     guard array.type == "|u1", array.shape.count == 4, array.shape[3] == 3, !array.shape.contains(0) else {
@@ -148,8 +150,7 @@ struct InputLoader {
           "\(input.path): record \(record.origin.record ?? 0): expected tokens as in the first record; found another "
             + "codebook, grid or list of views or classes; try: concatenate only files made alike")
       }
-      batch.tokens += more.tokens
-      batch.labels += more.labels
+      batch.append(more)
     }
     return try images(
       TokenImages(name: input.path, batch: batch, view: 0, tokenizer: tokenizer), input, kind: "tokens", role)
@@ -164,7 +165,9 @@ struct InputLoader {
     }
     var items: [Int]?
     if role == .reference, options.referencePart != .all {
-      let split = try HeldOutSplit(count: provider.count, fraction: options.heldOut, seed: options.splitSeed)
+      let split = try HeldOutSplit(
+        listed: provider.listedCount, present: provider.listedPlaces, fraction: options.heldOut,
+        seed: options.splitSeed)
       items = options.referencePart == .heldOut ? split.heldOut : split.training
     }
     return .images(

@@ -17,6 +17,11 @@ enum ReferencePart: String, ExpressibleByArgument, CaseIterable {
   case heldOut = "held-out"
 }
 
+/// Which images go into a split of the inception score.
+enum InceptionSplitOrder: String, ExpressibleByArgument, CaseIterable {
+  case random, file
+}
+
 /// What is compared with what.
 struct InputOptions: ParsableArguments {
   @Option(
@@ -70,9 +75,15 @@ struct MetricOptions: ParsableArguments {
     name: .customLong("fid-infinity"), help: "Extrapolate the Frechet distance to infinitely many samples.")
   var frechetInfinity = false
   @Option(help: "Splits of the inception score. (default: one for each 5000 images)") var splits: Int?
+  @Option(
+    help: "Images of a split of the inception score: random ones, by --seed, or consecutive ones of the file."
+  )
+  var isSplitOrder = InceptionSplitOrder.random
   @Option(help: "Neighbour whose distance is the radius of precision and recall.") var k = 3
   @Option(help: "Images shown to the network at a time.") var batchSize = 32
-  @Flag(help: "Compare image by image, in order: MSE, PSNR and SSIM.") var pairs = false
+  @Flag(help: "Compare image by image: MSE, PSNR and SSIM. Images of two folders are paired by their names.")
+  var pairs = false
+  @Flag(help: "With --pairs, pair images by their order, whatever their names.") var pairsInOrder = false
   @Option(
     help: ArgumentHelp("Add LPIPS to --pairs: weights of lpips-alex or lpips-vgg.", valueName: "file"))
   var lpipsWeights: InputPath?
@@ -101,8 +112,10 @@ struct MetricOptions: ParsableArguments {
     }
     try need(pairs || lpipsWeights == nil, "--lpips-weights needs --pairs.")
     try need(network != nil || weights == nil, "--weights needs --network.")
+    try need(pairs || !pairsInOrder, "--pairs-in-order needs --pairs.")
     try need(
-      (splits ?? 1) >= 1 && k >= 1 && batchSize >= 1, "--splits, --k and --batch-size must be at least 1.")
+      [splits ?? 1, k, batchSize].allSatisfy((1...1 << 20).contains),
+      "--splits, --k and --batch-size must be from 1 to 2^20.")
   }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import StreamFormat
 import SuiteOptions
 import TensorCore
 import ToolRuntime
@@ -62,14 +63,17 @@ struct LabelOptions: ParsableArguments {
   }
 
   private func read(_ input: InputPath) throws -> [Int] {
-    let lines = String(decoding: try input.open().readAll(), as: UTF8.self).split(separator: "\n")
+    let lines = String(decoding: try input.open().readAll(), as: UTF8.self).split(
+      omittingEmptySubsequences: true, whereSeparator: \.isNewline)
     guard !lines.isEmpty else {
       throw ToolError(.badData, "\(input.path): expected a class number a line; found no line")
     }
     return try lines.enumerated().map { index, line in
       guard let label = Int(line.trimmingCharacters(in: .whitespaces)) else {
         throw ToolError(
-          .badData, "\(input.path): line \(index + 1): expected a class number; found '\(line)'")
+          .badData,
+          "\(input.path): line \(index + 1): expected a class number; found '\(visible(shortened(String(line), to: 80)))'"
+        )
       }
       return label
     }

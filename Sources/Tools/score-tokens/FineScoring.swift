@@ -41,25 +41,25 @@ struct FineScoring {
       model.configuration.inputCodes, description.coarseCodebookSHA256
     )
     return TokenBatch(
-      header: header, tokens: batch.tokens.map { UInt32(model.fineToCoarse[Int($0)]) }, labels: batch.labels)
+      header: header, tokens: batch.tokens.map { UInt32(model.fineToCoarse[Int($0)]) }, labels: batch.labels,
+      skipped: batch.skipped)
   }
 }
 
 extension ToolSession {
-  /// Checks grid, vocabulary, classes and views of tokens that a model is to score.
+  /// Checks grid, vocabulary and views of tokens that a model is to score.
   /// - Throws: `ToolError` (bad data).
   func requireLayout(_ header: TokenHeader, of file: String, _ sizes: TransformerConfiguration, view: Int)
     throws
   {
     guard header.rows == sizes.gridRows, header.columns == sizes.gridColumns,
-      header.classCount <= sizes.classCount,
       header.vocabSize == sizes.vocabularySize, view < header.viewCount
     else {
       throw ToolError(
         .badData,
-        "\(file): expected \(sizes.vocabularySize) codes on a grid of \(sizes.gridRows)x\(sizes.gridColumns), at "
-          + "most \(sizes.classCount) classes and a view \(view); found \(header.vocabSize) codes on "
-          + "\(header.rows)x\(header.columns), \(header.classCount) classes, \(header.viewCount) views")
+        "\(file): expected \(sizes.vocabularySize) codes on a grid of \(sizes.gridRows)x\(sizes.gridColumns), and a "
+          + "view \(view); found \(header.vocabSize) codes on \(header.rows)x\(header.columns), "
+          + "\(header.viewCount) views")
     }
   }
 }

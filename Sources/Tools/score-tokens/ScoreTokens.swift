@@ -37,9 +37,10 @@ import ToolRuntime
     if logits?.isStandardOutput == true {
       throw ValidationError("the scores take standard output; name a file for --logits.")
     }
-    if batchSize < 1 || view < 0 || (clusterSize ?? 0) < 0 || !(0..<1).contains(heldOut) {
+    if !(1...1 << 20).contains(batchSize) || view < 0 || (clusterSize ?? 0) < 0 || !(0..<1).contains(heldOut)
+    {
       throw ValidationError(
-        "--batch-size must be at least 1, --held-out from 0 to below 1, others not negative.")
+        "--batch-size must be from 1 to 2^20, --held-out from 0 to below 1, others not negative.")
     }
   }
 
@@ -49,22 +50,30 @@ import ToolRuntime
     let model = try model.map { try Transformer.read(session.readRecord($0), device: device) }
     let batch = try session.openTokens(tokens).readAll()
     try fine?.requireFit(batch.header, of: tokens.path, view: view, session)
-    let data = TokenDataset(batch)
-    let items = try chosenItems(data)
+    let tokens = TokenDataset(batch)
+    let items = try chosenItems(tokens)
     var scores: [String: TokenScores] = [:]
     if let (transformer, description) = model {
       try fine?.requireCoarse(description, of: self.model?.path ?? "", session)
-      let own = fine.map { TokenDataset($0.coarse(batch)) } ?? data
+      let own = fine.map { TokenDataset($0.coarse(batch)) } ?? tokens
       try requireFit(own.header, transformer.configuration, description, session)
-      scores[fine == nil ? "" : "coarse_"] = try score(own, items, transformer, description, session)
+      let classes = ClassList(
+        names: description.classNames, count: transformer.configuration.classCount,
+        file: self.model?.path ?? "")
+      let data = own.relabelled(try matched(batch.header, classes, session))
+      scores[fine == nil ? "" : "coarse_"] = try score(data, items, transformer, description, session)
     }
     if let fine {
+      let classes = ClassList(
+        names: fine.description.classNames, count: fine.model.configuration.classCount, file: fine.path)
+      let data = tokens.relabelled(try matched(batch.header, classes, session))
       scores["fine_"] = try fine.model.score(data, items: items, batchSize: batchSize) {
         try session.interruption.check()
       }
     }
     var summary: [String: JSONValue] = [:]
     for (prefix, part) in scores {
+      try part.requireFinite()
       for (name, value) in part.means { summary[prefix + name] = .number(value) }
     }
     if let coarse = scores["coarse_"], let fine = scores["fine_"] {
@@ -72,9 +81,14 @@ import ToolRuntime
       summary["joint_loss"] = .number((coarse.tokenLoss + fine.tokenLoss) / Double(fine.count))
     }
     summary["images"] = .integer(items.count)
-    summary["unigram_entropy"] = .number(data.unigramEntropy)
+    summary["unigram_entropy"] = .number(tokens.unigramEntropy)
     try session.printLine(sortedJSON(summary))
     try session.logSummary(summary)
+  }
+
+  /// The model's number of each class of the tokens.
+  private func matched(_ header: TokenHeader, _ classes: ClassList, _ session: ToolSession) throws -> [Int] {
+    try session.matchClasses(ClassList(header, file: tokens.path), to: classes, noClass: classes.count)
   }
 
   /// Scores of a model by itself; writes its logits where asked.
@@ -93,6 +107,7 @@ import ToolRuntime
     let scores = try transformer.score(data, items: items, clusterSize: clusterSize, batchSize: batchSize) {
       logits in
       try session.interruption.check()
+      try logits.requireFinite("the logits of \(model?.path ?? "")")
       try writer?.write(features(logits, transformer.configuration, session))
     }
     try writer?.finish()
@@ -101,7 +116,7 @@ import ToolRuntime
   }
 
   private func chosenItems(_ data: TokenDataset) throws -> [(item: Int, view: Int)] {
-    let split = try HeldOutSplit(count: data.count, fraction: heldOut, seed: splitSeed)
+    let split = try HeldOutSplit(of: data, fraction: heldOut, seed: splitSeed)
     let items = heldOut > 0 ? split.heldOut : split.training
     guard !items.isEmpty else {
       throw ToolError(

@@ -44,7 +44,7 @@ import Training
     let configuration = try sizes.configuration(for: data.header)
     try requireClusters(of: data.header)
     let guiding = try selfGuided.options(for: configuration, data.header, file: tokens.path)
-    let split = try HeldOutSplit(count: data.count, fraction: training.heldOut, seed: training.splitSeed)
+    let split = try HeldOutSplit(of: data, fraction: training.heldOut, seed: training.splitSeed)
     let model = Transformer(configuration, device: device, seed: session.seed)
     session.say(
       "\(model.store.scalarCount) parameters, \(split.training.count) images of \(configuration.tokenCount) tokens, "

@@ -40,7 +40,7 @@ import Training
     try requireFit(data.header, mapping, session)
     var configuration = try sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
-    let split = try HeldOutSplit(count: data.count, fraction: training.heldOut, seed: training.splitSeed)
+    let split = try HeldOutSplit(of: data, fraction: training.heldOut, seed: training.splitSeed)
     let model = FineModel(
       Transformer(configuration, device: device, seed: session.seed), fineToCoarse: mapping.table,
       isMasked: clusterMask)

@@ -50,8 +50,10 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let device = session.device(training.precision)
     let images = try images.open(session, size: configuration.imageSize)
     let usable = try session.requireReadable(images, skipUnreadable: self.images.skipUnreadable, on: device)
-    let split = try HeldOutSplit(count: usable.count, fraction: training.heldOut, seed: training.splitSeed)
-      .mapped { usable[$0] }
+    let split = try HeldOutSplit(
+      listed: images.listing.entries.count, present: usable, fraction: training.heldOut,
+      seed: training.splitSeed
+    ).mapped { usable[$0] }
     let model = Tokenizer(configuration, device: device, seed: session.seed)
     session.say(
       "\(model.store.scalarCount) parameters, \(split.training.count) images, \(split.heldOut.count) held out"

@@ -12,7 +12,7 @@ public final class ImageDataset {
   /// How an image becomes views.
   public let plan: ViewPlan
   private let allowUpscale: Bool
-  private let background: RGBColor
+  private let decoding: DecodingOptions
   private let budget: Int
   private var cache: [Int: [RGBImage]] = [:]
   private var cachedBytes = 0
@@ -20,11 +20,11 @@ public final class ImageDataset {
   /// - Parameter budget: bytes of decoded views to keep.
   public init(
     _ listing: ImageListing, size: Int, plan: ViewPlan, allowUpscale: Bool = false,
-    background: RGBColor = .white,
+    decoding: DecodingOptions = DecodingOptions(),
     budget: Int = 1 << 30
   ) {
     (self.listing, self.size, self.plan) = (listing, size, plan)
-    (self.allowUpscale, self.background, self.budget) = (allowUpscale, background, budget)
+    (self.allowUpscale, self.decoding, self.budget) = (allowUpscale, decoding, budget)
   }
 
   /// Views of items, decoded on all threads; an unreadable image gives an error in its place.
@@ -51,8 +51,8 @@ public final class ImageDataset {
   private func load(_ item: Int) -> Result<[RGBImage], ImageError> {
     let path = listing.entries[item].path
     return Result { () throws(ImageError) in
-      let image = try ImageDecoder.decode(contentsOf: path, background: background)
-      return try plan.views(of: image, name: path, item: item, size: size, allowUpscale: allowUpscale)
+      let image = try ImageDecoder.decode(contentsOf: path, options: decoding)
+      return try plan.views(of: image, name: "\(path)", item: item, size: size, allowUpscale: allowUpscale)
     }
   }
 

@@ -106,7 +106,7 @@ public final class TokenizerTask: TrainingTask {
       let grid = (
         batch.shape[1] / model.configuration.downsampling, batch.shape[2] / model.configuration.downsampling
       )
-      let decoded = model.images(of: model.tokens(of: batch), rows: grid.0, columns: grid.1)
+      let decoded = try model.images(of: model.tokens(of: batch), rows: grid.0, columns: grid.1)
       for (original, copy) in zip(device.images(batch), device.images(decoded)) {
         total += peakSignalToNoiseRatio(meanSquaredError: try original.meanSquaredError(to: copy))
       }
