@@ -61,7 +61,8 @@ import TestSupport
     record.metadata["class_names"] = "[]"
     let path = try write(file(of: [record]), "nameless", in: folder)
     let result = try succeed("score-tokens", [path, "--model", files.model])
-    #expect(result.text == (try succeed("score-tokens", [files.relabelled, "--model", files.model]).text))
+    let named = try succeed("score-tokens", [files.relabelled, "--model", files.model])
+    #expect(result.text == named.text)
     #expect(result.errors.contains("classes are matched by their numbers"))
     record.metadata["num_classes"] = "5"
     let more = try write(file(of: [record]), "five", in: folder)

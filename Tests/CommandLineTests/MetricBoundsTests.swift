@@ -29,7 +29,8 @@ import TestSupport
   }
 
   @Test func covariancesOfManyFeaturesAreRefused() throws {
-    let wide = StoredTensor(name: "features", shape: [10, 50_000], floats: .init(repeating: 1, count: 500_000))
+    let wide = StoredTensor(
+      name: "features", shape: [10, 50_000], floats: .init(repeating: 1, count: 500_000))
     try features("f", [wide])
     expectRefusal(
       try evaluate("--reference", "f", "--samples", "f", "--metrics", "fid"), "eval-metrics", 65,
@@ -39,7 +40,8 @@ import TestSupport
   @Test func hugeFeaturesAreRefusedByTheirPlace() throws {
     try features("f", [StoredTensor(name: "features", shape: [2, 2], doubles: [1, 2, 3, 1e41])])
     expectRefusal(
-      try evaluate("--reference", "f", "--samples", "f"), "eval-metrics", 65, "f: image 1", "above 1e40 in column 1")
+      try evaluate("--reference", "f", "--samples", "f"), "eval-metrics", 65, "f: image 1",
+      "above 1e40 in column 1")
   }
 
   @Test(arguments: ["--k", "--splits", "--batch-size"]) func optionsHaveABound(option: String) throws {
@@ -70,7 +72,8 @@ import TestSupport
         in: folder.url)
     }
     let (random, file) = (try score(), try score("--is-split-order", "file"))
-    #expect(random.text.contains(#""is_split_order":"random""#) && !random.errors.contains("class after class"))
+    #expect(
+      random.text.contains(#""is_split_order":"random""#) && !random.errors.contains("class after class"))
     #expect(file.text.contains(#""is_split_order":"file""#) && file.errors.contains("class after class"))
     func value(_ text: String) throws -> Double {
       let match = try #require(text.firstMatch(of: /"is":([0-9.]+)/))

@@ -37,7 +37,9 @@ import TestSupport
   ]
 
   /// Smaller temperatures have no finite inverse, and logits times an infinity are no numbers.
-  @Test(arguments: [Float(0), 1e-45, 1e-40, 2.9e-39, 3e-39, 1e-30]) func tinyTemperaturesTakeTheLargest(value: Float) {
+  @Test(arguments: [Float(0), 1e-45, 1e-40, 2.9e-39, 3e-39, 1e-30]) func tinyTemperaturesTakeTheLargest(
+    value: Float
+  ) {
     let logits: [Float] = [-3, 2, 5, 5.5, -100, 0]
     for uniform in [0, 0.5, 0.999] {
       #expect(draw(logits, DrawOptions(temperature: value), uniform) == 3)

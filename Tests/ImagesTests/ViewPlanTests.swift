@@ -77,6 +77,7 @@ import Testing
     let large = image.enlarged(by: 3)
     #expect(large.width == 9 && large.height == 6)
     #expect(large.resized(width: 3, height: 2, filter: .box) == image)
-    #expect(try! ContactSheet(padding: 0, enlargement: 3).compose([image], columns: 1) == large)
+    let sheet = try! ContactSheet(padding: 0, enlargement: 3).compose([image], columns: 1)
+    #expect(sheet == large)
   }
 }

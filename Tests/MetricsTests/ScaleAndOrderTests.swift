@@ -58,9 +58,9 @@ import Testing
     var far = FeatureMatrix(count: 1, dimension: 4, elements: .init(repeating: 1e30, count: 4))
     let near = FeatureMatrix.random(50, dimension: 4, seed: 33)
     far.append(near)
-    let found = try Manifold(reference, k: 3, on: device).contains(far)
-    #expect(
-      !found[0] && Array(found.dropFirst()) == (try Manifold(reference, k: 3, on: device).contains(near)))
+    let manifold = try Manifold(reference, k: 3, on: device)
+    let (found, expected) = (manifold.contains(far), manifold.contains(near))
+    #expect(!found[0] && Array(found.dropFirst()) == expected)
     let nearest = try NearestNeighbours(1, of: far, in: reference, on: device)
     #expect(nearest[0].count == 1 && nearest[0][0].squaredDistance.isFinite)
   }
