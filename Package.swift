@@ -268,7 +268,7 @@ let testTargets: [Target] =
     tests(of: "LlamaGen", ["ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "CTF", ["Autograd", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "STAR", ["Autograd", "StreamFormat", "TensorCore", "TestSupport"]),
-    tests(of: "Datasets", ["TensorCore", "TestSupport"]),
+    tests(of: "Datasets", ["StreamFormat", "TensorCore", "TestSupport"]),
     tests(
       of: "Evaluation",
       [
