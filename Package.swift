@@ -159,8 +159,7 @@ let tools: [Target] = [
     "detokenize",
     imports: [
       argumentParser, "Datasets", "ForeignFiles", "ImageModels", "Images", "StreamFormat", "SuiteOptions",
-      "TensorCore",
-      "ToolRuntime",
+      "TensorCore", "ToolRuntime",
     ]),
   tool(
     "rearrange-codebook",
