@@ -159,8 +159,7 @@ let tools: [Target] = [
     "detokenize",
     imports: [
       argumentParser, "Datasets", "ForeignFiles", "ImageModels", "Images", "StreamFormat", "SuiteOptions",
-      "TensorCore",
-      "ToolRuntime",
+      "TensorCore", "ToolRuntime",
     ]),
   tool(
     "rearrange-codebook",
@@ -268,7 +267,7 @@ let testTargets: [Target] =
     tests(of: "LlamaGen", ["ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "CTF", ["Autograd", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "STAR", ["Autograd", "StreamFormat", "TensorCore", "TestSupport"]),
-    tests(of: "Datasets", ["TensorCore", "TestSupport"]),
+    tests(of: "Datasets", ["StreamFormat", "TensorCore", "TestSupport"]),
     tests(
       of: "Evaluation",
       [

@@ -78,6 +78,21 @@ files = {
         blob(b'{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,99999999999999999999]}}')),
     "headerNotJSON.number-in-metadata.zst": frame(blob({"__metadata__": {"a": 1}})),
     "headerNotJSON.invalid-utf8.zst": frame(blob(b'{"__metadata__":{"a":"\xff"}}')),
+    "headerNotJSON.utf16.zst": frame(blob(json.dumps({"x": tensor(0, 4, [4])}).encode("utf-16-le"), b"abcd")),
+    "headerNotJSON.byte-order-mark.zst": frame(blob(b"\xef\xbb\xbf" + json.dumps({"x": tensor(0, 4, [4])}).encode(), b"abcd")),
+    "headerNotJSON.leading-space.zst": frame(blob(b" " + json.dumps({"x": tensor(0, 4, [4])}).encode(), b"abcd")),
+    "headerNotJSON.trailing-comma.zst": frame(
+        blob(b'{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},}', b"abcd")),
+    "headerNotJSON.exponent-size.zst": frame(
+        blob(b'{"x":{"dtype":"U8","shape":[4e0],"data_offsets":[0,4]}}', b"abcd")),
+    "headerNotJSON.point-size.zst": frame(
+        blob(b'{"x":{"dtype":"U8","shape":[4.0],"data_offsets":[0,4]}}', b"abcd")),
+    "headerNotJSON.leading-zero.zst": frame(
+        blob(b'{"x":{"dtype":"U8","shape":[04],"data_offsets":[0,4]}}', b"abcd")),
+    "headerNotJSON.raw-control.zst": frame(blob(b'{"__metadata__":{"a":"\n"}}')),
+    "headerNotJSON.half-a-character.zst": frame(blob(b'{"__metadata__":{"a":"\\ud800"}}')),
+    "headerNotJSON.two-objects.zst": frame(blob(b"{}{}")),
+    "headerNotJSON.single-quotes.zst": frame(blob(b"{'x':1}")),
     "headerNotJSON.missing-dtype.zst": frame(blob({"x": {"shape": [0], "data_offsets": [0, 0]}})),
     "badShape.negative.zst": frame(blob({"x": tensor(0, 4, [-2, -2])}, b"abcd")),
     "badShape.overflow.zst": frame(blob({"x": tensor(0, 0, [2**62, 4])})),

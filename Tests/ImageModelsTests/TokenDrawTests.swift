@@ -36,6 +36,17 @@ import TestSupport
     DrawOptions(topK: 12, topP: 0.9), DrawOptions(topK: 1), DrawOptions(topK: 100), DrawOptions(topP: 0.001),
   ]
 
+  /// Smaller temperatures have no finite inverse, and logits times an infinity are no numbers.
+  @Test(arguments: [Float(0), 1e-45, 1e-40, 2.9e-39, 3e-39, 1e-30]) func tinyTemperaturesTakeTheLargest(
+    value: Float
+  ) {
+    let logits: [Float] = [-3, 2, 5, 5.5, -100, 0]
+    for uniform in [0, 0.5, 0.999] {
+      #expect(draw(logits, DrawOptions(temperature: value), uniform) == 3)
+      #expect(draw(logits, DrawOptions(temperature: value, topP: 0.9), uniform) == 3)
+    }
+  }
+
   @Test(arguments: options) func everyNumberGivesTheTokenOfTheCumulativeSum(_ options: DrawOptions) {
     let logits = normals(40, 1, deviation: 2)
     let p = distribution(logits, options)

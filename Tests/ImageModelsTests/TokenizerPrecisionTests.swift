@@ -14,9 +14,9 @@ import TestSupport
 
   private func run(_ model: Tokenizer) -> (tokens: [Int], images: [Float]) {
     let device = model.store.device
-    let tokens = model.tokens(of: device.random([4, 32, 32, 3], 7))
+    let tokens = try! model.tokens(of: device.random([4, 32, 32, 3], 7))
     let fixed = (0..<1024).map { $0 * 13 % 64 }
-    return (tokens, model.images(of: fixed, rows: 16, columns: 16).toArray())
+    return (tokens, try! model.images(of: fixed, rows: 16, columns: 16).toArray())
   }
 
   @Test(arguments: Precision.allCases) func freezingChangesNothing(_ precision: Precision) {

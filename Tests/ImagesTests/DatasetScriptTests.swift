@@ -91,7 +91,9 @@ struct DatasetScriptTests {
       let output = folder.appending(path: "out").path
       let result = try runScript("wesnoth.py", output, "--source", source.path, "--test-share", "0.4")
       #expect(result.status == 0, "\(result.words)")
-      let parts = try ["train", "test"].map { try ImageFolder.list(output + "/" + $0).entries.map(\.path) }
+      let parts = try ["train", "test"].map {
+        try ImageFolder.list(output + "/" + $0).entries.map(\.path.description)
+      }
       #expect(parts.map(\.count) == [15, 10])
       for sprite in sprites {
         let counts = parts.map { $0.count { $0.contains("_" + sprite) } }

@@ -60,7 +60,7 @@ import TestSupport
     #expect(throws: ImageError.notFound(file: path + ".not", expected: "an image file")) {
       try ImageDecoder.decode(contentsOf: path + ".not")
     }
-    #expect(throws: ImageError.unreadable(file: "/tmp", reason: "Is a directory")) {
+    #expect(throws: ImageError.unsuitable(file: "/tmp", found: "a folder")) {
       try ImageDecoder.decode(contentsOf: "/tmp")
     }
   }
@@ -74,7 +74,7 @@ import TestSupport
       let handle = try FileHandle(forWritingTo: file)
       try handle.truncate(atOffset: 1 << 40)
       try handle.close()
-      #expect(throws: ImageError.unreadable(file: file.path, reason: "larger than 1 GiB")) {
+      #expect(throws: ImageError.unsuitable(file: file.path, found: "more than 1 GiB")) {
         try ImageDecoder.decode(contentsOf: file.path)
       }
     }

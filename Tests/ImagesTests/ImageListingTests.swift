@@ -23,7 +23,9 @@ private func makeFiles(_ names: [String], in folder: URL) throws {
         in: folder)
       let listing = try ImageFolder.list(folder.path)
       #expect(listing.classNames == ["Z", "a", "b"])
-      let found = listing.entries.map { "\($0.label) " + $0.path.dropFirst(folder.path.count + 1) }
+      let found = listing.entries.map {
+        "\($0.label) " + $0.path.description.dropFirst(folder.path.count + 1)
+      }
       #expect(found == ["0 Z/1.png", "1 a/x/deep.JPeg", "1 a/y.jpg", "2 b/10.PNG", "2 b/2.png"])
       #expect(try ImageFolder.list(folder.path + "/").classNames == listing.classNames)
     }
@@ -114,6 +116,8 @@ private func makeFiles(_ names: [String], in folder: URL) throws {
     .mixedFolder(folder: "F", image: "i", subfolder: "s"),
     .unknownClass(list: "F", line: 1, found: "f", known: ["k"]),
     .malformedList(list: "F", line: 1, found: "f"), .outOfMemory(file: "F"),
+    .inaccessible(file: "F", reason: "r"), .unsuitable(file: "F", found: "f"),
+    .sameClass(folder: "F", name: "n"),
   ]
 
   @Test(arguments: all)

@@ -95,7 +95,8 @@ final class TinyTokenizer: TinyTask {
       channels: 8, multipliers: [1, 1], residualBlocks: 1, zChannels: 8, codebookSize: 16, codeDimension: 4,
       groups: 4, imageSize: 8)
     let listing = ImageListing(classNames: ["x"], entries: (0..<8).map { .init(path: path($0), label: 0) })
-    let images = ImageDataset(listing, ImageReading(size: 8, views: .flip, background: background))
+    let images = ImageDataset(
+      listing, ImageReading(size: 8, views: .flip, decoding: DecodingOptions(background: background)))
     return try TokenizerTask(
       Tokenizer(sizes, device: device, seed: 1), images: images, usable: Array(0..<8),
       settings: TokenizerSettings(

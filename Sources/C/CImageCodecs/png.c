@@ -12,6 +12,7 @@ typedef struct {
   size_t position;
   uint32_t max_side;
   uint64_t max_pixels;
+  bool clip_grey16;
   CodecImage *image;
   png_structp png;
   png_infop info;
@@ -40,10 +41,24 @@ static void read_bytes(png_structp png, png_bytep target, size_t wanted) {
   reader->position += wanted;
 }
 
-static void request_rgb_or_rgba(png_structp png, png_infop info) {
+// 16-bit samples to 8 bits, cut at 255.
+static void clip_samples(png_structp png, png_row_infop row, png_bytep bytes) {
+  (void)png;
+  for (size_t i = 0; i < row->rowbytes / 2; i++)
+    bytes[i] = bytes[2 * i] == 0 ? bytes[2 * i + 1] : 255;
+}
+
+static void request_rgb_or_rgba(png_structp png, png_infop info, bool clip_grey16) {
   png_set_expand(png);
-  png_set_strip_16(png);
   png_set_gray_to_rgb(png);
+  if (clip_grey16 && png_get_bit_depth(png, info) == 16 &&
+      png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY) {
+    bool has_alpha = png_get_valid(png, info, PNG_INFO_tRNS) != 0;
+    png_set_read_user_transform_fn(png, clip_samples);
+    png_set_user_transform_info(png, NULL, 8, has_alpha ? 4 : 3);
+  } else {
+    png_set_strip_16(png);
+  }
   png_set_interlace_handling(png);
   png_read_update_info(png, info);
 }
@@ -79,7 +94,7 @@ static CodecStatus read_image(Reader *reader) {
   uint64_t stored = (uint64_t)png_get_rowbytes(reader->png, reader->info) * image->height;
   if (stored / 1032 > reader->count)
     png_error(reader->png, "the file is too short for its dimensions");
-  request_rgb_or_rgba(reader->png, reader->info);
+  request_rgb_or_rgba(reader->png, reader->info, reader->clip_grey16);
   CodecStatus status = allocate(reader);
   if (status != CODEC_OK) return status;
   png_read_image(reader->png, reader->rows);
@@ -88,12 +103,13 @@ static CodecStatus read_image(Reader *reader) {
 }
 
 CodecStatus codec_decode_png(const uint8_t *bytes, size_t count, uint32_t max_side,
-                             uint64_t max_pixels, CodecImage *image) {
+                             uint64_t max_pixels, bool clip_grey16, CodecImage *image) {
   memset(image, 0, sizeof *image);
   Reader reader = {.bytes = bytes,
                    .count = count,
                    .max_side = max_side,
                    .max_pixels = max_pixels,
+                   .clip_grey16 = clip_grey16,
                    .image = image};
   reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, image->message, on_error, on_warning);
   if (reader.png == NULL) return CODEC_NO_MEMORY;

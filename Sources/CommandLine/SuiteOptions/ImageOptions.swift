@@ -41,6 +41,26 @@ public struct ImageOptions: ParsableArguments {
   @Flag(help: "Skip images that cannot be used, and report and count them; otherwise they are an error.")
   public var skipUnreadable = false
 
+  /// As the published code reads images.
+  @Flag(
+    name: .customLong("as-llamagen"),
+    help: "Decode as LlamaGen's loader does: --as-stored --drop-alpha --clip-grey16.")
+  public var asLlamaGen = false
+
+  /// Leave orientation alone.
+  @Flag(help: "Take pictures as they are stored, whatever orientation their metadata asks for.")
+  public var asStored = false
+
+  /// No background.
+  @Flag(help: "Drop the alpha channel and keep the colours under it; --background is not used.")
+  public var dropAlpha = false
+
+  /// Grey samples of 16 bits as Pillow converts them.
+  @Flag(
+    name: .customLong("clip-grey16"),
+    help: "Cut 16-bit grey at 255, as Pillow does, so that most such pictures are white.")
+  public var clipGrey16 = false
+
   /// What shows through transparent pixels.
   @Option(help: ArgumentHelp("Colour behind transparent pixels, as RRGGBB.", valueName: "colour"))
   public var background = "ffffff"
@@ -57,6 +77,9 @@ public struct ImageOptions: ParsableArguments {
     if !(1...4).contains(tenCropRatio) { throw ValidationError("--ten-crop-ratio must be from 1 to 4.") }
     if color == nil {
       throw ValidationError("--background must be six hexadecimal digits, not '\(background)'.")
+    }
+    if background != "ffffff" && (dropAlpha || asLlamaGen) {
+      throw ValidationError("--background shows nowhere with --drop-alpha or --as-llamagen; leave it out.")
     }
   }
 
@@ -102,22 +125,41 @@ public struct ImageOptions: ParsableArguments {
     return RGBColor(UInt8(value >> 16), UInt8(value >> 8 & 255), UInt8(value & 255))
   }
 
+  /// How files become pictures.
+  private var decoding: DecodingOptions {
+    if asLlamaGen { return .llamaGen }
+    return DecodingOptions(
+      background: dropAlpha ? nil : color ?? .white, appliesOrientation: !asStored, clipsGrey16: clipGrey16)
+  }
+
   /// Lists the images; nothing is decoded yet.
   /// - Throws: `ImageError`, `StreamError`.
   public func open(_ session: ToolSession, size: Int) throws -> ImageDataset {
     session.recordInput(name: images.path)
     let listing: ImageListing
     if images.isStandardInput {
-      let text = try String(decoding: images.open().readAll(), as: UTF8.self)
-      listing = try ImageListing(list: text, name: "standard input")
+      listing = try ImageListing(list: images.open().readAll(), name: "standard input")
     } else {
       listing = try ImageFolder.list(images.path)
+      session.warnOfPassedOver(listing, in: images.path)
     }
-    try session.requireNoOutput(among: listing.entries.lazy.map(\.path))
+    try session.requireNoOutput(among: listing.entries.lazy.map { "\($0.path)" })
     return ImageDataset(
       listing,
       ImageReading(
-        size: size, views: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale,
-        background: color ?? .white))
+        size: size, views: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale, decoding: decoding
+      ))
+  }
+}
+
+extension ToolSession {
+  /// Tells of images that are in formats that are not read: a data set may be smaller than it seems.
+  public func warnOfPassedOver(_ listing: ImageListing, in folder: String) {
+    let count = listing.passedOver.values.reduce(0, +)
+    guard count > 0 else { return }
+    let kinds = listing.passedOver.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+    warn(
+      "\(folder): expected PNG and JPEG images; found \(count) of other formats, passed over: "
+        + "\(kinds.joined(separator: ", ")); try: convert them")
   }
 }

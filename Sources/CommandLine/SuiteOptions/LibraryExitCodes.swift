@@ -12,7 +12,7 @@ extension ImageError: ExitCoded {
   /// Depends on whether the image was not found, could not be read, or could not be decoded.
   public var exitCode: ToolExit {
     switch self {
-    case .notFound: .noInput
+    case .notFound, .inaccessible: .noInput
     case .unreadable: .ioError
     case .outOfMemory: .failed
     default: .badData

@@ -3,13 +3,14 @@ import StreamFormat
 
 /// A folder that appears whole or not at all: filled beside its target and renamed with the session's other outputs.
 public final class AtomicFolder {
-  private let name: String
+  /// Its name, as the user gave it.
+  public let path: String
   private let partial: PartialFile
   private let group: OutputGroup
   private var subfolders: Set<String> = []
 
   init(_ path: String, temporaries: TemporaryFiles, group: OutputGroup) throws {
-    name = path
+    self.path = path
     self.group = group
     let target = try followingLinks(withoutTrailingSlashes(path))
     try Self.requireNew(target, name: path)
@@ -23,7 +24,7 @@ public final class AtomicFolder {
   public func write(_ bytes: [UInt8], subfolder: String, file: String) throws {
     let place = "\(partial.path)/\(subfolder)"
     if subfolders.insert(subfolder).inserted, mkdir(place, 0o777) != 0, errno != EEXIST {
-      throw StreamError.cannotCreate(file: "\(name)/\(subfolder)", errno: errno)
+      throw StreamError.cannotCreate(file: "\(self.path)/\(subfolder)", errno: errno)
     }
     let output = try AtomicOutput(newFile: "\(place)/\(file)")
     try bytes.withUnsafeBytes { try output.write($0) }
@@ -33,8 +34,8 @@ public final class AtomicFolder {
   /// Gives the folder to the session, which puts it in its place with the other outputs.
   /// - Throws: ``ToolError`` if the place has been taken meanwhile.
   public func commit() throws {
-    try Self.requireNew(partial.target, name: name)
-    group.add(partial, name: name)
+    try Self.requireNew(partial.target, name: path)
+    group.add(partial, name: path)
   }
 
   /// Renaming a folder replaces an empty one, and no other.

@@ -5,6 +5,10 @@ public enum ImageError: Error, Equatable, Sendable {
   case notFound(file: String, expected: String)
   /// The operating system could not read the file.
   case unreadable(file: String, reason: String)
+  /// The operating system does not let this user look at the file or folder.
+  case inaccessible(file: String, reason: String)
+  /// There is something, and it is no file that an image can be read from: a loop of links, a device, more than 1 GiB.
+  case unsuitable(file: String, found: String)
   /// The first bytes are neither PNG's nor JPEG's.
   case unknownFormat(file: String, found: String)
   /// Truncated or damaged; `reason` is the decoder's.
@@ -17,6 +21,8 @@ public enum ImageError: Error, Equatable, Sendable {
   case noImages(folder: String)
   /// A class folder without one image, which would shift no label but never be learnt.
   case emptyClass(folder: String)
+  /// Two folders that stand for one class, such as %2Ea and a folder whose own name that is.
+  case sameClass(folder: String, name: String)
   /// A folder that holds images and folders of images: are its classes its folders or not?
   case mixedFolder(folder: String, image: String, subfolder: String)
   /// A list names a class that is not among the known ones.
@@ -31,16 +37,25 @@ extension ImageError: CustomStringConvertible {
   /// One line for a person: file, expected, found, what to try.
   public var description: String {
     switch self {
-    case .notFound, .unreadable, .outOfMemory: systemDescription
+    case .notFound, .unreadable, .inaccessible, .unsuitable, .outOfMemory: systemDescription
     case .unknownFormat, .malformed, .tooLarge, .tooSmall: imageDescription
     default: listingDescription
     }
+  }
+
+  /// Lists and names may be of any length; what a person is told may not.
+  private func shortened(_ text: String, to limit: Int = 80) -> String {
+    text.count <= limit ? text : text.prefix(limit - 3) + "..."
   }
 
   private var systemDescription: String {
     switch self {
     case .notFound(let file, let expected): "\(file): not found: expected \(expected); check the path"
     case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
+    case .inaccessible(let file, let reason):
+      "\(file): cannot be looked at: \(reason); give yourself the right to read it, or take it out"
+    case .unsuitable(let file, let found):
+      "\(file): expected a regular file of at most 1 GiB, or a folder; found \(found); take it out"
     case .outOfMemory(let file): "\(file): not enough memory for its pixels"
     default: ""
     }
@@ -68,13 +83,16 @@ extension ImageError: CustomStringConvertible {
       "\(folder): no image found; expected files ending in .png, .jpg or .jpeg, in the folder or one folder a class"
     case .emptyClass(let folder):
       "\(folder): a class folder without an image; expected .png, .jpg or .jpeg files; remove it or fill it"
+    case .sameClass(let folder, let name):
+      "\(folder): expected a folder for each class; found two for the class '\(shortened(name))'; rename one of them"
     case .mixedFolder(let folder, let image, let subfolder):
       "\(folder): expected images, or folders of images (one a class), found both (\(image) and \(subfolder)/); "
         + "move the images into class folders"
     case .unknownClass(let list, let line, let found, let known):
-      "\(list), line \(line): unknown class '\(found)'; expected one of \(known.joined(separator: ", "))"
+      "\(list), line \(line): unknown class '\(shortened(found))'; expected one of "
+        + shortened(known.joined(separator: ", "), to: 200)
     case .malformedList(let list, let line, let found):
-      "\(list), line \(line): expected 'path' or 'path TAB class', found '\(found)'"
+      "\(list), line \(line): expected 'path' or 'path TAB class', found '\(shortened(found))'"
     default: ""
     }
   }

@@ -6,7 +6,8 @@ import TensorCore
 /// The product of two rows of length d has a rounding error below d u |x| |y| in any order of summation (u = 2^-24),
 /// so with norms |x|², |y|² the squared distance lies within (d + 16) u (|x|² + |y|²) of what float32 says; the 16
 /// allows for rounding the inputs and the norms. Rows are centred first, which leaves distances as they are and makes
-/// norms, and with them the bounds, small.
+/// norms, and with them the bounds, small; and they are scaled by a power of two, so that float32 holds the squares of
+/// features of any size.
 final class DistanceScan {
   let references: FeatureMatrix
   private let device: Device
@@ -15,6 +16,8 @@ final class DistanceScan {
   private let norms: [Float]
   /// Half of the width of the bounds, as a share of the two norms' sum.
   let tolerance: Float
+  /// What rows are multiplied by before they become float32; squared distances are scaled by its square.
+  let scale: Double
 
   private static let queryBlock = 256
   private static let referenceBlock = 1024
@@ -23,11 +26,23 @@ final class DistanceScan {
     (self.references, self.device) = (references, device)
     centre = references.columnMeans
     tolerance = Float(references.dimension + 16) * 0x1p-24
-    (rows, norms) = Self.centred(references, centre, 0..<references.count)
+    scale = Self.scale(of: references, centre)
+    (rows, norms) = Self.centred(references, centre, scale, 0..<references.count)
+  }
+
+  /// The power of two that brings the largest centred number to between 1 and 2.
+  private static func scale(of matrix: FeatureMatrix, _ centre: [Double]) -> Double {
+    var largest = 0.0
+    matrix.elements.withUnsafeBufferPointer { x in
+      for row in 0..<matrix.count {
+        for k in centre.indices { largest = max(largest, (x[row * centre.count + k] - centre[k]).magnitude) }
+      }
+    }
+    return largest > 0x1p-500 ? Double(sign: .plus, exponent: -largest.exponent, significand: 1) : 1
   }
 
   private static func centred(
-    _ matrix: FeatureMatrix, _ centre: [Double], _ range: Range<Int>
+    _ matrix: FeatureMatrix, _ centre: [Double], _ scale: Double, _ range: Range<Int>
   ) -> (rows: [Float], norms: [Float]) {
     let d = matrix.dimension
     var (rows, norms) = (
@@ -37,7 +52,7 @@ final class DistanceScan {
       for (i, row) in range.enumerated() {
         var sum = 0.0
         for k in 0..<d {
-          let value = x[row * d + k] - centre[k]
+          let value = (x[row * d + k] - centre[k]) * scale
           rows[i * d + k] = Float(value)
           sum += value * value
         }
@@ -47,8 +62,9 @@ final class DistanceScan {
     return (rows, norms)
   }
 
-  /// What one query is told of one block of references: reference `first + i` is at squared distance
-  /// `queryNorm + norms[i] - 2 products[i]`, give or take `tolerance * (queryNorm + norms[i])`.
+  /// What one query is told of one block of references: reference `first + i` is at scaled squared distance
+  /// `queryNorm + norms[i] - 2 products[i]`, give or take `tolerance * (queryNorm + norms[i])`; a query so far from all
+  /// references that this is no number has to be looked at in float64.
   struct Block {
     let first: Int
     let count: Int
@@ -65,7 +81,7 @@ final class DistanceScan {
     var products = [Float](repeating: 0, count: device.threads.count * size * width)
     products.withUnsafeMutableBufferPointer { products in
       device.forBlocks(queries.count, size: size) { range, thread in
-        let query = Self.centred(queries, centre, range)
+        let query = Self.centred(queries, centre, scale, range)
         let target = products.baseAddress! + thread * size * width
         for first in stride(from: 0, to: references.count, by: width) {
           let block = first..<min(references.count, first + width)

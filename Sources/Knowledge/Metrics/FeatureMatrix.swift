@@ -45,9 +45,12 @@ public struct FeatureMatrix: Sendable, Equatable {
     return FeatureMatrix(count: rows.count, dimension: dimension, elements: gathered)
   }
 
-  /// Throws `MetricsError.notFinite` for the first NaN or infinity.
+  /// The largest magnitude of a feature: its powers, which the metrics take, still fit into float64.
+  public static let largestMagnitude = 1e40
+
+  /// Throws `MetricsError.notFinite` for the first NaN, infinity, or number above the largest magnitude.
   public func requireFinite() throws(MetricsError) {
-    if let bad = elements.firstIndex(where: { !$0.isFinite }) {
+    if let bad = elements.firstIndex(where: { !($0.magnitude <= Self.largestMagnitude) }) {
       throw .notFinite(row: bad / dimension, column: bad % dimension)
     }
   }

@@ -12,12 +12,22 @@ public struct GaussianStatistics: Sendable, Equatable {
   /// Covariance [d, d], divided by n - 1, row-major.
   public let covariance: [Double]
 
+  /// The most features that a covariance is computed of; it takes half a gigabyte.
+  public static let maximumDimension = 8192
+
+  /// Checks that a covariance of so many features fits.
+  /// - Throws: `MetricsError.tooManyFeatures`.
+  public static func requireDimension(_ d: Int) throws(MetricsError) {
+    if d > maximumDimension { throw .tooManyFeatures(found: d, limit: maximumDimension) }
+  }
+
   /// Statistics from a file.
-  /// - Throws: `MetricsError.notFinite` (row 0 is the mean's) and `.notACovariance`.
+  /// - Throws: `MetricsError.tooManyFeatures`, `.notFinite` (row 0 is the mean's) and `.notACovariance`.
   public init(count: Int?, mean: [Double], covariance: [Double]) throws(MetricsError) {
     let d = mean.count
     precondition(covariance.count == d * d, "GaussianStatistics: \(covariance.count) for \(d) features")
     guard d > 0 else { throw .notACovariance(reason: "a mean of no features") }
+    try Self.requireDimension(d)
     if let bad = (mean + covariance).firstIndex(where: { !$0.isFinite }) {
       throw .notFinite(row: bad / d, column: bad % d)
     }
@@ -40,8 +50,9 @@ public struct GaussianStatistics: Sendable, Equatable {
   }
 
   /// Statistics of a whole set.
-  /// - Throws: As ``GaussianAccumulator/statistics()``.
+  /// - Throws: `MetricsError.tooManyFeatures`, and as ``GaussianAccumulator/statistics()``.
   public init(_ features: FeatureMatrix, on device: Device) throws(MetricsError) {
+    try Self.requireDimension(features.dimension)
     var sums = GaussianAccumulator(dimension: features.dimension)
     sums.add(features, on: device)
     self = try sums.statistics()

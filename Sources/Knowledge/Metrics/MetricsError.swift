@@ -1,11 +1,13 @@
 /// What can be wrong with the features, logits or images that a metric is asked about.
 public enum MetricsError: Error, Equatable, Sendable {
-  /// A feature is NaN or infinite.
+  /// A feature is NaN, infinite, or too large to be squared and cubed.
   case notFinite(row: Int, column: Int)
   /// Fewer images than the metric is defined for.
   case tooFewImages(metric: String, found: Int, needed: Int)
   /// The two sides have features of different lengths.
   case dimensionMismatch(reference: Int, samples: Int)
+  /// A covariance of so many features would take gigabytes.
+  case tooManyFeatures(found: Int, limit: Int)
   /// A covariance is not that of any distribution.
   case notACovariance(reason: String)
   /// Two images that are compared pixel by pixel have different sizes.
@@ -22,7 +24,8 @@ extension MetricsError: CustomStringConvertible {
     switch self {
     case .notFinite(let row, let column):
       return
-        "expected finite features; found NaN or infinity in row \(row), column \(column); try: extract them again"
+        "expected finite features; found NaN, infinity or a number above 1e40 in row \(row), column \(column); try: "
+        + "extract them again"
     case .tooFewImages(let metric, let found, let needed):
       return
         "\(metric): expected at least \(needed) images; found \(found); try: more images, or leave this metric out"
@@ -30,6 +33,11 @@ extension MetricsError: CustomStringConvertible {
       return
         "expected features of one length on both sides; found \(reference) for the reference and \(samples) for "
         + "the samples; try: the same network for both"
+    case .tooManyFeatures(let found, let limit):
+      let gigabytes = Double(found) * Double(found) * 8 / 1e9
+      return
+        "expected at most \(limit) features, for a covariance; found \(found), whose covariance takes "
+        + "\(gigabytes.rounded()) GB; try: a network with fewer, or --metrics precision-recall,kid"
     case .notACovariance(let reason):
       return
         "expected a symmetric positive semi-definite covariance; found \(reason); try: compute the statistics again"

@@ -79,10 +79,12 @@ private struct Candidates {
     var limit = bounds[count - 1]
     for i in 0..<block.count {
       let scale = block.queryNorm + block.norms[i]
-      let lower = (scale - tolerance * scale) - 2 * block.products[i]
+      let bound = (scale - tolerance * scale) - 2 * block.products[i]
+      // What is not finite says nothing: the reference stays a candidate.
+      let lower = bound.isFinite ? bound : -.infinity
       if lower > limit || block.first + i == own { continue }
       found.append((lower, block.first + i))
-      insert(lower + 2 * tolerance * scale)
+      if lower.isFinite { insert(lower + 2 * tolerance * scale) }
       limit = bounds[count - 1]
     }
   }

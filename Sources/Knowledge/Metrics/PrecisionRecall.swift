@@ -38,7 +38,10 @@ struct Manifold {
   }
 
   func contains(_ queries: FeatureMatrix) -> [Bool] {
-    let radii = squaredRadii.map { (below: Float($0).nextDown, above: Float($0).nextUp) }
+    let radii = squaredRadii.map { radius in
+      let scaled = Float(radius * scan.scale * scan.scale)
+      return (below: scaled.nextDown, above: scaled.nextUp)
+    }
     var inside = [Bool](repeating: false, count: queries.count)
     var open = [[Int]](repeating: [], count: queries.count)
     inside.withUnsafeMutableBufferPointer { inside in

@@ -82,6 +82,8 @@ public struct FineStage {
   public let path: String
   public let sizes: TransformerConfiguration
   public let description: FineModelDescription
+  /// The number in this stage of each class of the first stage; nil where they are the same.
+  public var classes: [Int]?
   private let generator: FineGenerator
   private let guidance: Float
   private let draw: DrawOptions
@@ -106,7 +108,8 @@ public struct FineStage {
   /// - Throws: `GenerationError`.
   public func fill(_ coarse: [[Int]], labels: [Int], streams: [UInt64], seed: UInt64) throws -> [[Int]] {
     try generator.fill(
-      coarse: coarse, labels: labels, streams: streams, guidance: guidance, draw: draw, seed: seed)
+      coarse: coarse, labels: classes.map { own in labels.map { own[$0] } } ?? labels, streams: streams,
+      guidance: guidance, draw: draw, seed: seed)
   }
 }
 

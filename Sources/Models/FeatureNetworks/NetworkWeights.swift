@@ -52,7 +52,7 @@ struct NetworkWeights {
   func fold(_ norm: String, epsilon: Double, into weight: Tensor, _ device: Device) throws -> Tensor {
     let channels = weight.shape[0]
     func values(_ part: String) throws -> [Float] {
-      try stored(norm + part, [channels]).floats()
+      try tensor(norm + part, [channels], device).toArray()
     }
     let (scale, shift) = (try values(".weight"), try values(".bias"))
     let (mean, variance) = (try values(".running_mean"), try values(".running_var"))
@@ -84,7 +84,7 @@ struct NetworkWeights {
   func tensor(_ name: String, _ shape: [Int], _ device: Device) throws -> Tensor {
     let stored = try stored(name, shape)
     let tensor = device.empty(shape)
-    try stored.copyFloats(into: tensor.buffer)
+    try stored.copyFiniteFloats(into: tensor.buffer)
     return tensor
   }
 }

@@ -46,8 +46,8 @@ import ToolRuntime
     }
     if layers?.values.contains(0) == true { throw ValidationError("--layers count from 1.") }
     if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
-    if batchSize < 1 || view < 0 {
-      throw ValidationError("--batch-size must be at least 1, --view at least 0.")
+    if !(1...1 << 20).contains(batchSize) || view < 0 {
+      throw ValidationError("--batch-size must be from 1 to 2^20, --view at least 0.")
     }
   }
 
@@ -55,10 +55,16 @@ import ToolRuntime
     let device = Device(threadCount: session.threads)
     let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
     let sizes = transformer.configuration
-    let data = TokenDataset(try session.openTokens(tokens).readAll())
+    var data = TokenDataset(try session.openTokens(tokens).readAll())
     try session.requireFit(
-      data.header, of: tokens.path, view: view, classes: !noClass, to: sizes, description, of: model.path)
-    let items = try choice.items(of: data.count, in: tokens.path)
+      data.header, of: tokens.path, view: view, to: sizes, description, of: model.path)
+    if !noClass {
+      let known = ClassList(names: description.classNames, count: sizes.classCount, file: model.path)
+      data = data.relabelled(
+        try session.matchClasses(
+          ClassList(data.header, file: tokens.path), to: known, noClass: sizes.noClass))
+    }
+    let items = try choice.items(of: data, in: tokens.path)
     let layers = layers?.values.sorted() ?? Array(1...sizes.layers)
     let positions = positions.isEmpty ? defaultPositions(sizes) : positions
     try require(layers, positions, in: sizes)
@@ -70,7 +76,7 @@ import ToolRuntime
       drawn: decoder == nil ? 0 : min(choice.draw, items.count))
     let summaries = try measure(transformer, data, items, layers, &sheet, session)
     if let decoder, let output {
-      let images = decoded(Array(items.prefix(choice.draw)), of: data, decoder)
+      let images = try decoded(Array(items.prefix(choice.draw)), of: data, decoder)
       let sink = try session.create(output)
       try PNGEncoder.encode(sheet.picture(over: images, enlargement: enlarge)).withUnsafeBytes {
         try sink.write($0)
@@ -103,6 +109,9 @@ import ToolRuntime
       progress.advance(by: part.count)
     }
     progress.finish()
+    for summary in summaries.values where !summary.meanDistance.isFinite || !summary.classWeight.isFinite {
+      throw NotFiniteError("the attention of \(model.path)")
+    }
     return layers.compactMap { layer in summaries[layer].map { (layer, $0) } }
   }
 
@@ -138,10 +147,10 @@ import ToolRuntime
     return decoder
   }
 
-  private func decoded(_ items: [Int], of data: TokenDataset, _ decoder: Tokenizer) -> [RGBImage] {
+  private func decoded(_ items: [Int], of data: TokenDataset, _ decoder: Tokenizer) throws -> [RGBImage] {
     let tokens = data.batch(items.map { ($0, view) }).tokens
     return decoder.store.device.images(
-      decoder.images(of: tokens, rows: data.header.rows, columns: data.header.columns))
+      try decoder.images(of: tokens, rows: data.header.rows, columns: data.header.columns))
   }
 
   private func report(

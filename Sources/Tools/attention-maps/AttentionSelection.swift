@@ -1,4 +1,5 @@
 import ArgumentParser
+import Datasets
 import SuiteOptions
 import ToolRuntime
 
@@ -78,11 +79,12 @@ struct ImageChoice: ParsableArguments {
     if limit < 1 || draw < 1 { throw ValidationError("--limit and --draw must be at least 1.") }
   }
 
-  /// The chosen places among `count` images.
+  /// The chosen places among the images of a file.
   /// - Throws: `ToolError` (bad data) when one is not there, or none is.
-  func items(of count: Int, in file: String) throws -> [Int] {
+  func items(of data: TokenDataset, in file: String) throws -> [Int] {
+    let count = data.count
     var items = images?.values ?? Array(0..<count)
-    if let share = heldOut.chosen, count > 0 { items = try share.split(count: count).heldOut }
+    if let share = heldOut.chosen, count > 0 { items = try share.split(data).heldOut }
     if let beyond = items.first(where: { $0 >= count }) {
       throw ToolError(.badData, "\(file): expected an image \(beyond); found \(count) images, from 0")
     }

@@ -35,11 +35,11 @@ struct Sheet {
   }
 
   /// The sheet over decoded images, each enlarged.
-  func picture(over images: [RGBImage], enlargement: Int) -> RGBImage {
+  func picture(over images: [RGBImage], enlargement: Int) throws -> RGBImage {
     let rows = zip(images, maps).flatMap { image, rows in
       let large = image.enlarged(by: enlargement)
       return rows.map { row in [large] + row.map { $0.drawn(over: large) } }
     }
-    return ContactSheet().compose(rows: rows)
+    return try ContactSheet().compose(rows: rows)
   }
 }

@@ -25,8 +25,8 @@ struct ClusteringOptions: ParsableArguments {
     if startKind == nil {
       throw ValidationError("--start must be random or k-means++, not '\(start ?? "")'.")
     }
-    if restarts ?? 1 < 1 || maximumIterations ?? 1 < 1 {
-      throw ValidationError("--restarts and --maximum-iterations must be at least 1.")
+    if [restarts ?? 1, maximumIterations ?? 1].contains(where: { !(1...1 << 24).contains($0) }) {
+      throw ValidationError("--restarts and --maximum-iterations must be from 1 to 2^24.")
     }
   }
 

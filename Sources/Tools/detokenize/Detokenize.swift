@@ -49,8 +49,8 @@ import ToolRuntime
     }
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
     if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
-    if batchSize < 1 || (columns ?? 1) < 1 || view < 0 {
-      throw ValidationError("--batch-size and --columns must be at least 1, --view at least 0.")
+    if [batchSize, columns ?? 1].contains(where: { !(1...1 << 20).contains($0) }) || view < 0 {
+      throw ValidationError("--batch-size and --columns must be from 1 to 2^20, --view at least 0.")
     }
   }
 
@@ -69,7 +69,7 @@ import ToolRuntime
     }
     let pictures = try folder.map { try session.create($0) }
     let batch = try reader.readAll()
-    let items = try selection.items(of: batch.count, in: tokens.path)
+    let items = try selection.items(of: TokenDataset(batch), in: tokens.path)
     let above = try originals.map {
       try readOriginals(
         $0.path, items, of: batch, session, size: batch.header.rows * model.configuration.downsampling, device
@@ -87,7 +87,7 @@ import ToolRuntime
     try pictures?.write(decoded, classNames: reader.header.classNames)
     if let grid {
       let sink = try session.create(grid)
-      try PNGEncoder.encode(sheet(decoded, above: above, classCount: reader.header.classCount))
+      try PNGEncoder.encode(try sheet(decoded, above: above))
         .withUnsafeBytes { try sink.write($0) }
       try sink.commit()
     }
@@ -107,7 +107,7 @@ import ToolRuntime
       try session.interruption.check()
       let part = items[first..<min(first + batchSize, items.count)]
       let tokens = part.flatMap { batch.tokens(image: $0, view: view).map(Int.init) }
-      let images = model.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns)
+      let images = try model.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns)
       try visit(
         zip(model.store.device.images(images), part).map {
           LabelledImage(image: $0, label: Int(batch.labels[$1]))
@@ -123,26 +123,29 @@ import ToolRuntime
     _ device: Device
   ) throws -> [RGBImage] {
     let listing = try ImageFolder.list(folder)
-    try session.requireNoOutput(among: listing.entries.lazy.map(\.path))
-    guard listing.entries.map({ UInt32($0.label) }) == batch.labels else {
+    try session.requireNoOutput(among: listing.entries.lazy.map { "\($0.path)" })
+    let places = batch.listedPlaces
+    guard listing.entries.count == batch.listedCount,
+      places.map({ UInt32(listing.entries[$0].label) }) == batch.labels
+    else {
       throw ToolError(
         .badData,
-        "\(folder): expected the \(batch.count) images that \(tokens.path) was made from, in its order of classes; "
+        "\(folder): expected the \(batch.listedCount) images that \(tokens.path) was made from, in its order of classes; "
           + "found \(listing.entries.count)")
     }
     let source = ImageDataset(listing, ImageReading(size: size, views: .center))
-    return try source.views(of: items, on: device).map { try $0.get()[0] }
+    return try source.views(of: items.map { places[$0] }, on: device).map { try $0.get()[0] }
   }
 
-  private func sheet(_ decoded: [LabelledImage], above originals: [RGBImage]?, classCount: Int) -> RGBImage {
+  private func sheet(_ decoded: [LabelledImage], above originals: [RGBImage]?) throws -> RGBImage {
     let images = decoded.map(\.image)
     let sheet = ContactSheet(enlargement: enlarge)
     let columns = columns ?? max(1, Int(Double(images.count).squareRoot().rounded(.up)))
     if rowPerClass {
-      let rows = (0..<classCount).map { label in decoded.filter { $0.label == label }.map(\.image) }
-      return sheet.compose(rows: rows.filter { !$0.isEmpty })
+      let rows = Dictionary(grouping: decoded, by: \.label).sorted { $0.key < $1.key }
+      return try sheet.compose(rows: rows.map { $0.value.map(\.image) })
     }
-    return originals.map { sheet.compose($0, above: images, columns: columns) }
+    return try originals.map { try sheet.compose($0, above: images, columns: columns) }
       ?? sheet.compose(images, columns: columns)
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Datasets
 import SuiteOptions
 import ToolRuntime
 
@@ -12,10 +13,11 @@ struct ImageSelection: ParsableArguments {
     if every < 1 || (limit ?? 1) < 1 { throw ValidationError("--every and --limit must be at least 1.") }
   }
 
-  /// The chosen places among `count` images, ascending.
+  /// The chosen places among the images of a file, ascending.
   /// - Throws: `ToolError` when none is left.
-  func items(of count: Int, in file: String) throws -> [Int] {
-    let candidates = try held(of: count) ?? Array(0..<count)
+  func items(of data: TokenDataset, in file: String) throws -> [Int] {
+    let count = data.count
+    let candidates = try held(of: data) ?? Array(0..<count)
     let spaced = stride(from: 0, to: candidates.count, by: every).map { candidates[$0] }
     guard !spaced.isEmpty else {
       throw ToolError(.badData, "\(file): expected at least one image to decode; found none among \(count)")
@@ -24,8 +26,8 @@ struct ImageSelection: ParsableArguments {
   }
 
   /// The images that training held out; nil for all.
-  private func held(of count: Int) throws -> [Int]? {
+  private func held(of data: TokenDataset) throws -> [Int]? {
     guard let share = heldOut.chosen, share.fraction > 0 else { return nil }
-    return count == 0 ? [] : try share.split(count: count).heldOut
+    return data.count == 0 ? [] : try share.split(data).heldOut
   }
 }

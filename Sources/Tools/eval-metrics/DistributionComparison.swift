@@ -69,10 +69,18 @@ struct DistributionComparison {
   private func addInceptionScore(_ report: inout Report) throws {
     guard let logits = samples.logits else { return }
     let splits = options.splits ?? max(1, logits.count / 5000)
-    let score = try InceptionScore(logits: logits, splits: splits)
+    let order = options.isSplitOrder
+    let score = try InceptionScore(
+      logits: logits, splits: splits, order: order == .random ? .random(seed: seed) : .file)
     let name = report.name(inception: "is", other: "is")
     report.add(name, score.mean, spread: score.standardDeviation, spreadName: "standard_deviation")
     report.settings["splits"] = .integer(splits)
+    report.settings["is_split_order"] = .string(order.rawValue)
+    if order == .file, splits > 1, InceptionScore.isInClassOrder(logits) {
+      report.warnings.append(
+        "\(name): the samples lie class after class, so that a split of consecutive images has few classes and scores far "
+          + "too low; use --is-split-order random")
+    }
     if options.splits == nil && logits.count < 5000 {
       report.warnings.append(
         "\(name): \(logits.count) images are one split; published scores use splits of 5000")

@@ -83,7 +83,8 @@ struct EvaluationRun {
     if metrics.pairs {
       let (a, b) = try bothImages(reference, samples, for: "--pairs")
       let pairs = PairComparison(
-        session: session, batchSize: metrics.batchSize, device: device, perceptual: perceptual)
+        session: session, batchSize: metrics.batchSize, device: device, perceptual: perceptual,
+        inOrder: metrics.pairsInOrder)
       try pairs.run(a, b, into: &report)
     }
     // The images of a sheet are checked before the work, not after it.
@@ -139,7 +140,8 @@ struct EvaluationRun {
       reference: PicturedFeatures(features: sets.reference, images: images.reference),
       samples: PicturedFeatures(features: sets.samples, images: images.samples))
     let sink = try session.create(output)
-    try PNGEncoder.encode(ContactSheet(enlargement: outputs.enlarge).compose(rows: rows)).withUnsafeBytes {
+    try PNGEncoder.encode(try ContactSheet(enlargement: outputs.enlarge).compose(rows: rows)).withUnsafeBytes
+    {
       try sink.write($0)
     }
     try sink.commit()

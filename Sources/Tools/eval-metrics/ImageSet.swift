@@ -10,6 +10,12 @@ protocol ImageProvider {
   var count: Int { get }
   /// What an image is called in messages.
   func title(_ item: Int) -> String
+  /// Each image's path in its folder, without its ending; nil where images have no names.
+  var names: [String]? { get }
+  /// Images that were listed: those that are here and those that were skipped.
+  var listedCount: Int { get }
+  /// The place of each image among those that were listed.
+  var listedPlaces: [Int] { get }
   func load(_ items: [Int], on device: Device) throws -> [RGBImage]
   /// Checks what can only be checked at the end of the input; called after the last image that is wanted.
   func finish() throws
@@ -17,6 +23,12 @@ protocol ImageProvider {
 
 extension ImageProvider {
   func finish() throws {}
+}
+
+extension ImageProvider {
+  var names: [String]? { nil }
+  var listedCount: Int { count }
+  var listedPlaces: [Int] { Array(0..<count) }
 }
 
 /// The images of one role, all of one size.
@@ -35,6 +47,9 @@ final class ImageSet {
   }
 
   var count: Int { items.count }
+
+  /// Name of each image; nil where they have none.
+  var names: [String]? { provider.names.map { all in items.map { all[$0] } } }
 
   /// Width and height, known once an image was read.
   var size: (width: Int, height: Int)? { expected.map { ($0.width, $0.height) } }
@@ -68,9 +83,20 @@ final class ImageSet {
 /// Images of a folder.
 struct FolderImages: ImageProvider {
   let listing: ImageListing
+  /// The folder, as it was named.
+  let folder: String
 
   var count: Int { listing.entries.count }
-  func title(_ item: Int) -> String { listing.entries[item].path }
+  func title(_ item: Int) -> String { "\(listing.entries[item].path)" }
+
+  var names: [String]? {
+    let prefix = folder.hasSuffix("/") ? folder.utf8.count : folder.utf8.count + 1
+    return listing.entries.map { entry in
+      let bytes = entry.path.bytes.dropFirst(prefix)
+      let end = bytes.lastIndex(of: UInt8(ascii: ".")) ?? bytes.endIndex
+      return "\(FilePath(bytes[..<end]))"
+    }
+  }
 
   func load(_ items: [Int], on device: Device) throws -> [RGBImage] {
     let paths = items.map { listing.entries[$0].path }
@@ -81,12 +107,7 @@ struct FolderImages: ImageProvider {
 
   /// The first file that holds a JPEG, whatever its name.
   func firstJPEG() throws -> String? {
-    try listing.entries.first { entry in
-      let source = try FileSource(path: entry.path)
-      var start = [UInt8](repeating: 0, count: 3)
-      let count = try start.withUnsafeMutableBytes { try source.read(into: $0) }
-      return count == 3 && start == [0xFF, 0xD8, 0xFF]
-    }?.path
+    try listing.entries.first { try ImageDecoder.startsAsJPEG($0.path) }.map { "\($0.path)" }
   }
 }
 
@@ -117,10 +138,13 @@ struct TokenImages: ImageProvider {
   let tokenizer: Tokenizer
 
   var count: Int { batch.count }
+  var listedCount: Int { batch.listedCount }
+  var listedPlaces: [Int] { batch.listedPlaces }
   func title(_ item: Int) -> String { "\(name): image \(item)" }
 
-  func load(_ items: [Int], on device: Device) -> [RGBImage] {
+  func load(_ items: [Int], on device: Device) throws -> [RGBImage] {
     let tokens = items.flatMap { batch.tokens(image: $0, view: view).map(Int.init) }
-    return device.images(tokenizer.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns))
+    return device.images(
+      try tokenizer.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns))
   }
 }

@@ -43,8 +43,9 @@ struct InputLoader {
   private func folder(_ input: InputPath, _ role: Role) throws -> LoadedInput {
     session.recordInput(name: input.path)
     let listing = try ImageFolder.list(input.path)
-    try session.requireNoOutput(among: listing.entries.lazy.map(\.path))
-    let folder = FolderImages(listing: listing)
+    try session.requireNoOutput(among: listing.entries.lazy.map { "\($0.path)" })
+    let folder = FolderImages(listing: listing, folder: input.path)
+    session.warnOfPassedOver(listing, in: input.path)
     if role == .samples, !options.allowJPEG, let file = try folder.firstJPEG() {
       throw ToolError(
         .badData,
@@ -64,8 +65,8 @@ struct InputLoader {
       throw ToolError(
         .badData,
         "\(input.path): expected arr_0 (images), or mu and sigma for network \(NetworkIdentity.inception); found "
-          + "\(archive.arrays.keys.sorted().map { visible($0) }.joined(separator: ", ")); try: an ADM archive"
-      )
+          + shortened(archive.arrays.keys.sorted().map { visible($0) }.joined(separator: ", "), to: 200)
+          + "; try: an ADM archive")
     }
     let (type, shape) = (items.header.elementType, items.header.shape)
     guard type == .uint8, shape.count == 4, shape[3] == 3, !shape.contains(0),
@@ -143,8 +144,7 @@ struct InputLoader {
           "\(input.path): record \(record.origin.record ?? 0): expected tokens as in the first record; found another "
             + "codebook, grid or list of views or classes; try: concatenate only files made alike")
       }
-      batch.tokens += more.tokens
-      batch.labels += more.labels
+      batch.append(more)
     }
     return try images(
       TokenImages(name: input.path, batch: batch, view: 0, tokenizer: tokenizer), input, kind: "tokens", role)
@@ -160,7 +160,8 @@ struct InputLoader {
     }
     var items: [Int]?
     if role == .reference, options.referencePart != .all {
-      let split = try options.heldOut.share.split(count: provider.count)
+      let split = try options.heldOut.share.split(
+        listed: provider.listedCount, present: provider.listedPlaces)
       items = options.referencePart == .heldOut ? split.heldOut : split.training
     }
     return .images(

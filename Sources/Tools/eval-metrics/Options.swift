@@ -18,6 +18,11 @@ enum ReferencePart: String, ExpressibleByArgument, CaseIterable {
   case heldOut = "held-out"
 }
 
+/// Which images go into a split of the inception score.
+enum InceptionSplitOrder: String, ExpressibleByArgument, CaseIterable {
+  case random, file
+}
+
 /// What is compared with what.
 struct InputOptions: ParsableArguments {
   @Option(
@@ -85,11 +90,18 @@ struct MetricOptions: ParsableArguments {
     help: "Also extrapolate the Frechet distance to infinitely many samples (Chong and Forsyth 2020).")
   var frechetInfinity = false
   @Option(help: "Number of splits of the inception score. (default: one per 5000 images)") var splits: Int?
+  @Option(
+    help: "Images of a split of the inception score: random ones, by --seed, or consecutive ones of the file."
+  )
+  var isSplitOrder = InceptionSplitOrder.random
   @Option(help: "k: the distance to the k-th nearest neighbour is the radius of precision and recall.")
   var k = 3
   @Option(help: "Number of images that the network reads at a time; does not change the scores.")
   var batchSize = 32
-  @Flag(help: "Compare images in pairs, in the order of both sides: MSE, PSNR and SSIM.") var pairs = false
+  @Flag(
+    help: "Compare images in pairs: MSE, PSNR and SSIM. The images of two folders are paired by their names.")
+  var pairs = false
+  @Flag(help: "With --pairs, pair images by their order, whatever their names.") var pairsInOrder = false
   @Option(
     help: ArgumentHelp("Add LPIPS to --pairs: weights file of lpips-alex or lpips-vgg.", valueName: "file"))
   var lpipsWeights: InputPath?
@@ -120,8 +132,10 @@ struct MetricOptions: ParsableArguments {
     }
     try need(pairs || lpipsWeights == nil, "--lpips-weights needs --pairs.")
     try need(network != nil || weights == nil, "--weights needs --network.")
+    try need(pairs || !pairsInOrder, "--pairs-in-order needs --pairs.")
     try need(
-      (splits ?? 1) >= 1 && k >= 1 && batchSize >= 1, "--splits, --k and --batch-size must be at least 1.")
+      [splits ?? 1, k, batchSize].allSatisfy((1...1 << 20).contains),
+      "--splits, --k and --batch-size must be from 1 to 2^20.")
   }
 }
 

@@ -5,18 +5,19 @@ import StreamFormat
 import TensorCore
 import ToolRuntime
 
-/// Compares two sets image by image, in order: reconstructions with their originals.
+/// Compares two sets image by image: reconstructions with their originals.
 struct PairComparison {
   let session: ToolSession
   let batchSize: Int
   let device: Device
   /// LPIPS, where its weights were given.
   let perceptual: PerceptualDistance?
+  /// Whether names do not count.
+  let inOrder: Bool
 
   /// The errors of one pair.
   private struct Errors {
     var meanSquaredError = 0.0
-    var signalToNoise = 0.0
     var similarity = 0.0
   }
 
@@ -27,16 +28,25 @@ struct PairComparison {
         "\(samples.name): expected \(reference.count) images, one for each of \(reference.name); found \(samples.count); "
           + "try: the reconstructions of exactly these images")
     }
+    let partners = try inOrder ? Array(0..<samples.count) : Pairing(reference, samples).partners
     var (sum, perceptualSum) = (Errors(), 0.0)
+    // The ratio of an exact pair is infinite: one of them would make the mean say nothing of the others.
+    var (ratioSum, exact) = (0.0, 0)
     let progress = session.progress("pairs", total: reference.count)
     for first in stride(from: 0, to: reference.count, by: batchSize) {
       try session.interruption.check()
       let places = first..<min(reference.count, first + batchSize)
-      let (originals, copies) = (try reference.images(places), try samples.images(places))
+      let (originals, copies) = (
+        try reference.images(places), try samples.images(places.map { partners[$0] })
+      )
       for errors in try compare(originals, copies) {
         sum.meanSquaredError += errors.meanSquaredError
-        sum.signalToNoise += errors.signalToNoise
         sum.similarity += errors.similarity
+        if errors.meanSquaredError == 0 {
+          exact += 1
+        } else {
+          ratioSum += peakSignalToNoiseRatio(meanSquaredError: errors.meanSquaredError)
+        }
       }
       perceptualSum += try perceptualDistances(originals, copies, samples.name).reduce(0, +)
       progress.advance(by: places.count)
@@ -47,7 +57,13 @@ struct PairComparison {
     let count = Double(reference.count)
     report.describePairs(reference, samples)
     report.add("mse", sum.meanSquaredError / count)
-    report.add("psnr", sum.signalToNoise / count)
+    report.add("psnr", exact == reference.count ? .infinity : ratioSum / (count - Double(exact)))
+    report.exactPairs = exact
+    if exact > 0, exact < reference.count {
+      report.warnings.append(
+        "psnr: \(exact) of \(reference.count) pairs are equal; the mean is over the others, since theirs is infinite"
+      )
+    }
     report.add("ssim", sum.similarity / count)
     if let perceptual {
       report.add(perceptual.trunk.rawValue, perceptualSum / count)
@@ -75,8 +91,7 @@ struct PairComparison {
       Result { () throws(MetricsError) in
         let error = try originals[index].meanSquaredError(to: copies[index])
         return Errors(
-          meanSquaredError: error, signalToNoise: peakSignalToNoiseRatio(meanSquaredError: error),
-          similarity: try similarity(originals[index], copies[index]))
+          meanSquaredError: error, similarity: try similarity(originals[index], copies[index]))
       }
     }.map { try $0.get() }
   }

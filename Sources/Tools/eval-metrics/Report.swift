@@ -89,7 +89,7 @@ struct Report {
     guard let network else { return "images compared one by one, in order" }
     return
       "\(network.name), \(network.resize); float64; covariance over n - 1; KID over all pairs, jackknife; "
-      + "precision and recall by exact neighbours; IS over consecutive splits"
+      + "precision and recall by exact neighbours; IS over splits"
   }
 
   var json: [String: JSONValue] {
@@ -108,6 +108,7 @@ struct Report {
       summary["resize"] = .string(network.resize)
       summary["comparable_with_published"] = .bool(isComparable)
     }
+    if let exactPairs { summary["exact_pairs"] = .integer(exactPairs) }
     if let duplicates {
       summary["duplicates"] = [
         "within_samples": .integer(duplicates.withinSamples),
@@ -117,11 +118,15 @@ struct Report {
     return summary
   }
 
+  /// Pairs whose images are equal; nil where no pairs were compared.
+  var exactPairs: Int?
+
   var table: [String] {
     var lines = values.map { value in
       let spread = value.spread.map { String(format: " ± %.6g", $0.value) } ?? ""
       return (value.name, String(format: "%.6g", value.value) + spread)
     }
+    if let exactPairs { lines.append(("exact pairs", "\(exactPairs)")) }
     if let duplicates {
       lines.append(("duplicates within samples", "\(duplicates.withinSamples)"))
       if let copies = duplicates.inReference { lines.append(("samples in the reference", "\(copies)")) }

@@ -81,7 +81,7 @@ import ToolRuntime
       return try ProbeData(dataset, path: tokens.path, heldOut: heldOut.share)
     }
     let other = TokenDataset(try session.openTokens(test).readAll())
-    return try ProbeData(dataset, path: tokens.path, test: other, testPath: test.path)
+    return try ProbeData(dataset, path: tokens.path, test: other, testPath: test.path, session)
   }
 
   private func probe(
@@ -92,7 +92,7 @@ import ToolRuntime
     let sizes = transformer.configuration
     for part in [data.training, data.test] {
       try session.requireFit(
-        part.tokens.header, of: part.path, view: view, classes: false, to: sizes, description, of: path.path)
+        part.tokens.header, of: part.path, view: view, to: sizes, description, of: path.path)
     }
     let places = try places(in: sizes, of: path)
     func features(_ part: ProbeData.Part) throws -> [Tensor] {

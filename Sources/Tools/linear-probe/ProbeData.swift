@@ -1,4 +1,5 @@
 import Datasets
+import SuiteOptions
 import ToolRuntime
 
 /// The images that the classifiers are trained on and those that they are scored on.
@@ -18,30 +19,36 @@ struct ProbeData {
   /// The two parts that a split makes of one file.
   /// - Throws: `ToolError` (bad data) for an empty part.
   init(_ tokens: TokenDataset, path: String, heldOut: HeldOutShare) throws {
-    let split = try heldOut.split(count: tokens.count)
+    let split = try heldOut.split(tokens)
     training = Part(path: path, tokens: tokens, items: split.training)
     test = Part(path: path, tokens: tokens, items: split.heldOut)
     try check("try: a larger --held-out, or --test TOKENS2")
   }
 
-  /// Two files, whole.
-  /// - Throws: `ToolError` (bad data) for files that are not alike, and for an empty one.
-  init(_ tokens: TokenDataset, path: String, test: TokenDataset, testPath: String) throws {
+  /// Two files, whole; the classes of the second are matched to those of the first by name.
+  /// - Throws: `ToolError` (bad data) for classes that are not trained on, and for an empty file.
+  init(
+    _ tokens: TokenDataset, path: String, test: TokenDataset, testPath: String, _ session: ToolSession
+  ) throws {
     training = Part(path: path, tokens: tokens, items: Array(0..<tokens.count))
-    self.test = Part(path: testPath, tokens: test, items: Array(0..<test.count))
-    let (here, there) = (tokens.header, test.header)
-    guard here.classNames == there.classNames, here.classCount == there.classCount else {
-      throw ToolError(
-        .badData,
-        "\(testPath): expected the \(here.classCount) classes of \(path); found \(there.classCount)"
-          + (here.classCount == there.classCount ? " of other names" : "")
-          + "; try: tokenize folders with the same sub-folders")
-    }
+    let classes = try session.matchClasses(
+      ClassList(test.header, file: testPath), to: ClassList(tokens.header, file: path))
+    self.test = Part(path: testPath, tokens: test.relabelled(classes), items: Array(0..<test.count))
     try check("try: a file with images")
   }
 
+  /// A number in a small file must not ask for the memory of a classifier of millions of classes.
+  private static let maximumClasses = 1 << 16
+
   private func check(_ remedy: String) throws {
-    guard training.tokens.header.classCount > 1 else {
+    let classes = training.tokens.header.classCount
+    guard classes <= Self.maximumClasses else {
+      throw ToolError(
+        .badData,
+        "\(training.path): expected at most \(Self.maximumClasses) classes, for a classifier; found \(classes); try: "
+          + "tokens of fewer classes")
+    }
+    guard classes > 1 else {
       throw ToolError(
         .badData,
         "\(training.path): expected at least two classes to tell apart; found one; try: tokens of a folder with "

@@ -38,8 +38,8 @@ import ToolRuntime
       throw ValidationError("give at least one of --output, --mapping and --json.")
     }
     if startKind == nil { throw ValidationError("--start must be random or k-means++, not '\(start)'.") }
-    if clusterSize < 1 || restarts < 1 || maximumIterations < 1 {
-      throw ValidationError("--cluster-size, --restarts and --maximum-iterations must be at least 1.")
+    if [clusterSize, restarts, maximumIterations].contains(where: { !(1...1 << 24).contains($0) }) {
+      throw ValidationError("--cluster-size, --restarts and --maximum-iterations must be from 1 to 2^24.")
     }
   }
 

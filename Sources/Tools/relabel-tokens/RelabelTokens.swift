@@ -52,7 +52,9 @@ import ToolRuntime
     while let batch = try reader.next() {
       try session.interruption.check()
       try writer.write(
-        TokenBatch(header: header, tokens: batch.tokens.map { table[Int($0)] }, labels: batch.labels))
+        TokenBatch(
+          header: header, tokens: batch.tokens.map { table[Int($0)] }, labels: batch.labels,
+          skipped: batch.skipped))
       progress.advance(by: batch.count)
       count += batch.count
     }

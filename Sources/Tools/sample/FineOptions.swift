@@ -60,21 +60,23 @@ struct FineOptions: ParsableArguments {
 }
 
 extension FineStage {
-  /// Checks that coarse tokens are this stage's own.
+  /// Checks that coarse tokens are this stage's own, and matches their classes to its own.
   /// - Throws: `ToolError` (bad data).
-  func requireFit(_ coarse: TokenHeader, of file: String, _ session: ToolSession) throws {
+  mutating func fit(_ coarse: TokenHeader, of file: String, _ session: ToolSession) throws {
     try session.requireCoarse(
       coarse.codebookSHA256, of: file, fine: description.codebookSHA256,
       coarse: description.coarseCodebookSHA256, of: path)
-    // The label after the last class means no class.
     guard coarse.vocabSize == sizes.inputCodes, coarse.rows == sizes.gridRows,
-      coarse.columns == sizes.gridColumns, coarse.classCount <= sizes.classCount + 1
+      coarse.columns == sizes.gridColumns
     else {
       throw ToolError(
         .badData,
         "\(file): expected \(sizes.inputCodes) coarse labels on a grid of \(sizes.gridRows)x\(sizes.gridColumns), "
-          + "\(sizes.classCount) classes, as \(path) has; found \(coarse.vocabSize) on "
-          + "\(coarse.rows)x\(coarse.columns), \(coarse.classCount) classes")
+          + "as \(path) has; found \(coarse.vocabSize) on \(coarse.rows)x\(coarse.columns)")
     }
+    classes = try session.matchClasses(
+      ClassList(coarse, file: file),
+      to: ClassList(names: description.classNames, count: sizes.classCount, file: path),
+      noClass: sizes.noClass)
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import StreamFormat
 import SuiteOptions
 import TensorCore
 import ToolRuntime
@@ -67,7 +68,9 @@ struct LabelOptions: ParsableArguments {
     return try lines.enumerated().map { index, line in
       guard let label = Int(line.trimmingCharacters(in: .whitespaces)) else {
         throw ToolError(
-          .badData, "\(input.path): line \(index + 1): expected a class number; found '\(line)'")
+          .badData,
+          "\(input.path): line \(index + 1): expected a class number; found '\(visible(shortened(String(line), to: 80)))'"
+        )
       }
       return label
     }

@@ -51,8 +51,8 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
     try requireStages()
-    if batchSize < 1 || topK < 0 {
-      throw ValidationError("--batch-size must be at least 1, --top-k at least 0.")
+    if !(1...1 << 20).contains(batchSize) || topK < 0 {
+      throw ValidationError("--batch-size must be from 1 to 2^20, --top-k at least 0.")
     }
     if !(temperature >= 0 && temperature.isFinite) || !(topP > 0 && topP <= 1) || !guidance.isFinite {
       throw ValidationError(
@@ -83,10 +83,10 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     let device = Device(threadCount: session.threads)
     let precision = session.supported(precision)
     // One pass over all positions is bound by products, which int8 would not make faster.
-    let fine = try second.read(
+    var fine = try second.read(
       session, precision == .float32 ? device : Device(threadCount: session.threads, precision: .bfloat16))
     let first = try firstStage(session, precision, device)
-    try fine?.requireFit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
+    try fine?.fit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
     let settings = try sortedJSON(settings(precision))
     let coarseFile = try second.coarseOutput.map {
       try SampleFile($0, first.header, settings: settings, session)

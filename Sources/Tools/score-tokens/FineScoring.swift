@@ -42,6 +42,7 @@ struct FineScoring {
       model.configuration.inputCodes, description.coarseCodebookSHA256
     )
     return TokenBatch(
-      header: header, tokens: batch.tokens.map { UInt32(model.fineToCoarse[Int($0)]) }, labels: batch.labels)
+      header: header, tokens: batch.tokens.map { UInt32(model.fineToCoarse[Int($0)]) }, labels: batch.labels,
+      skipped: batch.skipped)
   }
 }

@@ -40,8 +40,8 @@ import ToolRuntime
     if logits?.isStandardOutput == true {
       throw ValidationError("the scores take standard output; name a file for --logits.")
     }
-    if batchSize < 1 || view < 0 || (clusterSize ?? 0) < 0 {
-      throw ValidationError("--batch-size must be at least 1, --view and --cluster-size not negative.")
+    if !(1...1 << 20).contains(batchSize) || view < 0 || (clusterSize ?? 0) < 0 {
+      throw ValidationError("--batch-size must be from 1 to 2^20, --view and --cluster-size not negative.")
     }
   }
 
@@ -51,22 +51,30 @@ import ToolRuntime
     let model = try model.map { try Transformer.read(session.readRecord($0), device: device) }
     let batch = try session.openTokens(tokens).readAll()
     try fine?.requireFit(batch.header, of: tokens.path, view: view, session)
-    let data = TokenDataset(batch)
-    let items = try chosenItems(data)
+    let tokens = TokenDataset(batch)
+    let items = try chosenItems(tokens)
     var scores: [String: TokenScores] = [:]
     if let (transformer, description) = model {
       try fine?.requireCoarse(description, of: self.model?.path ?? "", session)
-      let own = fine.map { TokenDataset($0.coarse(batch)) } ?? data
+      let own = fine.map { TokenDataset($0.coarse(batch)) } ?? tokens
       try requireFit(own.header, transformer.configuration, description, session)
-      scores[fine == nil ? "" : "coarse_"] = try score(own, items, transformer, description, session)
+      let classes = ClassList(
+        names: description.classNames, count: transformer.configuration.classCount,
+        file: self.model?.path ?? "")
+      let data = own.relabelled(try matched(batch.header, classes, session))
+      scores[fine == nil ? "" : "coarse_"] = try score(data, items, transformer, description, session)
     }
     if let fine {
+      let classes = ClassList(
+        names: fine.description.classNames, count: fine.model.configuration.classCount, file: fine.path)
+      let data = tokens.relabelled(try matched(batch.header, classes, session))
       scores["fine_"] = try fine.model.score(data, items: items, batchSize: batchSize) {
         try session.interruption.check()
       }
     }
     var summary: [String: JSONValue] = [:]
     for (prefix, part) in scores {
+      try part.requireFinite()
       for (name, value) in part.means { summary[prefix + name] = .number(value) }
     }
     if let coarse = scores["coarse_"], let fine = scores["fine_"] {
@@ -74,9 +82,14 @@ import ToolRuntime
       summary["joint_loss"] = .number((coarse.tokenLoss + fine.tokenLoss) / Double(fine.count))
     }
     summary["images"] = .integer(items.count)
-    summary["unigram_entropy"] = .number(data.unigramEntropy)
+    summary["unigram_entropy"] = .number(tokens.unigramEntropy)
     try session.printLine(sortedJSON(summary))
     try session.logSummary(summary)
+  }
+
+  /// The model's number of each class of the tokens.
+  private func matched(_ header: TokenHeader, _ classes: ClassList, _ session: ToolSession) throws -> [Int] {
+    try session.matchClasses(ClassList(header, file: tokens.path), to: classes, noClass: classes.count)
   }
 
   /// Scores of a model by itself; writes its logits where asked.
@@ -95,6 +108,7 @@ import ToolRuntime
     let scores = try transformer.score(data, items: items, clusterSize: clusterSize, batchSize: batchSize) {
       logits in
       try session.interruption.check()
+      try logits.requireFinite("the logits of \(model?.path ?? "")")
       try writer?.write(features(logits, transformer.configuration, session))
     }
     try writer?.finish()
@@ -104,7 +118,7 @@ import ToolRuntime
 
   private func chosenItems(_ data: TokenDataset) throws -> [(item: Int, view: Int)] {
     let share = heldOut.chosen ?? HeldOutShare(fraction: 0, seed: 0)
-    let split = try share.split(count: data.count)
+    let split = try share.split(data)
     let items = share.fraction > 0 ? split.heldOut : split.training
     guard !items.isEmpty else {
       throw ToolError(

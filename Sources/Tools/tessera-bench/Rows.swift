@@ -78,7 +78,7 @@ extension BenchmarkRow {
     let model = Tokenizer(TokenizerConfiguration(), device: device, seed: 1)
     model.freeze()
     let image = device.full([1, 256, 256, 3], 0.1)
-    return { _ = model.tokens(of: image) }
+    return { _ = try? model.tokens(of: image) }
   }
 
   private static let decoding = BenchmarkRow(
@@ -87,6 +87,6 @@ extension BenchmarkRow {
     let model = Tokenizer(TokenizerConfiguration(), device: device, seed: 1)
     model.freeze()
     let tokens = (0..<256).map { $0 * 61 % 16384 }
-    return { _ = model.images(of: tokens, rows: 16, columns: 16) }
+    return { _ = try? model.images(of: tokens, rows: 16, columns: 16) }
   }
 }

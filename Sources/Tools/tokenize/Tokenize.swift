@@ -32,7 +32,9 @@ import ToolRuntime
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
     try InputPath.requireDistinct(images.images, tokenizer)
-    if batchSize < 1 { throw ValidationError("--batch-size must be at least 1.") }
+    if !(1...1 << 20).contains(batchSize) {
+      throw ValidationError("--batch-size must be from 1 to 2^20.")
+    }
     if let size, !(1...1 << 14).contains(size) { throw ValidationError("--size must be from 1 to 16384.") }
   }
 
@@ -49,6 +51,12 @@ import ToolRuntime
     }
     let images = try images.open(session, size: size)
     let grid = size / model.configuration.downsampling
+    guard grid * grid <= TokenHeader.maximumTokens else {
+      throw ToolError(
+        .badData,
+        "--size: expected at most \(TokenHeader.maximumTokens) tokens an image; found \(grid)x\(grid); try: a smaller "
+          + "--size")
+    }
     let header = TokenHeader(
       vocabSize: model.configuration.codebookSize, rows: grid, columns: grid,
       codebookSHA256: model.codebookSHA256,
@@ -64,9 +72,11 @@ import ToolRuntime
     // A record of about a thousand images is small enough to stream and large enough to compress well.
     for first in stride(from: 0, to: images.listing.entries.count, by: 1024) {
       let items = Array(first..<min(first + 1024, images.listing.entries.count))
-      let batch = try tokenize(items, images, model, header, session, progress, &skipped)
+      let batch = try tokenize(items, images, model, header, session, progress)
+      skipped += batch.skipped.count
       usage.add(batch.tokens)
-      if batch.count > 0 { try writer.write(batch) }
+      // A record without images still tells of those that were skipped.
+      if batch.listedCount > 0 { try writer.write(batch) }
     }
     progress.finish()
     guard records.itemCount > 0 else {
@@ -78,6 +88,7 @@ import ToolRuntime
     if skipped > 0 { session.warn("\(skipped) images skipped") }
     try session.report([
       "images": .integer(records.itemCount), "skipped": .integer(skipped),
+      "passed_over": .integer(images.listing.passedOver.values.reduce(0, +)),
       "views": .integer(header.viewCount),
       "code_usage": .number(usage.usedFraction), "code_perplexity": .number(usage.perplexity),
       "unigram_entropy": .number(usage.entropy), "seconds": .number(seconds),
@@ -88,11 +99,10 @@ import ToolRuntime
   /// One record's worth of images.
   private func tokenize(
     _ items: [Int], _ images: ImageDataset, _ model: Tokenizer, _ header: TokenHeader,
-    _ session: ToolSession,
-    _ progress: ProgressReporter, _ skipped: inout Int
+    _ session: ToolSession, _ progress: ProgressReporter
   ) throws -> TokenBatch {
     let device = model.store.device
-    var (tokens, labels): ([UInt32], [UInt32]) = ([], [])
+    var (tokens, labels, skipped): ([UInt32], [UInt32], [UInt32]) = ([], [], [])
     for first in stride(from: 0, to: items.count, by: batchSize) {
       try session.interruption.check()
       let part = Array(items[first..<min(first + batchSize, items.count)])
@@ -104,17 +114,17 @@ import ToolRuntime
           labels.append(UInt32(images.listing.entries[item].label))
         case .failure(let error) where self.images.skipUnreadable:
           session.warn("skipped: \(error)")
-          skipped += 1
+          skipped.append(UInt32(item - items[0]))
         case .failure(let error): throw error
         }
       }
       let flat = views.flatMap { $0 }
       for start in stride(from: 0, to: flat.count, by: batchSize) {
         let batch = device.pixels(Array(flat[start..<min(start + batchSize, flat.count)]))
-        tokens += model.tokens(of: batch).map(UInt32.init)
+        tokens += try model.tokens(of: batch).map(UInt32.init)
       }
       progress.advance(by: part.count)
     }
-    return TokenBatch(header: header, tokens: tokens, labels: labels)
+    return TokenBatch(header: header, tokens: tokens, labels: labels, skipped: skipped)
   }
 }

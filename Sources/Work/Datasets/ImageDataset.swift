@@ -11,12 +11,14 @@ public struct ImageReading: Sendable, Equatable, Codable {
   public var views: ViewPlan
   /// Whether images that are smaller than a view are enlarged, where without it they are an error.
   public var allowUpscale: Bool
-  /// What shows through transparent pixels.
-  public var background: RGBColor
+  /// Orientation, transparency and 16-bit grey.
+  public var decoding: DecodingOptions
 
   /// A way to read images.
-  public init(size: Int, views: ViewPlan, allowUpscale: Bool = false, background: RGBColor = .white) {
-    (self.size, self.views, self.allowUpscale, self.background) = (size, views, allowUpscale, background)
+  public init(
+    size: Int, views: ViewPlan, allowUpscale: Bool = false, decoding: DecodingOptions = DecodingOptions()
+  ) {
+    (self.size, self.views, self.allowUpscale, self.decoding) = (size, views, allowUpscale, decoding)
   }
 }
 
@@ -65,9 +67,9 @@ public final class ImageDataset {
   private func load(_ item: Int) -> Result<[RGBImage], ImageError> {
     let path = listing.entries[item].path
     return Result { () throws(ImageError) in
-      let image = try ImageDecoder.decode(contentsOf: path, background: reading.background)
+      let image = try ImageDecoder.decode(contentsOf: path, options: reading.decoding)
       return try plan.views(
-        of: image, name: path, item: item, size: size, allowUpscale: reading.allowUpscale)
+        of: image, name: "\(path)", item: item, size: size, allowUpscale: reading.allowUpscale)
     }
   }
 
@@ -87,7 +89,7 @@ extension ImageDataset {
     let hashes = Mutex<[Int: Result<String, any Error>]>([:])
     device.forRanges(items.count) { range in
       for index in range {
-        let hash = Result { try SHA256Hasher.hex(of: FileSource(path: listing.entries[items[index]].path)) }
+        let hash = Result { try SHA256Hasher.hex(of: listing.entries[items[index]].path.readAll()) }
         hashes.withLock { $0[index] = hash }
       }
     }

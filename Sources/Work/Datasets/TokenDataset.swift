@@ -8,12 +8,28 @@ public struct TokenDataset: Sendable {
   private let tokens: [UInt32]
   /// Class of each image.
   public let labels: [Int]
+  /// Images that were listed when the tokens were made: those that are here and those that were skipped.
+  public let listedCount: Int
+  /// Place of each image among those that were listed, ascending.
+  public let listedPlaces: [Int]
 
   /// The tokens and labels of a whole file.
   public init(_ batch: TokenBatch) {
     header = batch.header
     tokens = batch.tokens
     labels = batch.labels.map(Int.init)
+    (listedCount, listedPlaces) = (batch.listedCount, batch.listedPlaces)
+  }
+
+  private init(_ other: TokenDataset, labels: [Int]) {
+    (header, tokens, self.labels) = (other.header, other.tokens, labels)
+    (listedCount, listedPlaces) = (other.listedCount, other.listedPlaces)
+  }
+
+  /// The same images with the class `classes[label]` in place of each label.
+  /// - Parameter classes: a number for each class of the file.
+  public func relabelled(_ classes: [Int]) -> TokenDataset {
+    TokenDataset(self, labels: labels.map { classes[$0] })
   }
 
   /// Number of images.
@@ -32,9 +48,11 @@ public struct TokenDataset: Sendable {
 
   /// SHA-256 over tokens and labels, to tell whether a checkpoint belongs to this data.
   public var sha256: String {
-    tokens.withUnsafeBytes { t in
-      labels.withUnsafeBytes { l in SHA256Hasher.hex(of: Array(t) + Array(l)) }
-    }
+    var hasher = SHA256Hasher()
+    // In place: a copy of a large data set fills a machine.
+    tokens.withUnsafeBytes { hasher.update($0) }
+    labels.withUnsafeBytes { hasher.update($0) }
+    return hasher.finish()
   }
 
   /// Entropy of the token frequencies over all views, in nats: the loss of a model that predicts each token

@@ -60,7 +60,9 @@ public final class TokenizerTask: TrainingTask {
         && images.reading == settings.images.reading, "TokenizerTask: a model or images of other settings")
     (self.model, self.images) = (model, images)
     (self.settings, options) = (settings, settings.task)
-    split = try settings.heldOut.split(count: usable.count).mapped { usable[$0] }
+    split = try settings.heldOut.split(
+      listed: images.listing.entries.count, present: usable
+    ).mapped { usable[$0] }
     order = DataOrder(items: split.training, seed: options.seed)
     uses = [Int](repeating: 0, count: model.configuration.codebookSize)
   }
@@ -116,7 +118,7 @@ public final class TokenizerTask: TrainingTask {
       let grid = (
         batch.shape[1] / model.configuration.downsampling, batch.shape[2] / model.configuration.downsampling
       )
-      let decoded = model.images(of: model.tokens(of: batch), rows: grid.0, columns: grid.1)
+      let decoded = try model.images(of: model.tokens(of: batch), rows: grid.0, columns: grid.1)
       for (original, copy) in zip(device.images(batch), device.images(decoded)) {
         total += peakSignalToNoiseRatio(meanSquaredError: try original.meanSquaredError(to: copy))
       }

@@ -70,7 +70,7 @@ public final class TransformerTask: TrainingTask {
       "TransformerTask: a model of other settings")
     (self.model, self.data, self.guidance) = (model, data, guidance)
     (self.settings, options) = (settings, settings.task)
-    split = try settings.heldOut.split(count: data.count)
+    split = try settings.heldOut.split(data)
     order = DataOrder(items: split.training, seed: options.seed)
   }
 

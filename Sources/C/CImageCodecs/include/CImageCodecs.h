@@ -1,6 +1,7 @@
 #pragma once
 // PNG and JPEG between memory and memory. libpng and libjpeg report errors with longjmp, which must not
 // cross Swift frames: these functions catch them and hand back a status and a message.
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,9 +31,10 @@ typedef struct {
 } CodecBuffer;
 
 // Both refuse images of more than max_pixels, or with a side above max_side, before allocating the pixels; width
-// and height are then set. Whatever the status, release the image with codec_image_free.
+// and height are then set. Whatever the status, release the image with codec_image_free. 16-bit samples keep their high
+// byte, but those of grey images without transparency are cut at 255 with clip_grey16.
 CodecStatus codec_decode_png(const uint8_t *bytes, size_t count, uint32_t max_side,
-                             uint64_t max_pixels, CodecImage *image);
+                             uint64_t max_pixels, bool clip_grey16, CodecImage *image);
 CodecStatus codec_decode_jpeg(const uint8_t *bytes, size_t count, uint32_t max_side,
                               uint64_t max_pixels, CodecImage *image);
 void codec_image_free(CodecImage *image);

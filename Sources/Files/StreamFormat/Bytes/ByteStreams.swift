@@ -55,15 +55,21 @@ public final class MemorySink: ByteSink {
 }
 
 extension ByteSource {
-  /// Everything that the source still gives.
-  /// - Throws: ``StreamError``.
-  public func readAll() throws -> [UInt8] {
+  /// Everything that the source still gives: a text such as a list of files.
+  /// - Parameter limit: the most bytes to take, since a device may never end.
+  /// - Throws: ``StreamError``, and ``FormatError`` (valueOutOfRange) for more bytes than the limit.
+  public func readAll(limit: Int = 1 << 28) throws -> [UInt8] {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while true {
       let count = try buffer.withUnsafeMutableBytes { try read(into: $0) }
       if count == 0 { return bytes }
       bytes += buffer[..<count]
+      guard bytes.count <= limit else {
+        throw FormatError(
+          .valueOutOfRange, at: Origin(file: name), expected: "at most \(limit) bytes", found: "more",
+          hint: "check that this is the file you meant, or give it in parts")
+      }
     }
   }
 }

@@ -88,11 +88,15 @@ extension Record {
   /// - Throws: ``FormatError`` (missingMetadata, badMetadata).
   public func jsonMetadata<Value: Decodable>(_ key: String, as type: Value.Type = Value.self) throws -> Value
   {
-    let text = try metadata(key)
+    let text = Array(try metadata(key).utf8)
     do {
-      return try JSONDecoder().decode(type, from: Data(text.utf8))
+      // Checked first: the decoder takes texts that are no JSON.
+      _ = try JSONText.parse(text)
+      return try JSONDecoder().decode(type, from: Data(text))
+    } catch let problem as JSONText.Problem {
+      throw badMetadata(key, expected: "JSON, without \(problem.found)")
     } catch let error as DecodingError {
-      throw badMetadata(key, expected: "JSON: \(describe(error))")
+      throw badMetadata(key, expected: "JSON \(describe(error))")
     }
   }
 
@@ -107,6 +111,32 @@ extension Record {
       .badMetadata, at: origin, expected: "metadata '\(key)' to be \(expected)",
       found: "'\(text.prefix(80))'", hint: "docs/formats.md says how it is written")
   }
+}
+
+/// How a JSON text is not as a type needs it, in words: "with the key 'dim'".
+private func describe(_ error: DecodingError) -> String {
+  func place(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
+    let path = context.codingPath + (last.map { [$0] } ?? [])
+    return "'" + path.map { $0.intValue.map { "\($0)" } ?? $0.stringValue }.joined(separator: ".").prefix(80)
+      + "'"
+  }
+  switch error {
+  case .keyNotFound(let key, let context): return "with the key \(place(context, key))"
+  case .valueNotFound(_, let context): return "with a value other than null at \(place(context))"
+  case .typeMismatch(let type, let context):
+    return context.codingPath.isEmpty
+      ? "of another type, \(words(for: type))" : "with \(words(for: type)) at \(place(context))"
+  case .dataCorrupted(let context): return "with a number that can be used at \(place(context))"
+  @unknown default: return "of another structure"
+  }
+}
+
+/// What a JSON value of a type is called.
+private func words(for type: Any.Type) -> String {
+  if type == String.self { return "a string" }
+  if type == Bool.self { return "true or false" }
+  if type is any Numeric.Type { return "a number" }
+  return "\(type)".hasPrefix("Array") ? "a list" : "an object"
 }
 
 /// JSON text whose keys are sorted, so that equal values give equal bytes.

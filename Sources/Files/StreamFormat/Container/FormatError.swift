@@ -108,7 +108,10 @@ public struct FormatError: Error, Equatable, CustomStringConvertible, Sendable {
     if let offset = origin.offset {
       place += origin.record == nil ? ": byte \(offset)" : " at byte \(offset)"
     }
-    return visible("\(place): \(defect.phrase); expected \(expected); found \(found); try: \(hint)")
+    // Names in a file may be of any length; what a person is told may not.
+    return visible(
+      "\(place): \(defect.phrase); expected \(shortened(expected, to: 200)); found \(shortened(found, to: 130)); "
+        + "try: \(shortened(hint, to: 130))")
   }
 }
 
@@ -124,6 +127,11 @@ extension FormatError.Defect {
       text += letter.isUppercase ? " " + letter.lowercased() : String(letter)
     }
   }
+}
+
+/// At most so many characters of a text, the last three dots where some are missing.
+public func shortened(_ text: String, to limit: Int) -> String {
+  text.count <= limit ? text : text.prefix(limit - 3) + "..."
 }
 
 /// The text with control characters replaced, so that no file's content can move a terminal's cursor.

@@ -1,5 +1,3 @@
-import Foundation
-
 /// A checked header: the tensors tile the data area exactly, in the order given here.
 struct SafetensorsHeader {
   var metadata: [String: String]
@@ -74,59 +72,95 @@ private func badShape(_ name: String, _ expected: String, _ found: String, _ ori
 }
 
 /// The header's JSON, decoded and not yet judged.
-private struct HeaderFile: Decodable {
-  struct Entry: Decodable {
+private struct HeaderFile {
+  struct Entry {
     // The format's own names.
-    let dtype: String
-    let shape: [Int]
-    let data_offsets: [Int]
-  }
-
-  struct Name: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
+    var dtype: String
+    var shape: [Int]
+    var data_offsets: [Int]
   }
 
   var metadata: [String: String] = [:]
   var entries: [(name: String, stored: Entry)] = []
 
   init(json: [UInt8], origin: Origin) throws {
-    do {
-      self = try JSONDecoder().decode(HeaderFile.self, from: Data(json))
-    } catch let error as DecodingError {
-      throw FormatError(
-        .headerNotJSON, at: origin,
-        expected: "a JSON object of tensors, each with dtype, shape and data_offsets",
-        found: describe(error), hint: "copy or make the file again; it may not be a safetensors file")
+    // Other readers look at this byte to tell a header from other files.
+    guard json.first == UInt8(ascii: "{") else {
+      throw notAHeader("a text that does not begin with '{'", origin)
     }
-    if let name = firstDuplicateKey(in: json) {
+    for (name, value) in try Self.fields(json, origin) {
+      if name == "__metadata__" {
+        metadata = try Self.strings(value, origin)
+      } else {
+        entries.append((name, try Self.entry(value, of: name, origin)))
+      }
+    }
+  }
+
+  private static func fields(_ json: [UInt8], _ origin: Origin) throws -> [(
+    key: String, value: JSONText.Value
+  )] {
+    do {
+      guard case .object(let fields) = try JSONText.parse(json) else {
+        preconditionFailure("a text that begins with '{' is an object")
+      }
+      return fields
+    } catch {
+      guard case .duplicateKey(let name) = error else { throw notAHeader(error.found, origin) }
       throw FormatError(
-        .duplicateName, at: origin, expected: "each name once in the header", found: "'\(name)' twice",
+        .duplicateName, at: origin, expected: "each name once in the header",
+        found: "'\(name.prefix(80))' twice",
         hint: "write the file again with different names")
     }
   }
 
-  init(from decoder: Decoder) throws {
-    let container = try decoder.container(keyedBy: Name.self)
-    for key in container.allKeys {
-      if key.stringValue == "__metadata__" {
-        metadata = try container.decode([String: String].self, forKey: key)
-      } else {
-        entries.append((key.stringValue, try container.decode(Entry.self, forKey: key)))
+  private static func strings(_ value: JSONText.Value, _ origin: Origin) throws -> [String: String] {
+    guard case .object(let fields) = value else {
+      throw notAHeader("\(value.kind) as '__metadata__', where an object should be", origin)
+    }
+    return Dictionary(
+      uniqueKeysWithValues: try fields.map { key, value in
+        guard case .string(let text) = value else {
+          throw notAHeader("\(value.kind) as metadata '\(key.prefix(80))', where a string should be", origin)
+        }
+        return (key, text)
+      })
+  }
+
+  private static func entry(_ value: JSONText.Value, of name: String, _ origin: Origin) throws -> Entry {
+    guard case .object(let fields) = value else {
+      throw notAHeader("\(value.kind) as tensor '\(name.prefix(80))', where an object should be", origin)
+    }
+    func field(_ key: String) throws -> JSONText.Value {
+      guard let field = fields.first(where: { $0.key == key }) else {
+        throw notAHeader("a tensor '\(name.prefix(80))' without '\(key)'", origin)
+      }
+      return field.value
+    }
+    func sizes(_ key: String) throws -> [Int] {
+      let value = try field(key)
+      guard case .array(let items) = value else {
+        throw notAHeader(
+          "\(value.kind) as '\(key)' of tensor '\(name.prefix(80))', where a list should be", origin)
+      }
+      return try items.map { item in
+        // Written as a plain integer: 1e2 and 1.0 are numbers that other readers refuse as sizes.
+        guard case .number(let text) = item, let size = Int(text) else {
+          throw notAHeader(
+            "a size in '\(key)' of tensor '\(name.prefix(80))' that is no integer of 64 bits", origin)
+        }
+        return size
       }
     }
+    guard case .string(let dtype) = try field("dtype") else {
+      throw notAHeader("a tensor '\(name.prefix(80))' whose 'dtype' is no string", origin)
+    }
+    return Entry(dtype: dtype, shape: try sizes("shape"), data_offsets: try sizes("data_offsets"))
   }
 }
 
-/// Where in a JSON text, and how, it is not as a type needs it.
-func describe(_ error: DecodingError) -> String {
-  switch error {
-  case .dataCorrupted(let context), .typeMismatch(_, let context), .valueNotFound(_, let context),
-    .keyNotFound(_, let context):
-    let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-    return (path.isEmpty ? "" : "\(path): ") + context.debugDescription
-  @unknown default: return "\(error)"
-  }
+private func notAHeader(_ found: String, _ origin: Origin) -> FormatError {
+  FormatError(
+    .headerNotJSON, at: origin, expected: "a JSON object of tensors, each with dtype, shape and data_offsets",
+    found: found, hint: "copy or make the file again; it may not be a safetensors file")
 }

@@ -29,6 +29,22 @@ extension StoredTensor {
     }
   }
 
+  /// Writes weights into memory of the caller's: ``copyFloats(into:)``, and no NaN or infinity among them. A model
+  /// with one such number computes, and what it gives is wrong without a word.
+  /// - Throws: ``FormatError`` (wrongType, valueOutOfRange).
+  public func copyFiniteFloats(into destination: UnsafeMutableBufferPointer<Float>) throws {
+    try copyFloats(into: destination)
+    let exponent: UInt32 = 0x7F80_0000
+    var isFinite = true
+    for value in destination { isFinite = isFinite && value.bitPattern & exponent != exponent }
+    if isFinite { return }
+    let wrong = destination.firstIndex { !$0.isFinite } ?? 0
+    throw FormatError(
+      .valueOutOfRange, at: origin, expected: "finite numbers in tensor '\(name)'",
+      found: "\(destination[wrong]) as element \(wrong)",
+      hint: "copy or make the file again; its weights are damaged")
+  }
+
   /// The elements as 64-bit floating point, converted from any floating-point type.
   /// - Throws: ``FormatError`` (wrongType) if the tensor holds integers.
   public func doubles() throws -> [Double] {

@@ -10,10 +10,11 @@ extension CodeMapping {
     let target = try record.metadata("target_codebook_sha256")
     let statistics = record.metadata["statistics"]
     let hasClusterSize = record.metadata["cluster_size"] != nil
-    let clusterSize = hasClusterSize ? try record.integerMetadata("cluster_size", in: 1...Int.max) : nil
+    let clusterSize =
+      hasClusterSize ? try record.integerMetadata("cluster_size", in: 1...TokenHeader.maximumSize) : nil
     if record["fine_to_coarse"] != nil {
       let labels = try record.tensor("fine_to_coarse", shape: [nil])
-      let coarseCount = try record.integerMetadata("coarse_count", in: 1...Int(UInt32.max))
+      let coarseCount = try record.integerMetadata("coarse_count", in: 1...TokenHeader.maximumSize)
       let values = try boundedIntegers(labels, below: coarseCount, origin: record.origin)
       self.init(
         fineToCoarse: values.map { Int($0) }, coarseCount: coarseCount, sourceCodebookSHA256: source,

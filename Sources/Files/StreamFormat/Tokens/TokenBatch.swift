@@ -6,18 +6,41 @@ public struct TokenBatch: Equatable, Sendable {
   public var tokens: [UInt32]
   /// Shape [images].
   public var labels: [UInt32]
+  /// Places, among the images that were listed for this batch, of those that were skipped because they could not be
+  /// used, ascending. The held-out split counts listed images, so that skipping one moves no other.
+  public var skipped: [UInt32]
 
   /// A batch.
-  /// - Precondition: The sizes agree with each other and with the header.
-  public init(header: TokenHeader, tokens: [UInt32], labels: [UInt32]) {
+  /// - Precondition: The sizes agree with each other and with the header; the skipped places are such.
+  public init(header: TokenHeader, tokens: [UInt32], labels: [UInt32], skipped: [UInt32] = []) {
     precondition(tokens.count == labels.count * header.viewCount * header.tokensPerView)
+    precondition(
+      arePlaces(skipped, among: labels.count + skipped.count), "skipped images out of order or out of range")
     self.header = header
     self.tokens = tokens
     self.labels = labels
+    self.skipped = skipped
   }
 
   /// The number of images.
   public var count: Int { labels.count }
+
+  /// The number of images that were listed: those that are here and those that were skipped.
+  public var listedCount: Int { labels.count + skipped.count }
+
+  /// The place of each image among those that were listed, ascending.
+  public var listedPlaces: [Int] {
+    let absent = Set(skipped.map(Int.init))
+    return (0..<listedCount).filter { !absent.contains($0) }
+  }
+
+  /// Adds the images of another batch of the same file at the end.
+  public mutating func append(_ other: TokenBatch) {
+    let first = UInt32(listedCount)
+    skipped += other.skipped.map { first + $0 }
+    tokens += other.tokens
+    labels += other.labels
+  }
 
   /// The tokens of one view of one image.
   public func tokens(image: Int, view: Int = 0) -> ArraySlice<UInt32> {
@@ -41,6 +64,7 @@ extension TokenBatch {
     self.header = header
     self.tokens = try boundedIntegers(stored, below: header.vocabSize, origin: record.origin)
     self.labels = try boundedIntegers(labels, below: header.classCount, origin: record.origin)
+    skipped = try skippedPlaces(record, images: labels.shape[0])
   }
 
   /// The record form; `extra` may hold `config` and `provenance`.
@@ -55,8 +79,28 @@ extension TokenBatch {
       : StoredTensor(name: "tokens", shape: shape, uint16s: tokens.map { UInt16($0) })
     return Record(
       kind: .tokens, metadata: extra.merging(header.metadata) { _, own in own },
-      tensors: [stored, StoredTensor(name: "labels", shape: [count], uint32s: labels)])
+      tensors: [stored, StoredTensor(name: "labels", shape: [count], uint32s: labels)]
+        + (skipped.isEmpty
+          ? [] : [StoredTensor(name: "skipped", shape: [skipped.count], uint32s: skipped)]))
   }
+}
+
+/// The places of a record's tensor `skipped`; none where it has no such tensor.
+private func skippedPlaces(_ record: Record, images: Int) throws -> [UInt32] {
+  guard record["skipped"] != nil else { return [] }
+  let stored = try record.tensor("skipped", shape: [nil])
+  let places = try boundedIntegers(stored, below: images + stored.elementCount, origin: record.origin)
+  guard arePlaces(places, among: images + places.count) else {
+    throw FormatError(
+      .valueOutOfRange, at: record.origin, expected: "places in 'skipped' that ascend", found: "others",
+      hint: "tokenize the images again")
+  }
+  return places
+}
+
+/// Whether numbers ascend and are below a count.
+private func arePlaces(_ numbers: [UInt32], among count: Int) -> Bool {
+  zip(numbers, numbers.dropFirst()).allSatisfy { $0 < $1 } && Int(numbers.last ?? 0) < max(1, count)
 }
 
 /// The integers of a tensor, each checked to be from 0 to below a bound; the error names the first item.

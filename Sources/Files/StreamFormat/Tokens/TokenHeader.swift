@@ -34,6 +34,11 @@ public struct TokenHeader: Equatable, Sendable {
     self.layout = layout
   }
 
+  /// The most codes and the most classes that a file may name: those of the largest model.
+  public static let maximumSize = 1 << 24
+  /// The most tokens that an image may have: those of the largest model.
+  public static let maximumTokens = 1 << 16
+
   /// Tokens of one view of one image.
   public var tokensPerView: Int { rows * columns }
   /// Views of one image.
@@ -50,9 +55,9 @@ extension TokenHeader {
     let layout = record.metadata["layout"] ?? "raster"
     guard layout == "raster" else { throw record.badMetadata("layout", expected: "raster") }
     (rows, columns) = try parseGrid(record)
-    vocabSize = try record.integerMetadata("vocab_size", in: 1...Int(UInt32.max))
+    vocabSize = try record.integerMetadata("vocab_size", in: 1...Self.maximumSize)
     codebookSHA256 = try record.metadata("codebook_sha256")
-    classCount = try record.integerMetadata("num_classes", in: 1...Int(UInt32.max))
+    classCount = try record.integerMetadata("num_classes", in: 1...Self.maximumSize)
     classNames = record.metadata["class_names"] == nil ? [] : try record.jsonMetadata("class_names")
     viewNames = try record.jsonMetadata("views")
     self.layout = layout
@@ -92,9 +97,10 @@ private func parseGrid(_ record: Record) throws -> (rows: Int, columns: Int) {
     Int($0)
   }
   guard sizes.count == 2, let rows = sizes[0], let columns = sizes[1], 1...65536 ~= rows,
-    1...65536 ~= columns
+    1...65536 ~= columns, rows * columns <= TokenHeader.maximumTokens
   else {
-    throw record.badMetadata("grid", expected: "rows x columns, such as 16x16")
+    throw record.badMetadata(
+      "grid", expected: "rows x columns, such as 16x16, of at most \(TokenHeader.maximumTokens) tokens")
   }
   return (rows, columns)
 }

@@ -39,13 +39,9 @@ public final class TokenReader {
   /// All batches that are left, as one.
   /// - Throws: As ``next()``.
   public func readAll() throws -> TokenBatch {
-    var tokens: [UInt32] = []
-    var labels: [UInt32] = []
-    while let batch = try next() {
-      tokens += batch.tokens
-      labels += batch.labels
-    }
-    return TokenBatch(header: header, tokens: tokens, labels: labels)
+    var all = TokenBatch(header: header, tokens: [], labels: [])
+    while let batch = try next() { all.append(batch) }
+    return all
   }
 
   /// SHA-256 of the file's bytes, in hexadecimal; nil before its end has been reached.

@@ -1,7 +1,27 @@
 import CImageCodecs
 
-/// PNG and JPEG files to 8-bit RGB, as Pillow's `convert("RGB")` sees them, with three differences: transparency is
-/// composited instead of dropped, EXIF orientation is applied, and damage that Pillow papers over is an error.
+/// What becomes of the three things in a file that 8-bit RGB has no place for.
+public struct DecodingOptions: Sendable, Equatable {
+  /// What shows through transparent pixels; nil drops the alpha channel and keeps the colours under it.
+  public var background: RGBColor?
+  /// Whether the picture is turned as its metadata asks.
+  public var appliesOrientation: Bool
+  /// Whether 16-bit grey samples are cut at 255, so that almost every such picture is white, and not scaled.
+  public var clipsGrey16: Bool
+
+  /// Composited, turned and scaled unless said otherwise.
+  public init(background: RGBColor? = .white, appliesOrientation: Bool = true, clipsGrey16: Bool = false) {
+    (self.background, self.appliesOrientation) = (background, appliesOrientation)
+    self.clipsGrey16 = clipsGrey16
+  }
+
+  /// As LlamaGen's loader, which is Pillow's `Image.open(file).convert("RGB")`.
+  public static let llamaGen = DecodingOptions(background: nil, appliesOrientation: false, clipsGrey16: true)
+}
+
+/// PNG and JPEG files to 8-bit RGB, as the `convert("RGB")` of Pillow 12.3.0 sees them, with these differences:
+/// transparency is composited instead of dropped, orientation is applied, 16-bit grey is scaled instead of clipped (all
+/// three by ``DecodingOptions``), and damage that Pillow papers over is an error.
 ///
 /// * Grey becomes three equal channels; palettes and 1, 2 and 4 bit samples are expanded.
 /// * 16-bit samples keep their high byte. (Pillow does so for colour but clips grey at 255, which turns almost every
@@ -21,15 +41,24 @@ public enum ImageDecoder {
   public static func decode(
     _ bytes: [UInt8], name: String, background: RGBColor = .white
   ) throws(ImageError) -> RGBImage {
+    try decode(bytes, name: name, options: DecodingOptions(background: background))
+  }
+
+  /// The image in `bytes`, as the options ask.
+  ///
+  /// Throws as `decode(_:name:background:)`.
+  public static func decode(
+    _ bytes: [UInt8], name: String, options: DecodingOptions
+  ) throws(ImageError) -> RGBImage {
     switch Format(signatureOf: bytes) {
     case .png:
       var decoded = CodecImage()
       defer { codec_image_free(&decoded) }
       let status = codec_decode_png(
-        bytes, bytes.count, UInt32(maximumSide), UInt64(maximumPixels), &decoded)
+        bytes, bytes.count, UInt32(maximumSide), UInt64(maximumPixels), options.clipsGrey16, &decoded)
       try check(status, decoded, name: name, format: "PNG")
-      let orientation = OrientationTag(bytes: bytes).inPNG()
-      return (decoded.channels == 3 ? rgb(decoded) : composited(decoded, over: background))
+      let orientation = options.appliesOrientation ? OrientationTag(bytes: bytes).inPNG() : .upright
+      return (decoded.channels == 3 ? rgb(decoded) : opaque(decoded, over: options.background))
         .oriented(orientation)
     case .jpeg:
       var decoded = CodecImage()
@@ -37,18 +66,31 @@ public enum ImageDecoder {
       let status = codec_decode_jpeg(
         bytes, bytes.count, UInt32(maximumSide), UInt64(maximumPixels), &decoded)
       try check(status, decoded, name: name, format: "JPEG")
-      let orientation = OrientationTag(bytes: bytes).inJPEG()
+      let orientation = options.appliesOrientation ? OrientationTag(bytes: bytes).inJPEG() : .upright
       return (decoded.channels == 3 ? rgb(decoded) : separated(decoded)).oriented(orientation)
     case nil:
       throw .unknownFormat(file: name, found: describeStart(of: bytes))
     }
   }
 
-  /// The image in a file. Throws what `decode(_:name:background:)` throws, `.notFound` and `.unreadable`.
+  /// The image in a file. Throws what `decode(_:name:background:)` throws, `.notFound`, `.inaccessible`, `.unsuitable`
+  /// and `.unreadable`.
+  public static func decode(
+    contentsOf path: FilePath, options: DecodingOptions = DecodingOptions()
+  ) throws(ImageError) -> RGBImage {
+    try decode(try readFile(path), name: "\(path)", options: options)
+  }
+
+  /// The image in a file that a text names.
   public static func decode(
     contentsOf path: String, background: RGBColor = .white
   ) throws(ImageError) -> RGBImage {
-    try decode(try readFile(path), name: path, background: background)
+    try decode(contentsOf: FilePath(path), options: DecodingOptions(background: background))
+  }
+
+  /// Whether a file begins as a JPEG does, whatever its name. Throws as `decode(contentsOf:options:)`.
+  public static func startsAsJPEG(_ path: FilePath) throws(ImageError) -> Bool {
+    Format(signatureOf: try readFile(path, limit: 16)) == .jpeg
   }
 
   private enum Format {
@@ -97,8 +139,13 @@ extension ImageDecoder {
     return RGBImage(width: Int(image.width), height: Int(image.height), pixels: [UInt8](samples))
   }
 
-  /// RGBA over an opaque background.
-  private static func composited(_ image: CodecImage, over background: RGBColor) -> RGBImage {
+  /// RGBA over an opaque background, or its colours alone.
+  private static func opaque(_ image: CodecImage, over background: RGBColor?) -> RGBImage {
+    guard let background else {
+      return mapped(image) { source, target in
+        for channel in 0..<3 { target[channel] = source[channel] }
+      }
+    }
     let below = [UInt32(background.red), UInt32(background.green), UInt32(background.blue)]
     return mapped(image) { source, target in
       let alpha = UInt32(source[3])

@@ -2,42 +2,58 @@
 public struct ImageListing: Sendable, Equatable {
   public struct Entry: Sendable, Equatable {
     /// Where the file is.
-    public var path: String
+    public var path: FilePath
     /// Index into `classNames`.
     public var label: Int
 
     /// An entry from its parts.
-    public init(path: String, label: Int) {
+    public init(path: FilePath, label: Int) {
       self.path = path
       self.label = label
     }
+
+    /// An entry from its parts.
+    public init(path: String, label: Int) { self.init(path: FilePath(path), label: label) }
   }
 
   /// The classes; a label is an index into them.
   public var classNames: [String]
   /// The images.
   public var entries: [Entry]
+  /// Files that are images of other formats and were passed over, by their ending.
+  public var passedOver: [String: Int]
 
   /// A listing from its parts.
-  public init(classNames: [String], entries: [Entry]) {
+  public init(classNames: [String], entries: [Entry], passedOver: [String: Int] = [:]) {
     self.classNames = classNames
     self.entries = entries
+    self.passedOver = passedOver
   }
 }
 
 extension ImageListing {
-  /// A listing from text, one image a line: `path`, or `path TAB class`. Without a class, the name of the folder
-  /// that holds the file is taken (`images` where the path names none), so `find` can feed it. Empty lines are
-  /// skipped.
+  /// A listing from the bytes of a text, one image a line: `path`, or `path TAB class`. Without a class, the name of the
+  /// folder that holds the file is taken (`images` where the path names none), so `find` can feed it. Empty lines are
+  /// skipped. Where the text has zero bytes, they and not line feeds end the entries, as with `find -print0`. Names are
+  /// bytes; a class that is no UTF-8 is named as ``ClassFolder`` says.
   ///
   /// With `classNames` labels follow that order; otherwise the classes are sorted by their bytes. `name` is the
   /// list's, for errors. Throws `ImageError.malformedList`, `.unknownClass` and `.noImages`.
-  public init(list: String, name: String, classNames known: [String]? = nil) throws(ImageError) {
-    var lines: [(path: String, className: String, line: Int)] = []
-    for (index, text) in list.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-      if let (path, className) = try Self.parse(text, line: index + 1, list: name) {
-        lines.append((path, className, index + 1))
+  public init(list: [UInt8], name: String, classNames known: [String]? = nil) throws(ImageError) {
+    let hasZeros = list.contains(0)
+    let separator = hasZeros ? 0 : UInt8(ascii: "\n")
+    var lines: [(path: FilePath, className: String, line: Int)] = []
+    for (index, line) in list.split(separator: separator, omittingEmptySubsequences: false).enumerated() {
+      if !hasZeros, line.contains(UInt8(ascii: "\r")) {
+        throw .malformedList(list: name, line: index + 1, found: "a carriage return")
       }
+      if line.isEmpty { continue }
+      let fields = line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
+      guard fields.count <= 2, fields.allSatisfy({ !$0.isEmpty }) else {
+        throw .malformedList(list: name, line: index + 1, found: readableText(of: Array(line)))
+      }
+      let className = fields.count == 2 ? readableText(of: Array(fields[1])) : Self.folderName(of: fields[0])
+      lines.append((FilePath(fields[0]), className, index + 1))
     }
     if lines.isEmpty { throw .noImages(folder: name) }
     let names = known ?? sortedByBytes(Set(lines.map(\.className)))
@@ -52,26 +68,15 @@ extension ImageListing {
     self.init(classNames: names, entries: entries)
   }
 
-  private static func parse(
-    _ text: Substring, line: Int, list: String
-  ) throws(ImageError) -> (path: String, className: String)? {
-    // Swift sees "\r\n" as one character, so a list from Windows would not even split at "\n".
-    if text.unicodeScalars.contains("\r") {
-      throw .malformedList(list: list, line: line, found: "a carriage return")
-    }
-    if text.isEmpty { return nil }
-    let fields = text.split(separator: "\t", omittingEmptySubsequences: false)
-    guard fields.count <= 2, fields.allSatisfy({ !$0.isEmpty }) else {
-      throw .malformedList(list: list, line: line, found: String(text))
-    }
-    let path = String(fields[0])
-    return (path, fields.count == 2 ? String(fields[1]) : folderName(of: path))
+  /// A listing from a text.
+  public init(list: String, name: String, classNames known: [String]? = nil) throws(ImageError) {
+    try self.init(list: Array(list.utf8), name: name, classNames: known)
   }
 
-  private static func folderName(of path: String) -> String {
-    let parts = path.split(separator: "/")
-    guard parts.count >= 2, parts[parts.count - 2] != "." else { return "images" }
-    return String(parts[parts.count - 2])
+  private static func folderName(of path: ArraySlice<UInt8>) -> String {
+    let parts = path.split(separator: UInt8(ascii: "/"))
+    guard parts.count >= 2, !parts[parts.count - 2].elementsEqual(".".utf8) else { return "images" }
+    return ClassFolder.className(of: FilePath(parts[parts.count - 2]))
   }
 }
 

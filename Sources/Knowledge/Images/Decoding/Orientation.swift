@@ -57,12 +57,13 @@ extension RGBImage {
   }
 }
 
-/// Finds EXIF's Orientation in the bytes of a JPEG or PNG file. Metadata that is damaged counts as absent: it says
-/// nothing about the pixels.
+/// Finds EXIF's Orientation in the bytes of a JPEG or PNG file, or where EXIF does not say, XMP's. Metadata that is
+/// damaged counts as absent: it says nothing about the pixels.
 struct OrientationTag {
   let bytes: [UInt8]
 
   func inJPEG() -> Orientation {
+    var packet: Orientation?
     var position = 2
     while position + 4 <= bytes.count, bytes[position] == 0xFF {
       let marker = bytes[position + 1]
@@ -74,42 +75,72 @@ struct OrientationTag {
       let end = position + 2 + bigEndian16(position + 2)
       if end > bytes.count { break }
       if marker == 0xE1, hasPrefix("Exif\0\0", at: position + 4) {
-        return inTIFF(from: position + 10, to: end)
+        if let found = inTIFF(from: position + 10, to: end) { return found }
+      } else if marker == 0xE1, hasPrefix("http://ns.adobe.com/xap/1.0/\0", at: position + 4) {
+        packet = packet ?? inXMP(from: position + 33, to: end)
       }
       position = end
     }
-    return .upright
+    return packet ?? .upright
   }
 
   func inPNG() -> Orientation {
+    var packet: Orientation?
     var position = 8
     while position + 12 <= bytes.count {
       let length = bigEndian16(position) << 16 | bigEndian16(position + 2)
       if length > bytes.count - position - 12 { break }
       if hasPrefix("eXIf", at: position + 4) {
-        return inTIFF(from: position + 8, to: position + 8 + length)
+        if let found = inTIFF(from: position + 8, to: position + 8 + length) { return found }
+      } else if hasPrefix("iTXtXML:com.adobe.xmp\0\0", at: position + 4) {
+        // The second zero says that the text is not compressed, as XMP's rules for PNG ask.
+        packet = packet ?? inXMP(from: position + 30, to: position + 8 + length)
       }
       position += 12 + length
     }
-    return .upright
+    return packet ?? .upright
   }
 
-  private func inTIFF(from start: Int, to end: Int) -> Orientation {
-    guard end - start >= 8, let little = byteOrder(at: start) else { return .upright }
+  /// `tiff:Orientation="6"` or `<tiff:Orientation>6<` in an XMP packet, the only two ways of writing it.
+  private func inXMP(from start: Int, to end: Int) -> Orientation? {
+    let name = Array("tiff:Orientation".utf8)
+    var position = start
+    while position + name.count + 3 <= end {
+      guard bytes[position] == name[0], bytes[position..<position + name.count].elementsEqual(name) else {
+        position += 1
+        continue
+      }
+      position += name.count
+      if hasPrefix("=\"", at: position) || hasPrefix("='", at: position) {
+        position += 2
+      } else if hasPrefix(">", at: position) {
+        position += 1
+      } else {
+        continue
+      }
+      return Orientation(rawValue: Int(bytes[position]) - 0x30)
+    }
+    return nil
+  }
+
+  private func inTIFF(from start: Int, to end: Int) -> Orientation? {
+    guard end - start >= 8, let little = byteOrder(at: start) else { return nil }
     let directory =
       little
       ? read16(start + 4, little) | read16(start + 6, little) << 16
       : read16(start + 4, little) << 16 | read16(start + 6, little)
-    guard directory <= end - start - 2 else { return .upright }
+    guard directory <= end - start - 2 else { return nil }
     let entries = read16(start + directory, little)
     for entry in 0..<entries {
       let position = start + directory + 2 + 12 * entry
       if position + 12 > end { break }
       if read16(position, little) == 0x0112 {
-        return Orientation(rawValue: read16(position + 8, little)) ?? .upright
+        // A value of 32 bits, type 4, has its low half last where the bytes are in big-endian order.
+        let isWide = read16(position + 2, little) == 4
+        return Orientation(rawValue: read16(position + (isWide && !little ? 10 : 8), little))
       }
     }
-    return .upright
+    return nil
   }
 
   private func byteOrder(at position: Int) -> Bool? {

@@ -16,15 +16,23 @@ public struct ContactSheet: Sendable {
   }
 
   /// Row after row of images of one size, a class or a kind a row; shorter rows end in background.
-  public func compose(rows: [[RGBImage]]) -> RGBImage {
+  ///
+  /// Throws `ImageError.tooLarge` for a sheet that this suite would refuse to read.
+  public func compose(rows: [[RGBImage]]) throws(ImageError) -> RGBImage {
     guard let sample = rows.lazy.joined().first(where: { _ in true }) else {
       preconditionFailure("a sheet has at least one image")
     }
     let (width, height) = (sample.width * enlargement, sample.height * enlargement)
     let columns = rows.map(\.count).max() ?? 0
-    var sheet = RGBImage(
-      width: columns * (width + padding) + padding, height: rows.count * (height + padding) + padding,
-      filledWith: background)
+    let size = (
+      width: columns * (width + padding) + padding, height: rows.count * (height + padding) + padding
+    )
+    guard max(size.width, size.height) <= ImageDecoder.maximumSide,
+      size.width * size.height <= ImageDecoder.maximumPixels
+    else {
+      throw .tooLarge(file: "the sheet", width: size.width, height: size.height)
+    }
+    var sheet = RGBImage(width: size.width, height: size.height, filledWith: background)
     for (row, images) in rows.enumerated() {
       for (column, image) in images.enumerated() {
         precondition(image.width == sample.width && image.height == sample.height, "images of one size")
@@ -37,15 +45,17 @@ public struct ContactSheet: Sendable {
   }
 
   /// Images in reading order, `columns` a row.
-  public func compose(_ images: [RGBImage], columns: Int) -> RGBImage {
-    compose(rows: Self.broken(images, columns: columns))
+  public func compose(_ images: [RGBImage], columns: Int) throws(ImageError) -> RGBImage {
+    try compose(rows: Self.broken(images, columns: columns))
   }
 
   /// Each row of `upper` directly above the corresponding row of `lower`: originals above reconstructions.
-  public func compose(_ upper: [RGBImage], above lower: [RGBImage], columns: Int) -> RGBImage {
+  public func compose(_ upper: [RGBImage], above lower: [RGBImage], columns: Int) throws(ImageError)
+    -> RGBImage
+  {
     precondition(upper.count == lower.count, "as many below as above")
     let pairs = zip(Self.broken(upper, columns: columns), Self.broken(lower, columns: columns))
-    return compose(rows: pairs.flatMap { [$0, $1] })
+    return try compose(rows: pairs.flatMap { [$0, $1] })
   }
 
   private static func broken(_ images: [RGBImage], columns: Int) -> [[RGBImage]] {

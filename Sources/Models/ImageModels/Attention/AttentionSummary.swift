@@ -43,7 +43,8 @@ public struct AttentionSummary: Sendable {
       weight += Double(row[1 + key])
       distance += Double(row[1 + key] * distances[token * tokenCount + key])
     }
-    guard weight > 0 else { return }
+    // What is not a number must not pass for nothing.
+    if weight == 0 { return }
     distanceSum += distance / weight
     distanceCount += 1
   }

@@ -65,16 +65,22 @@ extension Tokenizer {
   }
 
   /// Tokens of images [B, H, W, 3], raster order, B * h * w of them.
-  public func tokens(of images: Tensor) -> [Int] {
+  /// - Throws: ``NotFiniteError`` where a latent is: its nearest code would be any.
+  public func tokens(of images: Tensor) throws -> [Int] {
     let tape = Tape(device: store.device, isRecording: false)
-    return nearestCodes(encode(tape, Variable(images)).value)
+    let latents = encode(tape, Variable(images)).value
+    try latents.requireFinite("the latents that the encoder gives")
+    return nearestCodes(latents)
   }
 
   /// Images [B, H, W, 3] of B grids of tokens.
-  public func images(of tokens: [Int], rows: Int, columns: Int) -> Tensor {
+  /// - Throws: ``NotFiniteError`` where a sample is: it would become a black or white one.
+  public func images(of tokens: [Int], rows: Int, columns: Int) throws -> Tensor {
     let tape = Tape(device: store.device, isRecording: false)
     let batch = tokens.count / (rows * columns)
     let vectors = codeVectors(tape, tokens, shape: [batch, rows, columns, configuration.codeDimension])
-    return decode(tape, vectors).value
+    let images = decode(tape, vectors).value
+    try images.requireFinite("the images that the decoder gives")
+    return images
   }
 }

@@ -65,6 +65,7 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     if let width = multipliers.map({ $0 * channels }).first(where: { $0 % groups != 0 }) {
       return "width \(width) does not divide into \(groups) groups"
     }
+    if !(normEpsilon >= 0 && normEpsilon <= 1) { return "group_norm_eps \(normEpsilon); 0 to 1 is possible" }
     if imageSize % downsampling != 0 { return "image size \(imageSize) is not a multiple of \(downsampling)" }
     return nil
   }

@@ -15,11 +15,11 @@ extension ParameterStore {
 
   /// Fills the parameters from a record: every one must be there in its shape, and nothing else under the
   /// prefix.
-  /// - Throws: `FormatError` for a missing, misshapen or unknown tensor.
+  /// - Throws: `FormatError` for a missing, misshapen or unknown tensor, and for one with a NaN or an infinity.
   public func load(_ record: Record, prefix: String = "", into values: [Tensor]? = nil) throws {
     for (index, parameter) in parameters.enumerated() {
       let stored = try record.tensor(prefix + parameter.name, shape: parameter.variable.shape)
-      try stored.copyFloats(into: (values?[index] ?? parameter.variable.value).buffer)
+      try stored.copyFiniteFloats(into: (values?[index] ?? parameter.variable.value).buffer)
     }
     let known = Set(parameters.map { prefix + $0.name })
     if let unknown = record.tensors.first(where: { $0.name.hasPrefix(prefix) && !known.contains($0.name) }) {

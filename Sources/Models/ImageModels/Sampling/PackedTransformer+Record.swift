@@ -29,7 +29,7 @@ extension PackedTransformer {
     } visit: { tensor in
       guard let model = started?.model else { return }
       let scratch = device.empty(tensor.shape)
-      try tensor.copyFloats(into: scratch.buffer)
+      try tensor.copyFiniteFloats(into: scratch.buffer)
       model.fill(tensor.name, scratch.pointer)
     }
     // The memory in which the tensors were converted.

@@ -3,7 +3,7 @@ import TensorCore
 
 /// How a token is drawn from logits.
 public struct DrawOptions: Sendable, Equatable, Codable {
-  /// Divides the logits; 0 takes the largest.
+  /// Divides the logits; 0, and numbers too small to have a finite inverse, take the largest.
   public var temperature: Float
   /// Keeps the k largest logits; 0 keeps all.
   public var topK: Int
@@ -28,7 +28,8 @@ public func drawToken(_ logits: UnsafeMutableBufferPointer<Float>, _ options: Dr
   guard let x = logits.baseAddress else { return nil }
   let best = tsr_largest(x, n)
   guard best < n, x[best].isFinite else { return nil }
-  if options.temperature == 0 || options.topK == 1 { return best }
+  // Logits times an infinity are NaN; the limit of small temperatures is the largest logit.
+  if !(1 / options.temperature).isFinite || options.topK == 1 { return best }
   return withUnsafeTemporaryAllocation(of: Double.self, capacity: (n + block - 1) / block) { sums in
     tsr_draw_weights(x, sums.baseAddress, x[best], 1 / options.temperature, n)
     if options.topK > 0, options.topK < n { keepLargest(logits, options.topK) }

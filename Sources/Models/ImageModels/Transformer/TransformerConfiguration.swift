@@ -72,6 +72,8 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
     if layers > 511 { return "\(layers) layers; at most 511 are possible" }
     if width > 1 << 16 { return "width \(width); at most 65536 is possible" }
     if tokenCount > 1 << 16 { return "a grid of \(tokenCount) tokens; at most 65536 are possible" }
+    if !(normEpsilon >= 0 && normEpsilon <= 1) { return "norm_eps \(normEpsilon); 0 to 1 is possible" }
+    if !(ropeBase > 0 && ropeBase.isFinite) { return "rope_base \(ropeBase); a number above 0 is possible" }
     if width % heads != 0 { return "width \(width) does not divide into \(heads) heads" }
     if headSize % 4 != 0 {
       return "head size \(headSize) is not a multiple of 4, as 2-D rotary embedding needs"

@@ -69,6 +69,12 @@ extension Record {
   /// Statistics of the record.
   public func statistics(_ prefix: String, count: Int?) throws -> GaussianStatistics {
     let mean = try tensor(prefix + "mean", shape: [nil])
+    guard mean.shape[0] > 0 else {
+      throw FormatError(
+        .wrongShape, at: origin, expected: "tensor '\(prefix)mean' of at least one feature",
+        found: "\(mean.shape)",
+        hint: "compute the statistics again")
+    }
     let covariance = try tensor(prefix + "covariance", shape: [mean.shape[0], mean.shape[0]])
     return try GaussianStatistics(
       count: count, mean: mean.doubles(), covariance: covariance.doubles(), of: origin.file)

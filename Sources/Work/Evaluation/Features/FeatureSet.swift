@@ -108,6 +108,7 @@ public struct FeatureGatherer {
     append(features, to: &set.features)
     if let logits { append(logits, to: &set.logits) }
     if let batch {
+      try GaussianStatistics.requireDimension(batch.dimension)
       var sums = spatial ?? GaussianAccumulator(dimension: batch.dimension)
       sums.add(batch, on: device)
       spatial = sums
@@ -140,7 +141,7 @@ public struct FeatureGatherer {
       guard case .notFinite(let row, let column) = error else { throw error }
       throw EvaluationError.badFeatures(
         place: "\(set.path): image \((set.count ?? 0) + row)", expected: "finite features",
-        found: "NaN or infinity in column \(column)", hint: "extract them again")
+        found: "NaN, infinity or a number above 1e40 in column \(column)", hint: "extract them again")
     }
   }
 

@@ -51,6 +51,12 @@ public struct TokenScores: Sendable, Equatable {
     }
   }
 
+  /// Stops where the loss is not finite, though the accuracies are numbers like any others.
+  /// - Throws: `NotFiniteError`.
+  public func requireFinite() throws {
+    if !tokenLoss.isFinite || !clusterLoss.isFinite { throw NotFiniteError("the loss of the tokens") }
+  }
+
   /// Means by name: loss and perplexity, accuracies as fractions.
   public var means: [String: Double] {
     guard count > 0 else { return [:] }
