@@ -106,7 +106,7 @@ import TestSupport
     let result = try run("show-file $MODEL --log tok")
     expectRefusal(result, "show-file", 73, "tok", "expected a log")
     #expect(try bytes(folder.path("tok")) == bytes(files.tokenizer))
-    for _ in 0..<2 { #expect(try run("show-file $MODEL --log log").status == 0) }
+    for _ in 0..<2 { #expect(try run("sample --model $MODEL --count 2 -o s --log log").status == 0) }
     #expect(try String(contentsOfFile: folder.path("log"), encoding: .utf8).split(separator: "\n").count == 1)
   }
 
