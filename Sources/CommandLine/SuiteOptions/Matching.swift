@@ -17,35 +17,30 @@ extension ToolSession {
         + "try: the tokenizer and mapping that these tokens were made with")
   }
 
-  /// Stops when a model cannot read the tokens of a file: another codebook, grid or vocabulary, or too few views.
-  /// - Parameter classes: whether the model is given the images' own classes, and so has to know them all.
+  /// Stops when a model cannot read the tokens of a file: another codebook, grid or vocabulary, or too few views. Classes
+  /// are matched by `matchClasses`.
   /// - Throws: `ToolError` (bad data).
   public func requireFit(
-    _ header: TokenHeader, of file: String, view: Int, classes: Bool, to sizes: TransformerConfiguration,
+    _ header: TokenHeader, of file: String, view: Int, to sizes: TransformerConfiguration,
     _ description: ModelDescription, of model: String
   ) throws {
     try requireSameCodebook(header.codebookSHA256, of: file, as: description.codebookSHA256, of: model)
-    try requireLayout(header, of: file, view: view, classes: classes, sizes, of: model)
+    try requireLayout(header, of: file, view: view, sizes, of: model)
   }
 
-  /// Stops when tokens have another grid or vocabulary than a model, too few views, or classes that it does not know.
-  /// - Parameter classes: whether the model is given the images' own classes.
+  /// Stops when tokens have another grid or vocabulary than a model, or too few views.
   /// - Throws: `ToolError` (bad data).
   public func requireLayout(
-    _ header: TokenHeader, of file: String, view: Int, classes: Bool = true,
-    _ sizes: TransformerConfiguration,
-    of model: String
+    _ header: TokenHeader, of file: String, view: Int, _ sizes: TransformerConfiguration, of model: String
   ) throws {
     guard header.rows == sizes.gridRows, header.columns == sizes.gridColumns,
-      !classes || header.classCount <= sizes.classCount,
       header.vocabSize == sizes.vocabularySize, view < header.viewCount
     else {
       throw ToolError(
         .badData,
         "\(file): expected \(sizes.vocabularySize) codes on a grid of \(sizes.gridRows)x\(sizes.gridColumns), "
-          + (classes ? "at most \(sizes.classCount) classes " : "")
           + "and a view \(view), for \(model); found \(header.vocabSize) codes on \(header.rows)x\(header.columns), "
-          + "\(header.classCount) classes, \(header.viewCount) views")
+          + "\(header.viewCount) views")
     }
   }
 }

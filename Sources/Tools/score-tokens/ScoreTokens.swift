@@ -134,7 +134,7 @@ import ToolRuntime
     _ session: ToolSession
   ) throws {
     try session.requireFit(
-      header, of: tokens.path, view: view, classes: true, to: sizes, description, of: model?.path ?? "")
+      header, of: tokens.path, view: view, to: sizes, description, of: model?.path ?? "")
   }
 
   private func features(_ logits: Tensor, _ sizes: TransformerConfiguration, _ session: ToolSession) -> Record

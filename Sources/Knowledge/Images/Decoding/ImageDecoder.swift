@@ -1,7 +1,7 @@
 import CImageCodecs
 
 /// What becomes of the three things in a file that 8-bit RGB has no place for.
-public struct DecodingOptions: Sendable, Equatable {
+public struct DecodingOptions: Sendable, Equatable, Codable {
   /// What shows through transparent pixels; nil drops the alpha channel and keeps the colours under it.
   public var background: RGBColor?
   /// Whether the picture is turned as its metadata asks.
