@@ -370,7 +370,7 @@ import TestSupport
       65, "bad: expected a symmetric positive semi-definite", "--reference", "good", "--samples", "bad")
     #expect(try evaluate("--reference", "good", "--samples", "singular").status == 0)
     let none = fixtures + "no-features.tensors.zst"
-    try expectRefusal(65, "a mean of no features", "--reference", none, "--samples", none)
+    try expectRefusal(65, "tensor 'mean' of at least one feature", "--reference", none, "--samples", none)
   }
 
   /// ADM's references hold images beside the statistics: both are of use.

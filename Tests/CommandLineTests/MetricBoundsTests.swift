@@ -76,7 +76,7 @@ import TestSupport
       random.text.contains(#""is_split_order":"random""#) && !random.errors.contains("class after class"))
     #expect(file.text.contains(#""is_split_order":"file""#) && file.errors.contains("class after class"))
     func value(_ text: String) throws -> Double {
-      let match = try #require(text.firstMatch(of: /"is":([0-9.]+)/))
+      let match = try #require(text.firstMatch(of: /"is-inception-v3":([0-9.]+)/))
       return try #require(Double(match.1))
     }
     let (high, low) = (try value(random.text), try value(file.text))

@@ -159,7 +159,7 @@ import TestSupport
     #expect(try train("images", ["--keep-checkpoint"]).status == 0)
     let changes: [([String], String)] = [
       (["--held-out", "0.2"], "held_out.fraction"), (["--split-seed", "1"], "held_out.seed"),
-      (["--background", "000000"], "images.reading.background"),
+      (["--background", "000000"], "images.reading.decoding.background"),
       (["--views", "flip"], "images.reading.views"),
       (["--allow-upscale"], "images.reading.allowUpscale"), (["--commitment", "0.5"], "task.commitment"),
     ]

@@ -14,7 +14,7 @@ import TestSupport
     let (rows, v) = (37, 24)
     let logits = device.random([rows, v], 1, deviation: 2)
     let targets = (0..<rows).map { $0 * 11 % v }
-    var scores = TokenScores(clusterSize: clusterSize)
+    var scores = TokenScores(clusters: CodeClusters(codes: v, blocksOf: clusterSize))
     // In two parts, the second a slice that does not start at 0.
     scores.add(
       device.tensor(Array(logits.toArray()[..<(10 * v)]), [10, v]), targets: targets[..<10], on: device)
@@ -34,12 +34,36 @@ import TestSupport
       guard clusterSize > 0 else { continue }
       let sums = stride(from: 0, to: v, by: clusterSize).map { p[$0..<$0 + clusterSize].reduce(0, +) }
       add("cluster_", sums, target / clusterSize)
+      let hits = p.indices.sorted { p[$0] > p[$1] }.prefix(5).map { $0 / clusterSize == target / clusterSize }
+      expected["token_in_cluster_top1", default: 0] += hits[0] ? 1 / Double(rows) : 0
+      expected["token_in_cluster_top5", default: 0] += hits.contains(true) ? 1 / Double(rows) : 0
     }
     expected["loss"] = expected.removeValue(forKey: "token_loss")
     expected["perplexity"] = exp(expected["loss"]!)
     let means = scores.means
     #expect(Set(means.keys) == Set(expected.keys) && scores.count == rows)
     for (name, value) in expected { #expect(abs(means[name]! - value) < 1e-6 * max(1, value), "\(name)") }
+  }
+
+  @Test func clustersOfAnyOrderScoreAsTheBlocksOfTheSameCodes() {
+    let device = Device(threadCount: 2)
+    let (rows, v, size) = (19, 24, 4)
+    let logits = device.random([rows, v], 2, deviation: 2).toArray()
+    let targets = (0..<rows).map { $0 * 7 % v }
+    // Code y of the old order is code place[y] of the new one.
+    let place = (0..<v).map { $0 * 5 % v }
+    let moved = (0..<rows).flatMap { row -> [Float] in
+      var new = [Float](repeating: 0, count: v)
+      for code in 0..<v { new[place[code]] = logits[row * v + code] }
+      return new
+    }
+    var (old, new) = (
+      TokenScores(clusters: CodeClusters(clusterOf: place.map { $0 / size }, count: v / size)),
+      TokenScores(clusters: CodeClusters(codes: v, blocksOf: size))
+    )
+    old.add(device.tensor(logits, [rows, v]), targets: targets[...], on: device)
+    new.add(device.tensor(moved, [rows, v]), targets: targets.map { place[$0] }[...], on: device)
+    for (name, value) in new.means { #expect(abs(old.means[name]! - value) < 1e-9, "\(name)") }
   }
 
   @Test func entropies() {
@@ -50,7 +74,7 @@ import TestSupport
     }
     #expect(abs(entropy([5, 5, 5, 5]) - log(4)) < 1e-12 && entropy([7, 0, 0]) == 0)
     #expect(abs(entropy([1, 3]) - (0.25 * log(4) + 0.75 * log(4.0 / 3))) < 1e-12)
-    #expect(TokenScores(clusterSize: 0).means.isEmpty)
+    #expect(TokenScores(clusters: nil).means.isEmpty)
   }
 
   @Test func datasetsHandOutViews() {

@@ -112,7 +112,7 @@ import TestSupport
     let others: [(TinyTokenizer, String)] = [
       (try TinyTokenizer(heldOut: .init(fraction: 0.5, seed: 3)), "held_out.fraction"),
       (try TinyTokenizer(heldOut: .init(fraction: 0.25, seed: 4)), "held_out.seed"),
-      (try TinyTokenizer(background: RGBColor(0, 255, 255)), "images.reading.background.red"),
+      (try TinyTokenizer(background: RGBColor(0, 255, 255)), "images.reading.decoding.background.red"),
       (try TinyTokenizer(noise: 900), "images.content"),
     ]
     for (tiny, name) in others {

@@ -25,6 +25,11 @@ import ToolRuntime
   var logits: OutputPath?
   @Option(help: "m, the number of codes per cluster, for the cluster scores. (default: that of the model)")
   var clusterSize: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Mapping file of rearrange-codebook or cluster-codebook, whose clusters the cluster scores are of. The tokens keep "
+        + "their own order: so a baseline is scored by the clusters of IAR."))
+  var mapping: InputPath?
   @OptionGroup(title: "Selection") var heldOut: HeldOutOptions
   @Option(help: "Number of the view to score, counted from 0.") var view = 0
   @Option(help: "Number of images scored at a time.") var batchSize = 16
@@ -32,10 +37,14 @@ import ToolRuntime
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
-    try InputPath.requireDistinct(tokens, model, fine)
+    try InputPath.requireDistinct(tokens, model, fine, mapping)
     if model == nil && fine == nil { throw ValidationError("give --model, --fine, or both.") }
-    if fine != nil && (logits != nil || clusterSize != nil) {
-      throw ValidationError("--logits and --cluster-size are for a model by itself, without --fine.")
+    if fine != nil && (logits != nil || clusterSize != nil || mapping != nil) {
+      throw ValidationError(
+        "--logits, --cluster-size and --mapping are for a model by itself, without --fine.")
+    }
+    if mapping != nil && clusterSize != nil {
+      throw ValidationError("--mapping has clusters of its own; leave --cluster-size out.")
     }
     if logits?.isStandardOutput == true {
       throw ValidationError("the scores take standard output; name a file for --logits.")
@@ -97,15 +106,10 @@ import ToolRuntime
     _ data: TokenDataset, _ items: [(item: Int, view: Int)], _ transformer: Transformer,
     _ description: ModelDescription, _ session: ToolSession
   ) throws -> TokenScores {
-    let clusterSize = clusterSize ?? description.clusterSize
-    guard clusterSize == 0 || data.header.vocabSize % clusterSize == 0 else {
-      throw ToolError(
-        .badData,
-        "--cluster-size: expected a divisor of the \(data.header.vocabSize) codes; found \(clusterSize)")
-    }
+    let clusters = try clusters(of: data.header, description, session)
     let sink = try logits.map { try session.create($0) }
     let writer = sink.map { RecordWriter($0) }
-    let scores = try transformer.score(data, items: items, clusterSize: clusterSize, batchSize: batchSize) {
+    let scores = try transformer.score(data, items: items, clusters: clusters, batchSize: batchSize) {
       logits in
       try session.interruption.check()
       try logits.requireFinite("the logits of \(model?.path ?? "")")
@@ -114,6 +118,35 @@ import ToolRuntime
     try writer?.finish()
     try sink?.commit()
     return scores
+  }
+
+  /// The clusters of the mapping, or blocks of successive codes, which mean something only in a rearranged codebook.
+  private func clusters(
+    of header: TokenHeader, _ description: ModelDescription, _ session: ToolSession
+  ) throws -> CodeClusters? {
+    if let mapping {
+      let content = try CodeMapping(session.readRecord(mapping))
+      try session.requireSameCodebook(
+        content.sourceCodebookSHA256, of: mapping.path, as: header.codebookSHA256, of: tokens.path)
+      guard let clusters = CodeClusters(content) else {
+        throw ToolError(
+          .badData,
+          "\(mapping.path): expected clusters; found a permutation without cluster_size; try: the mapping that "
+            + "rearrange-codebook wrote")
+      }
+      return clusters
+    }
+    let size = clusterSize ?? description.clusterSize
+    guard size == 0 || header.vocabSize % size == 0 else {
+      throw ToolError(
+        .badData, "--cluster-size: expected a divisor of the \(header.vocabSize) codes; found \(size)")
+    }
+    if size > 0, description.clusterSize == 0 {
+      session.warn(
+        "--cluster-size: the model was trained without clusters; the cluster scores are of blocks of \(size) codes in the "
+          + "order of this codebook; --mapping scores by the clusters of another order")
+    }
+    return CodeClusters(codes: header.vocabSize, blocksOf: size)
   }
 
   private func chosenItems(_ data: TokenDataset) throws -> [(item: Int, view: Int)] {

@@ -24,7 +24,9 @@ extension Transformer: TokenModel {
   public func scores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
     -> TokenScores
   {
-    try score(data, items: items, clusterSize: clusterSize)
+    try score(
+      data, items: items,
+      clusters: CodeClusters(codes: configuration.vocabularySize, blocksOf: clusterSize))
   }
 }
 
@@ -42,7 +44,7 @@ extension FineModel: TokenModel {
     _ data: TokenDataset, items: [(item: Int, view: Int)], batchSize: Int = 16,
     eachBatch: () throws -> Void = {}
   ) rethrows -> TokenScores {
-    var scores = TokenScores(clusterSize: 0)
+    var scores = TokenScores(clusters: nil)
     let device = store.device
     for first in stride(from: 0, to: items.count, by: batchSize) {
       let (labels, tokens) = data.batch(Array(items[first..<min(first + batchSize, items.count)]))

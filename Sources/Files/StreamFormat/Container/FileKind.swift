@@ -126,7 +126,9 @@ private func describe(_ error: DecodingError) -> String {
   case .typeMismatch(let type, let context):
     return context.codingPath.isEmpty
       ? "of another type, \(words(for: type))" : "with \(words(for: type)) at \(place(context))"
-  case .dataCorrupted(let context): return "with a number that can be used at \(place(context))"
+  case .dataCorrupted(let context):
+    // Foundation does not always say where a number lies that is too large for its type.
+    return "with numbers that can be used" + (context.codingPath.isEmpty ? "" : " at \(place(context))")
   @unknown default: return "of another structure"
   }
 }

@@ -43,14 +43,17 @@ public struct AttentionSummary: Sendable {
       weight += Double(row[1 + key])
       distance += Double(row[1 + key] * distances[token * tokenCount + key])
     }
-    // What is not a number must not pass for nothing.
+    // Scores that overflow leave a row of NaN or of zeros, which must not pass for attention to nothing.
+    if !(abs(Double(row[0]) + weight - 1) < 1e-2) { distanceSum = .nan }
     if weight == 0 { return }
     distanceSum += distance / weight
     distanceCount += 1
   }
 
   /// Mean attention distance, in tokens; 0 before anything was added.
-  public var meanDistance: Double { distanceCount > 0 ? distanceSum / Double(distanceCount) : 0 }
+  public var meanDistance: Double {
+    distanceSum.isNaN ? .nan : distanceCount > 0 ? distanceSum / Double(distanceCount) : 0
+  }
   /// Mean weight on the class position.
   public var classWeight: Double { classCount > 0 ? classSum / Double(classCount) : 0 }
 

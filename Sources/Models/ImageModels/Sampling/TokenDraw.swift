@@ -3,12 +3,15 @@ import TensorCore
 
 /// How a token is drawn from logits.
 public struct DrawOptions: Sendable, Equatable, Codable {
-  /// Divides the logits; 0, and numbers too small to have a finite inverse, take the largest.
+  /// Divides the logits; 0, and anything below ``smallestTemperature``, takes the largest.
   public var temperature: Float
   /// Keeps the k largest logits; 0 keeps all.
   public var topK: Int
   /// Keeps the smallest set of tokens whose probability reaches this; 1 keeps all.
   public var topP: Float
+
+  /// Below this, float32 logits that differ at all differ by so much that the largest has all the probability.
+  public static let smallestTemperature: Float = 1e-12
 
   /// Unfiltered sampling at temperature 1 unless options are given.
   public init(temperature: Float = 1, topK: Int = 0, topP: Float = 1) {
@@ -28,8 +31,8 @@ public func drawToken(_ logits: UnsafeMutableBufferPointer<Float>, _ options: Dr
   guard let x = logits.baseAddress else { return nil }
   let best = tsr_largest(x, n)
   guard best < n, x[best].isFinite else { return nil }
-  // Logits times an infinity are NaN; the limit of small temperatures is the largest logit.
-  if !(1 / options.temperature).isFinite || options.topK == 1 { return best }
+  // The limit of small temperatures is the largest logit, and logits divided by very small ones are infinite or NaN.
+  if options.temperature < DrawOptions.smallestTemperature || options.topK == 1 { return best }
   return withUnsafeTemporaryAllocation(of: Double.self, capacity: (n + block - 1) / block) { sums in
     tsr_draw_weights(x, sums.baseAddress, x[best], 1 / options.temperature, n)
     if options.topK > 0, options.topK < n { keepLargest(logits, options.topK) }

@@ -2,7 +2,42 @@ import Autograd
 import Datasets
 import Glibc
 import ImageModels
+import StreamFormat
 import TensorCore
+
+/// The clusters that codes are scored by.
+public struct CodeClusters: Sendable, Equatable {
+  /// The cluster of each code.
+  public let clusterOf: [Int]
+  /// Number of clusters.
+  public let count: Int
+
+  /// - Parameter clusterOf: a cluster of 0 ..< `count` for each code.
+  public init(clusterOf: [Int], count: Int) {
+    precondition(clusterOf.allSatisfy { (0..<count).contains($0) }, "CodeClusters: a cluster beyond \(count)")
+    (self.clusterOf, self.count) = (clusterOf, count)
+  }
+
+  /// Blocks of a rearranged codebook (IAR): code y is of cluster y / size. Nil for the size 0.
+  /// - Precondition: `size` divides `codes`.
+  public init?(codes: Int, blocksOf size: Int) {
+    guard size > 0 else { return nil }
+    precondition(codes % size == 0, "CodeClusters: \(codes) codes in blocks of \(size)")
+    self.init(clusterOf: (0..<codes).map { $0 / size }, count: codes / size)
+  }
+}
+
+extension CodeClusters {
+  /// The clusters of a mapping, of the codes before it; nil for a permutation that does not tell of clusters.
+  public init?(_ mapping: CodeMapping) {
+    switch mapping.relation {
+    case .fineToCoarse(let labels, let coarseCount): self.init(clusterOf: labels, count: coarseCount)
+    case .permutation(let oldToNew, _):
+      guard let size = mapping.clusterSize else { return nil }
+      self.init(clusterOf: oldToNew.map { $0 / size }, count: oldToNew.count / size)
+    }
+  }
+}
 
 /// How well logits predict tokens: loss, and token and cluster accuracy (IAR, Table A6).
 public struct TokenScores: Sendable, Equatable {
@@ -20,35 +55,47 @@ public struct TokenScores: Sendable, Equatable {
   public var clusterTop1 = 0.0
   /// Hits among the five most probable clusters.
   public var clusterTop5 = 0.0
-  /// Whether the cluster scores are computed.
-  public let clusterSize: Int
+  /// Positions whose most probable token lies in the target's cluster (the accuracy of Table A6).
+  public var tokenInClusterTop1 = 0.0
+  /// Positions where one of the five most probable tokens lies in the target's cluster.
+  public var tokenInClusterTop5 = 0.0
+  /// The clusters of the codes; nil leaves the cluster figures out.
+  public let clusters: CodeClusters?
 
-  /// - Parameter clusterSize: codes in a cluster; 0 leaves the cluster figures out.
-  public init(clusterSize: Int) { self.clusterSize = clusterSize }
+  /// - Parameter clusters: nil leaves the cluster figures out.
+  public init(clusters: CodeClusters?) { self.clusters = clusters }
 
   /// Adds logits [rows, V] with a target each.
   public mutating func add(_ logits: Tensor, targets: ArraySlice<Int>, on device: Device) {
     let v = logits.lastDimension
+    precondition(
+      clusters.map { $0.clusterOf.count == v } ?? true,
+      "TokenScores: logits \(logits.shape), clusters of \(clusters?.clusterOf.count ?? 0) codes")
+    let clusters = clusters
     var rows = [RowScore](repeating: RowScore(), count: targets.count)
     rows.withUnsafeMutableBufferPointer { rows in
       let base = rows.baseAddress!
       device.forRanges(targets.count) { range in
         for row in range {
           let values = UnsafeBufferPointer(start: logits.pointer + row * v, count: v)
-          base[row] = RowScore(values, target: targets[targets.startIndex + row], clusterSize: clusterSize)
+          base[row] = RowScore(values, target: targets[targets.startIndex + row], clusters)
         }
       }
     }
-    for row in rows {
-      count += 1
-      tokenLoss += row.tokenLoss
-      tokenTop1 += row.tokenRank == 0 ? 1 : 0
-      tokenTop5 += row.tokenRank < 5 ? 1 : 0
-      guard clusterSize > 0 else { continue }
-      clusterLoss += row.clusterLoss
-      clusterTop1 += row.clusterRank == 0 ? 1 : 0
-      clusterTop5 += row.clusterRank < 5 ? 1 : 0
-    }
+    for row in rows { add(row) }
+  }
+
+  private mutating func add(_ row: RowScore) {
+    count += 1
+    tokenLoss += row.tokenLoss
+    tokenTop1 += row.tokenRank == 0 ? 1 : 0
+    tokenTop5 += row.tokenRank < 5 ? 1 : 0
+    guard clusters != nil else { return }
+    clusterLoss += row.clusterLoss
+    clusterTop1 += row.clusterRank == 0 ? 1 : 0
+    clusterTop5 += row.clusterRank < 5 ? 1 : 0
+    tokenInClusterTop1 += row.clusterHits.first == true ? 1 : 0
+    tokenInClusterTop5 += row.clusterHits.contains(true) ? 1 : 0
   }
 
   /// Stops where the loss is not finite, though the accuracies are numbers like any others.
@@ -65,10 +112,12 @@ public struct TokenScores: Sendable, Equatable {
       "loss": tokenLoss / n, "perplexity": exp(tokenLoss / n), "token_top1": tokenTop1 / n,
       "token_top5": tokenTop5 / n,
     ]
-    if clusterSize > 0 {
+    if clusters != nil {
       result["cluster_loss"] = clusterLoss / n
       result["cluster_top1"] = clusterTop1 / n
       result["cluster_top5"] = clusterTop5 / n
+      result["token_in_cluster_top1"] = tokenInClusterTop1 / n
+      result["token_in_cluster_top5"] = tokenInClusterTop5 / n
     }
     return result
   }
@@ -80,36 +129,47 @@ private struct RowScore {
   var tokenRank = 0
   var clusterLoss = 0.0
   var clusterRank = 0
+  /// Whether each of the five most probable tokens lies in the target's cluster, the most probable one first.
+  var clusterHits: [Bool] = []
 
   init() {}
 
-  init(_ logits: UnsafeBufferPointer<Float>, target: Int, clusterSize: Int) {
-    let whole = logSumExp(logits[...])
-    tokenLoss = whole - Double(logits[target])
+  init(_ logits: UnsafeBufferPointer<Float>, target: Int, _ clusters: CodeClusters?) {
+    let maximum = logits.reduce(-Float.infinity) { Swift.max($0, $1) }
+    let weights = logits.map { Double(exp($0 - maximum)) }
+    let total = weights.reduce(0, +)
+    tokenLoss = Double(maximum) + log(total) - Double(logits[target])
     tokenRank = logits.reduce(0) { $0 + ($1 > logits[target] ? 1 : 0) }
-    guard clusterSize > 0 else { return }
-    let sums = stride(from: 0, to: logits.count, by: clusterSize).map {
-      logSumExp(logits[$0..<$0 + clusterSize])
-    }
-    clusterLoss = whole - sums[target / clusterSize]
-    clusterRank = sums.reduce(0) { $0 + ($1 > sums[target / clusterSize] ? 1 : 0) }
+    guard let clusters else { return }
+    var sums = [Double](repeating: 0, count: clusters.count)
+    for (code, weight) in weights.enumerated() { sums[clusters.clusterOf[code]] += weight }
+    let cluster = clusters.clusterOf[target]
+    clusterLoss = log(total) - log(sums[cluster])
+    clusterRank = sums.reduce(0) { $0 + ($1 > sums[cluster] ? 1 : 0) }
+    clusterHits = mostProbable(5, of: logits).map { clusters.clusterOf[$0] == cluster }
   }
 }
 
-private func logSumExp(_ x: Slice<UnsafeBufferPointer<Float>>) -> Double {
-  let maximum = x.reduce(-Float.infinity) { Swift.max($0, $1) }
-  let sum = x.reduce(0.0) { $0 + Double(exp($1 - maximum)) }
-  return Double(maximum) + log(sum)
+/// The indices of the largest values, the largest first; of equals the first.
+private func mostProbable(_ count: Int, of logits: UnsafeBufferPointer<Float>) -> [Int] {
+  var best: [Int] = []
+  for index in logits.indices {
+    if best.count == count, logits[index] <= logits[best[count - 1]] { continue }
+    let place = best.firstIndex { logits[$0] < logits[index] } ?? best.count
+    best.insert(index, at: place)
+    if best.count > count { best.removeLast() }
+  }
+  return best
 }
 
 extension Transformer {
   /// Scores whole images, teacher-forced, a batch at a time.
   /// - Parameter eachBatch: receives the logits [B * N, V] of every batch.
   public func score(
-    _ data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int, batchSize: Int = 16,
+    _ data: TokenDataset, items: [(item: Int, view: Int)], clusters: CodeClusters?, batchSize: Int = 16,
     eachBatch: (Tensor) throws -> Void = { _ in }
   ) rethrows -> TokenScores {
-    var scores = TokenScores(clusterSize: clusterSize)
+    var scores = TokenScores(clusters: clusters)
     for first in stride(from: 0, to: items.count, by: batchSize) {
       let (labels, tokens) = data.batch(Array(items[first..<min(first + batchSize, items.count)]))
       let logits = self.logits(Tape(device: store.device, isRecording: false), labels: labels, tokens: tokens)
