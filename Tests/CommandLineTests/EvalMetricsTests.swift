@@ -6,10 +6,10 @@ import Testing
 import TestSupport
 
 @Suite struct EvalMetricsTests {
-  private let folder = try! TemporaryFolder()
-  private let fixtures = Fixture.folder + "/metrics/"
+  let folder = try! TemporaryFolder()
+  let fixtures = Fixture.folder + "/metrics/"
 
-  private struct Summary: Decodable {
+  struct Summary: Decodable {
     struct Side: Decodable {
       var images: Int?
       var kind: String?
@@ -42,18 +42,18 @@ import TestSupport
     }
   }
 
-  private func evaluate(_ arguments: String...) throws -> ToolProcess.Result {
+  func evaluate(_ arguments: String...) throws -> ToolProcess.Result {
     try ToolProcess.run("eval-metrics", arguments, in: folder.url)
   }
 
-  private func summary(_ arguments: String...) throws -> Summary {
+  func summary(_ arguments: String...) throws -> Summary {
     let result = try ToolProcess.run("eval-metrics", arguments + ["--json"], in: folder.url)
     #expect(result.status == 0, "\(result.errors)")
     return try JSONDecoder().decode(Summary.self, from: Data(result.output))
   }
 
   /// Writes golden features as a features file; rows beyond `limit` are left out.
-  private func writeFeatures(
+  func writeFeatures(
     _ name: String, of side: String, logits: String? = nil, network: String? = "inception-v3",
     weights: String = "w",
     limit: Int = .max, edit: (inout [Double]) -> Void = { _ in }
@@ -76,7 +76,7 @@ import TestSupport
     try Data(sink.bytes).write(to: folder.url.appending(path: name))
   }
 
-  private func writeImages(_ name: String, count: Int, size: Int = 12, seed: Int = 1) throws {
+  func writeImages(_ name: String, count: Int, size: Int = 12, seed: Int = 1) throws {
     let path = folder.url.appending(path: name)
     try FileManager.default.createDirectory(at: path, withIntermediateDirectories: true)
     for i in 0..<count {
@@ -88,7 +88,7 @@ import TestSupport
     }
   }
 
-  private func expectRefusal(
+  func expectRefusal(
     _ status: Int32, _ words: String, _ arguments: String...,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
@@ -350,116 +350,5 @@ import TestSupport
     let summary = try summary("--reference", "a", "--samples", "b")
     #expect(summary.comparable_with_published == true)
     #expect(abs((summary.metrics["fid"] ?? 0) - 512) < 1e-6)
-  }
-
-  @Test func statisticsThatNothingHasAreRefused() throws {
-    func statistics(_ name: String, _ covariance: [Double]) throws {
-      let record = Record(
-        kind: .features, metadata: ["network": "n", "weights_sha256": "w", "resize": "none"],
-        tensors: [
-          StoredTensor(name: "mean", shape: [2], doubles: [0, 0]),
-          StoredTensor(name: "covariance", shape: [2, 2], doubles: covariance),
-        ])
-      _ = try write(file(of: [record]), name, in: folder)
-    }
-    try statistics("good", [2, 1, 1, 2])
-    // Eigenvalues 6 and -4; and 0 and 2, with a rounding error.
-    try statistics("bad", [1, 5, 5, 1])
-    try statistics("singular", [1, 1, 1, 1 + 1e-7])
-    try expectRefusal(
-      65, "bad: expected a symmetric positive semi-definite", "--reference", "good", "--samples", "bad")
-    #expect(try evaluate("--reference", "good", "--samples", "singular").status == 0)
-    let none = fixtures + "no-features.tensors.zst"
-    try expectRefusal(65, "tensor 'mean' of at least one feature", "--reference", none, "--samples", none)
-  }
-
-  /// ADM's references hold images beside the statistics: both are of use.
-  @Test func anArchiveOfBothGivesBoth() throws {
-    let python = """
-      import numpy as np
-      a = np.arange(20 * 8 * 8 * 3).reshape(20, 8, 8, 3) * 37 % 251
-      d = 2048
-      np.savez('both.npz', mu=np.zeros(d), sigma=np.eye(d), arr_0=a.astype('u1'))
-      """
-    guard try ToolProcess.shell("python3 -c \"\(python)\"", in: folder.url).status == 0 else { return }
-    let fid = try evaluate(
-      "--reference", "both.npz", "--samples", "both.npz", "--metrics", "fid", "--network", "inception-v3",
-      "--json")
-    #expect(fid.status == 0 && fid.text.contains("\"fid\":0"), "\(fid.errors)")
-    try expectRefusal(
-      64, "needs --weights: both.npz holds images", "--reference", "both.npz", "--samples", "both.npz",
-      "--metrics", "precision-recall", "--network", "inception-v3")
-    // Of another network the statistics are of no use, and the images are.
-    let pixels = try summary(
-      "--reference", "both.npz", "--samples", "both.npz", "--network", "pixels", "--metrics",
-      "precision-recall")
-    #expect(pixels.metrics["precision"] == 1 && pixels.metrics["recall"] == 1)
-  }
-
-  /// A pipe gives its bytes once, whatever name it has.
-  @Test func pipesAreReadWhole() throws {
-    try writeFeatures("a", of: "reference")
-    let expected = try evaluate("--reference", "a", "--samples", "a").text
-    for line in [
-      "cat a | eval-metrics --reference a --samples -",
-      "cat a | eval-metrics --reference a --samples /dev/stdin",
-      "eval-metrics --reference a --samples <(cat a)",
-      "mkfifo f; cat a > f & eval-metrics --reference a --samples f",
-    ] {
-      let result = try ToolProcess.shell("bash -c '\(line)'", in: folder.url)
-      #expect(result.status == 0 && result.text == expected, "\(line): \(result.errors)")
-    }
-    let archive = fixtures + "images.npz"
-    let images = "eval-metrics --reference \(archive) --network pixels --pairs --samples"
-    let direct = try ToolProcess.shell("\(images) \(archive)", in: folder.url)
-    let piped = try ToolProcess.shell("cat \(archive) | \(images) -", in: folder.url)
-    #expect(direct.status == 0 && piped.text == direct.text, "\(piped.errors)")
-  }
-
-  // MARK: Wrong use
-
-  @Test func incomparableFeaturesAreRefused() throws {
-    try writeFeatures("a", of: "reference")
-    try writeFeatures("other", of: "samples", network: "squeezenet-1.1")
-    try writeFeatures("weights", of: "samples", weights: "v")
-    try writeFeatures("nan", of: "samples") { $0[48 * 7 + 3] = .nan }
-    try writeFeatures("three", of: "samples", limit: 3)
-    try expectRefusal(65, "squeezenet-1.1", "--reference", "a", "--samples", "other")
-    try expectRefusal(65, "weights v", "--reference", "a", "--samples", "weights")
-    try expectRefusal(65, "nan: image 7: expected finite", "--reference", "a", "--samples", "nan")
-    try expectRefusal(65, "at least 4 images; found 3", "--reference", "a", "--samples", "three")
-    try expectRefusal(65, "expected logits", "--reference", "a", "--samples", "a", "--metrics", "is")
-    try expectRefusal(66, "missing", "--reference", "a", "--samples", "missing")
-  }
-
-  @Test func unfitImagesAreRefused() throws {
-    try writeImages("a", count: 5)
-    try writeImages("mixed", count: 5)
-    try FileManager.default.copyItem(
-      atPath: Fixture.folder + "/images/resize-source.png", toPath: folder.path("mixed/zzz.png"))
-    try expectRefusal(65, "try: --size", "--reference", "a", "--samples", "mixed", "--network", "pixels")
-    #expect(
-      try evaluate("--reference", "a", "--samples", "mixed", "--network", "pixels", "--size", "8").status == 0
-    )
-    try expectRefusal(65, "expected 5 images", "--reference", "a", "--samples", "mixed", "--pairs")
-
-    try FileManager.default.createDirectory(atPath: folder.path("jpeg"), withIntermediateDirectories: true)
-    for i in 0..<4 {
-      // The name does not make it a PNG.
-      try FileManager.default.copyItem(
-        atPath: Fixture.folder + "/images/photo.jpg", toPath: folder.path("jpeg/\(i).png"))
-    }
-    try expectRefusal(65, "--allow-jpeg", "--reference", "a", "--samples", "jpeg", "--network", "pixels")
-    let allowed = try evaluate("--reference", "a", "--samples", "jpeg", "--network", "pixels", "--allow-jpeg")
-    #expect(allowed.status == 0, "\(allowed.errors)")
-  }
-
-  @Test func wrongOptionsAreRefusedBeforeAnyFileIsOpened() throws {
-    try expectRefusal(64, "--reference", "--samples", "b")
-    try expectRefusal(64, "nexpected", "--reference", "a", "--samples", "b", "c")
-    try expectRefusal(64, "is none of", "--reference", "a", "--samples", "b", "--metrics", "fid,fod")
-    try expectRefusal(64, "must be one of", "--reference", "a", "--samples", "b", "--network", "vgg")
-    try expectRefusal(64, "take one side", "--reference", "a", "--samples", "b", "--write-statistics", "c")
-    try expectRefusal(64, "needs --pairs", "--reference", "a", "--samples", "b", "--lpips-weights", "c")
   }
 }
