@@ -39,7 +39,8 @@ for name in "${!commands[@]}"; do
   done=0
   for ((kill = 0; kill < kills && !done; kill++)); do
     "${command[@]}" "${common[@]}" --resume --output killed/model.zst &
-    sleep "$(printf '0.%03d' $((RANDOM % 1000 * (whole / 4 + 1) / 1000 % 1000)))"
+    delay=$((RANDOM % 1000 * (whole / 4 + 1) / 1000))
+    sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
     if kill -9 $! 2>/dev/null; then wait $! 2>/dev/null || true; else wait $! && done=1; fi
     [[ ! -e killed/model.zst ]] || done=1
   done
