@@ -72,8 +72,9 @@ snapshots: build ## Take over the help texts as they are now into Tests/Snapshot
 
 check: lint test ## Run lint and tests: what a change must pass
 
-check-long: check build ## Run check, and the pipelines in small: interrupted, resumed, repeated; their pages in Chromium
+check-long: check build ## Run check, the pipelines in small with their pages in Chromium, and the documents' commands
 	scripts/check-pipelines.sh
+	scripts/check-documents.py
 	TESSERA_LONG_TESTS=1 swift test $(FLAGS) --filter moreThanFourGigabytes
 
 check-sanitizers: deps ## Run the tests of threads and raw pointers under sanitizers

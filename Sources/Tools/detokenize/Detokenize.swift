@@ -32,7 +32,8 @@ import ToolRuntime
   var originals: InputPath?
   @Option(help: "Factor by which --grid is enlarged, from 1 to 32.") var enlarge = 1
   @Option(help: "Number of the view to decode, counted from 0.") var view = 0
-  @Option(help: "Number of images decoded at a time.") var batchSize = 64
+  @Option(help: "Number of images decoded at a time. (default: those of 2^20 pixels, from 1 to 64)")
+  var batchSize: Int?
   @Option(help: "Number format of the operands of convolutions and large matrix products.")
   var precision = Precision.float32
   @OptionGroup(title: "Selection") var selection: ImageSelection
@@ -49,7 +50,7 @@ import ToolRuntime
     }
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
     if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
-    if [batchSize, columns ?? 1].contains(where: { !(1...1 << 20).contains($0) }) || view < 0 {
+    if [batchSize ?? 1, columns ?? 1].contains(where: { !(1...1 << 20).contains($0) }) || view < 0 {
       throw ValidationError("--batch-size and --columns must be from 1 to 2^20, --view at least 0.")
     }
   }
@@ -103,6 +104,7 @@ import ToolRuntime
     visit: ([LabelledImage]) throws -> Void
   ) throws {
     let progress = session.progress("images", total: items.count)
+    let batchSize = batchSize ?? defaultBatchSize(model, batch.header)
     for first in stride(from: 0, to: items.count, by: batchSize) {
       try session.interruption.check()
       let part = items[first..<min(first + batchSize, items.count)]
@@ -115,6 +117,12 @@ import ToolRuntime
       progress.advance(by: part.count)
     }
     progress.finish()
+  }
+
+  /// The activations of a batch take memory in proportion to its pixels: at 256 x 256, 16 images.
+  private func defaultBatchSize(_ model: Tokenizer, _ header: TokenHeader) -> Int {
+    let side = model.configuration.downsampling
+    return min(64, max(1, (1 << 20) / (header.tokensPerView * side * side)))
   }
 
   /// The first view of the images that the tokens were made from.
