@@ -25,6 +25,7 @@ class Input:
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self.name = name
         self.offset = 0
+        self.decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_LIMIT)
         self._stream, self._buffer, self._place = stream, b"", 0
 
     def peek(self, count: int) -> bytes:
@@ -96,7 +97,7 @@ def plain_pieces(source: Input) -> Iterator[bytes]:
 
 def frame_pieces(source: Input, origin: Origin) -> Iterator[bytes]:
     """The content of the frame that begins here; at its end the checksum has been verified."""
-    frame = zstandard.ZstdDecompressor(max_window_size=WINDOW_LIMIT).decompressobj()
+    frame = source.decompressor.decompressobj()
     header, has_checksum = _frame_header(source, origin)
     yield _feed(frame, header, origin)
     last = False

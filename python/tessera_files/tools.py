@@ -77,8 +77,9 @@ _BY_CODE: dict[int, type[ToolError]] = {
 
 def tool_error(tool: str, exit_code: int, messages: str) -> ToolError:
     """The exception for an exit code; a negative one is a signal, as `subprocess` gives it."""
-    kind = EndedBySignal if exit_code < 0 else _BY_CODE.get(exit_code, ToolError)
-    return kind(tool, 128 - exit_code if exit_code < 0 else exit_code, messages)
+    if exit_code < 0:
+        return EndedBySignal(tool, 128 - exit_code, messages)
+    return _BY_CODE.get(exit_code, ToolError)(tool, exit_code, messages)
 
 
 def _part(pattern: str, text: str) -> str | None:
@@ -145,7 +146,7 @@ def stream(tool: str, *arguments: Path, folder: Path | None = None, **options: O
             yield process.stdout
         except BaseException as error:
             failure = error
-        # A product that ends too early is the consequence of the tool's error; of other failures the tool knows nothing.
+        # A product that ends too early is a consequence of the tool's error; of other failures the tool knows nothing.
         at_end = (failure is None or isinstance(failure, FormatError)) and not process.stdout.read(1)
         process.stdout.close()
         code = process.wait()

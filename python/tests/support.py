@@ -1,17 +1,15 @@
-"""What the tests share: the places of the repository, made-up tokens, and a folder that goes away."""
+"""What the tests share: the places of the repository, made-up files, and a folder that goes away. The tests run from
+the folder above this one, where Python finds the package: `python3 -m unittest discover --start-directory tests`."""
 
 import os
 import pathlib
-import sys
 import tempfile
 import unittest
-
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "python"))
 
 import numpy as np
 import tessera_files
 
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = REPOSITORY / ".build" / "release"
 HASH = "0123" * 16
 needs_tools = unittest.skipUnless((TOOLS / "show-file").exists(), "needs the built tools: make build")

@@ -1,4 +1,4 @@
-"""The container: every file of Tests/Corpus, what the header may be, memory, and files that appear whole or not at all."""
+"""The container: every file of Tests/Corpus, headers, memory, and files that appear whole or not at all."""
 
 import io
 import os
@@ -9,11 +9,10 @@ import sys
 import time
 import unittest
 
-from support import HASH, REPOSITORY, Folder, tokens
-
 import numpy as np
 import tessera_files
 import zstandard
+from support import HASH, REPOSITORY, Folder, tokens
 from tessera_files.header import encode_record, parse_header
 from tessera_files.streams import end_mark
 
@@ -132,14 +131,14 @@ class StreamTests(Folder):
 
     def test_every_changed_byte_is_noticed_or_harmless(self):
         whole = self.written(self.record())
-        expected = list(tessera_files.read_records(io.BytesIO(whole)))
+        expected, = tessera_files.read_records(io.BytesIO(whole))
         noticed = 0
         for place in range(len(whole)):
             changed = bytearray(whole)
             changed[place] ^= 1 << place % 8
             try:
-                self.assertEqual(list(tessera_files.read_records(io.BytesIO(changed)))[0]["features"].tolist(),
-                                 expected[0]["features"].tolist())
+                found, = tessera_files.read_records(io.BytesIO(changed))
+                self.assertEqual(found["features"].tolist(), expected["features"].tolist())
             except tessera_files.FormatError:
                 noticed += 1
         self.assertGreater(noticed, len(whole) * 9 // 10)
@@ -175,7 +174,7 @@ class StreamTests(Folder):
         self.assertRaises(ValueError, lambda: record["tokens"])
 
     def test_memory_is_bounded(self):
-        """A gigabyte of zeros in 100 kB, passed over within 100 MB."""
+        # A gigabyte of zeros in 100 kB, passed over within 100 MB.
         path = self.path("large.zst")
         with open(path, "wb") as file:
             size = 1 << 30

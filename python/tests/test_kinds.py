@@ -4,10 +4,9 @@ import hashlib
 import io
 import unittest
 
-from support import HASH, Folder, header, random_model, tokens
-
 import numpy as np
 import tessera_files
+from support import HASH, Folder, header, random_model, tokens
 from tessera_files import Record
 
 
@@ -53,7 +52,8 @@ class TokenTests(Folder):
             ("missingMetadata", {"vocab_size": None}), ("badMetadata", {"vocab_size": "0x10"}),
             ("valueOutOfRange", {"vocab_size": "0"}), ("valueOutOfRange", {"vocab_size": str(2**24 + 1)}),
             ("valueOutOfRange", {"vocab_size": "9"}), ("valueOutOfRange", {"num_classes": "1", "class_names": "[]"}),
-            ("badMetadata", {"grid": "2x3x1"}), ("badMetadata", {"grid": "-2x-3"}), ("badMetadata", {"grid": "400x400"}),
+            ("badMetadata", {"grid": "2x3x1"}), ("badMetadata", {"grid": "-2x-3"}),
+            ("badMetadata", {"grid": "400x400"}),
             ("wrongShape", {"grid": "3x3"}), ("wrongShape", {"views": '["center"]'}), ("badMetadata", {"views": "[]"}),
             ("badMetadata", {"views": "[1]"}), ("badMetadata", {"class_names": '["a"]'}),
             ("badMetadata", {"layout": "spiral"}), ("wrongKind", {"kind": "features"}), ("wrongKind", {"kind": "toys"}),
@@ -145,7 +145,8 @@ class ModelTests(Folder):
         nan[1, 2] = np.nan
         cases = [
             ("missingTensor", model, {"without": [name]}), ("wrongShape", model, {"arrays": {name: model[name].T}}),
-            ("unexpectedTensor", model, {"arrays": {"extra": nan}}), ("valueOutOfRange", model, {"arrays": {name: nan}}),
+            ("unexpectedTensor", model, {"arrays": {"extra": nan}}),
+            ("valueOutOfRange", model, {"arrays": {name: nan}}),
             ("wrongType", model, {"arrays": {name: model[name].astype(int)}}), ("badMetadata", model, {"config": "[]"}),
             ("badMetadata", model, {"config": model.metadata["config"].replace('"dim":16', '"dim":15')}),
             ("badMetadata", model, {"cluster_size": "3"}), ("badMetadata", model, {"class_names": '["a"]'}),
