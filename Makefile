@@ -15,7 +15,7 @@ TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool
 
 .PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar \
   iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines code-distance codebook-tables \
-  test check check-long check-sanitizers snapshots weights bench install uninstall lint format clean
+  test test-python check check-long check-sanitizers snapshots weights bench install uninstall lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List all targets
@@ -24,7 +24,7 @@ help: ## List all targets
 deps: ## Install the Debian packages that are missing, or print the command that does
 	@ONEDNN=$(ONEDNN) scripts/deps.sh
 
-deps-dev: deps ## Install what developers need too: clang-format, ruff, shellcheck, graphviz, chromium
+deps-dev: deps ## Install what developers need too: clang-format, ruff, shellcheck, graphviz, chromium, mandoc, R, packages of Python
 	@scripts/deps-dev.sh
 
 build: deps ## Build the tools, into .build/release
@@ -66,13 +66,18 @@ code-distance codebook-tables:
 
 test: deps ## Run the tests
 	swift test $(FLAGS)
+	scripts/test-python.sh
+
+test-python: ## Run the tests of python/ and examples/, with the tools that are built
+	scripts/test-python.sh
 
 snapshots: build ## Take over the help texts as they are now into Tests/Snapshots
 	TESSERA_WRITE_SNAPSHOTS=1 swift test $(FLAGS) --filter HelpSnapshotTests
 
 check: lint test ## Run lint and tests: what a change must pass
 
-check-long: check build ## Run check, the pipelines in small with their pages in Chromium, and the documents' commands
+check-long: check build ## Run check, the installation, the pipelines in small with their pages, and the documents' commands
+	scripts/check-install.sh
 	scripts/check-pipelines.sh
 	scripts/check-documents.py
 	TESSERA_LONG_TESTS=1 swift test $(FLAGS) --filter moreThanFourGigabytes
@@ -87,7 +92,7 @@ bench: build ## Measure the speed of training, sampling, encoding and decoding
 	$(BIN)/tessera-bench --threads 2
 	$(BIN)/tessera-bench --threads 1
 
-install: build ## Install the tools and their completions under PREFIX (/usr/local)
+install: build ## Install the tools, their completions and manual pages under PREFIX (/usr/local)
 	scripts/install.sh "$(DESTDIR)$(PREFIX)" $(BIN) $(TOOLS)
 
 uninstall: ## Remove what `install` installed

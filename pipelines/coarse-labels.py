@@ -4,17 +4,22 @@
     coarse-labels.py MAPPING --codes-per-label 32 --output coarse.safetensors
 
 MAPPING is what rearrange-codebook --mapping writes; it is read through show-file. The output is a mapping as
-cluster-codebook writes it, without compression. Codes of one cluster of the order have neighbouring labels, so that a
-cluster of codes is a block of labels."""
+cluster-codebook writes it, without compression; python/tessera_files/header.py, which needs neither numpy nor
+zstandard, encodes it. Codes of one cluster of the order have neighbouring labels, so that a cluster of codes is a block
+of labels."""
 
 import argparse
 import array
 import hashlib
-import json
+import os
 import re
 import struct
 import subprocess
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+
+from tessera_files.header import encode_record
 
 
 def show(*arguments):
@@ -24,17 +29,12 @@ def show(*arguments):
 def mapping_bytes(labels, source_hash):
     """A `mapping` record: docs/formats.md has its keys."""
     data = struct.pack(f"<{len(labels)}I", *labels)
-    header = {
-        "__metadata__": {
-            "kind": "mapping", "version": "1", "source_codebook_sha256": source_hash,
-            "target_codebook_sha256": hashlib.sha256(source_hash.encode() + data).hexdigest(),
-            "coarse_count": str(max(labels) + 1),
-        },
-        "fine_to_coarse": {"dtype": "U32", "shape": [len(labels)], "data_offsets": [0, len(data)]},
+    metadata = {
+        "kind": "mapping", "version": "1", "source_codebook_sha256": source_hash,
+        "target_codebook_sha256": hashlib.sha256(source_hash.encode() + data).hexdigest(),
+        "coarse_count": str(max(labels) + 1),
     }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + data
+    return encode_record(metadata, {"fine_to_coarse": ("U32", (len(labels),), data)})
 
 
 def main():

@@ -1,11 +1,12 @@
 #!/bin/bash
-# Installs the programs that checks and documents use and a user does not need: clang-format, shellcheck, chromium and
-# graphviz from Debian, ruff from Debian or by pip. As root or with a sudo that asks for no password; otherwise prints the
-# commands that do it, and fails.
+# Installs what checks and documents use and a user does not need: clang-format, shellcheck, chromium, graphviz, mandoc,
+# mypy, R and packages of Python from Debian, ruff from Debian or by pip. As root or with a sudo that asks for no
+# password; otherwise prints the commands that do it, and fails.
 set -euo pipefail
 
 # Package by program.
-declare -A programs=([clang-format]=clang-format [shellcheck]=shellcheck [dot]=graphviz [chromium]=chromium)
+declare -A programs=([clang-format]=clang-format [shellcheck]=shellcheck [dot]=graphviz [chromium]=chromium
+  [mypy]=mypy [mandoc]=mandoc [Rscript]=r-base-core)
 ruff='ruff>=0.9,<1'
 
 say() { echo "deps-dev: $*" >&2; }
@@ -26,6 +27,11 @@ missing=()
 for program in "${!programs[@]}"; do
   have "$program" || missing+=("${programs[$program]}")
 done
+# What python/ needs and its tests use. Either Python will do, the one on the path or Debian's, if it has all of it.
+modules='import numpy, zstandard, matplotlib'
+python3 -c "$modules" 2>/dev/null || /usr/bin/python3 -c "$modules" 2>/dev/null ||
+  missing+=(python3-numpy python3-zstandard python3-matplotlib)
+Rscript -e 'library(jsonlite)' >/dev/null 2>&1 || missing+=(r-cran-jsonlite)
 if ((${#missing[@]})) && ! have apt-get; then
   say "this is no Debian: install ${missing[*]} with its own package manager"
   exit 1

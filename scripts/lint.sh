@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks C, Python and shell files, and runs the tests of the Python files. Without clang-format, ruff or shellcheck the check of that kind is left out with a word;
-# LINT_ALL=1 makes a missing program an error. `make deps-dev` installs them.
+# Checks C, Python and shell files, and runs the tests of the pipelines. Without clang-format, ruff or shellcheck the check
+# of that kind is left out with a word; LINT_ALL=1 makes a missing program an error. `make deps-dev` installs them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:$HOME/.local/bin"
@@ -15,7 +15,7 @@ have() {
 }
 
 mapfile -t c < <(find Sources/C -name '*.[ch]' | LC_ALL=C sort)
-mapfile -t python < <(find pipelines scripts Tests -name '*.py' | LC_ALL=C sort)
+mapfile -t python < <(find pipelines scripts Tests python examples -name '*.py' -not -path 'python/build/*' | LC_ALL=C sort)
 mapfile -t shell < <(find pipelines scripts -name '*.sh' | LC_ALL=C sort)
 shell+=(.ci/run)
 
@@ -27,6 +27,6 @@ if have shellcheck "shell scripts"; then check shellcheck "${shell[@]}"; fi
 PYTHONPYCACHEPREFIX=.build/pycache check python3 -m py_compile "${python[@]}"
 for script in "${shell[@]}"; do check bash -n "$script"; done
 
-# The tests of the Python files.
+# The tests of the pipelines; those of python/ need built tools, and `make test` runs them.
 PYTHONPYCACHEPREFIX=.build/pycache check python3 -m unittest discover --quiet --start-directory pipelines/tests
 exit "$failed"

@@ -1,0 +1,209 @@
+"""Files of records: reading them one by one, and writing them so that they appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from types import TracebackType
+from typing import BinaryIO
+
+import zstandard
+
+from .arrays import Tensor
+from .errors import Defect, FormatError, Origin, Path
+from .frames import FRAME_MAGIC, Content, Input, frame_pieces, plain_pieces
+from .header import HEADER_LIMIT, encode_header, parse_header
+from .records import Record
+from .streams import StreamCounts, cut_skippable, end_mark, foreign_bytes, is_end_mark, is_skippable, promises_end_mark
+
+File = Path | BinaryIO
+
+
+def read_records(file: File, *, only: Collection[str] | None = None) -> Iterator[Record]:
+    """The records of a file, one after the other: a path, or a binary stream such as `sys.stdin.buffer`.
+
+    A record comes after the checksum of its frame was verified, and the iterator ends after the end mark was. One
+    record is in memory at a time.
+
+    only: names of the tensors to keep; the others are read and verified, and have no data. `only=()` gives the headers.
+
+    Raises FormatError for a defect of the file, and OSError where it cannot be read."""
+    if isinstance(file, (str, os.PathLike)):
+        with open(file, "rb") as stream:
+            yield from _records(Input(stream, os.fspath(file)), only)
+    else:
+        yield from _records(Input(file, _name(file)), only)
+
+
+def read_record(file: File, *, only: Collection[str] | None = None) -> Record:
+    """The only record of a file. Raises FormatError (streamMismatch) for a second one."""
+    found: Record | None = None
+    for record in read_records(file, only=only):
+        if found is not None:
+            raise FormatError(Defect.STREAM_MISMATCH, record.origin, expected="one record", found="a second one",
+                              hint="give a file of one record; concatenate only tokens and features")
+        found = record
+    if found is None:
+        raise FormatError(Defect.NO_RECORD, Origin(_name(file)), expected="at least one record", found="none",
+                          hint="make the file again")
+    return found
+
+
+def _name(file: File) -> str:
+    if isinstance(file, (str, os.PathLike)):
+        return os.fspath(file)
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else "-"
+
+
+def _records(source: Input, only: Collection[str] | None) -> Iterator[Record]:
+    counts, number = StreamCounts(), 0
+    while True:
+        origin = Origin(source.name, number, source.offset)
+        start = source.peek(9)
+        if not start:
+            _expect_end(source, counts)
+            return
+        if len(start) < 4 and source.offset > 0:
+            raise cut_skippable(origin, "the magic number of a frame")
+        if start[:4] == FRAME_MAGIC:
+            content, framed = Content(frame_pieces(source, origin), origin), True
+        elif len(start) >= 4 and is_skippable(int.from_bytes(start[:4], "little")):
+            _pass_skippable(source, counts)
+            continue
+        elif source.offset == 0 and start[8:] == b"{":
+            content, framed = Content(plain_pieces(source), origin), False
+        else:
+            raise foreign_bytes(start, origin)
+        record, promised = _parse(content, origin, only)
+        counts.add(record.item_count, promised and framed)
+        number += 1
+        yield record
+
+
+def _parse(content: Content, origin: Origin, only: Collection[str] | None) -> tuple[Record, bool]:
+    """The record, and whether it says that an end mark follows."""
+    length = int.from_bytes(content.read(8, "the header's length"), "little")
+    if length > HEADER_LIMIT:
+        raise FormatError(
+            Defect.HEADER_TOO_LARGE, origin, expected=f"a header of at most {HEADER_LIMIT} bytes", found=str(length),
+            hint="check that this is a safetensors file; make it again if it should be")
+    metadata, infos = parse_header(bytes(content.read(length, "the header")), origin)
+    promised = metadata.pop("end_mark", None) is not None
+    tensors = {}
+    for info in infos:
+        keep = only is None or info.name in only
+        data = content.read(info.byte_count, f"tensor '{info.name}'", keep=keep)
+        tensors[info.name] = Tensor(info, data if keep else None)
+    content.expect_end()
+    return Record(metadata, tensors, origin), promised
+
+
+def _pass_skippable(source: Input, counts: StreamCounts) -> None:
+    place, head = Origin(source.name, offset=source.offset), source.peek(36)
+    if is_end_mark(head):
+        counts.close(head, place)
+    size = 8 + int.from_bytes(head[4:8], "little")
+    if len(head) < 8 or source.skip(size) < size:
+        raise cut_skippable(place)
+
+
+def _expect_end(source: Input, counts: StreamCounts) -> None:
+    if source.offset == 0:
+        raise FormatError(Defect.EMPTY_FILE, Origin(source.name), expected="a tensor file", found="no bytes at all",
+                          hint="make the file again; the tool that wrote it may have failed")
+    counts.expect_closed(Origin(source.name, offset=source.offset))
+
+
+class _NewFile:
+    """A file that takes its place at the end: until then the data is in `PATH.partial-PID` beside it. A path that names
+    a pipe or a device is written to directly: it must never be replaced by a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.target = os.path.realpath(path)
+        self._partial = f"{self.target}.partial-{os.getpid()}"
+        self._direct = os.path.exists(self.target) and not os.path.isfile(self.target)
+        self.stream: BinaryIO = open(self.target if self._direct else self._partial, "wb")  # noqa: SIM115
+
+    def close(self, *, keep: bool) -> None:
+        try:
+            if keep and not self._direct:
+                self.stream.flush()
+                os.fsync(self.stream.fileno())
+            self.stream.close()
+            if keep and not self._direct:
+                os.replace(self._partial, self.target)
+        finally:
+            if not self._direct and os.path.exists(self._partial):
+                os.unlink(self._partial)
+
+
+class RecordWriter:
+    """Writes records, one zstd frame each with a checksum, and the end mark.
+
+        with RecordWriter("features.tensors.zst") as writer:
+            writer.write(record)
+
+    A path gets the file when the block ends without an error. A binary stream, such as `sys.stdout.buffer`, is written
+    to directly and stays open."""
+
+    def __init__(self, file: File, *, level: int = 3) -> None:
+        self._level = level
+        self._records = self._items = 0
+        self._file = _NewFile(file) if isinstance(file, (str, os.PathLike)) else None
+        self._stream = file if not isinstance(file, (str, os.PathLike)) else self._opened().stream
+
+    def _opened(self) -> _NewFile:
+        assert self._file is not None
+        return self._file
+
+    def write(self, record: Record) -> None:
+        metadata = {key: text for key, text in record.metadata.items() if key != "end_mark"}
+        if promises_end_mark(metadata.get("kind")):
+            metadata["end_mark"] = "required"
+        header, order = encode_header(metadata, record.infos)
+        size = len(header) + sum(info.byte_count for info in order)
+        frame = zstandard.ZstdCompressor(level=self._level, write_checksum=True).compressobj(size=size)
+        self._stream.write(frame.compress(header))
+        for info in order:
+            self._stream.write(frame.compress(record.tensors[info.name].stored))
+        self._stream.write(frame.flush())
+        self._records += 1
+        self._items += record.item_count
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._stream.write(end_mark(self._records, self._items))
+                self._stream.flush()
+        except BaseException:
+            if self._file:
+                self._file.close(keep=False)
+            raise
+        if self._file:
+            self._file.close(keep=error is None)
+
+
+def write_records(file: File, records: Iterable[Record], *, level: int = 3) -> None:
+    """Writes a file of records; they may come from a generator, and one is in memory at a time."""
+    with RecordWriter(file, level=level) as writer:
+        for record in records:
+            writer.write(record)
+
+
+def write_plain(path: Path, record: Record) -> None:
+    """Writes a file of one record without compression, which every safetensors library reads."""
+    header, order = encode_header({k: v for k, v in record.metadata.items() if k != "end_mark"}, record.infos)
+    parts = [record.tensors[info.name].stored for info in order]
+    file, whole = _NewFile(path), False
+    try:
+        file.stream.write(header)
+        for part in parts:
+            file.stream.write(part)
+        whole = True
+    finally:
+        file.close(keep=whole)

@@ -1,0 +1,144 @@
+"""The sizes that the `config` of a model may have, and the parameters that follow from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Shapes = dict[str, tuple[int, ...]]
+NETWORKS = ("inception-v3", "squeezenet-1.1", "efficientnet-lite0", "lpips-alex", "lpips-vgg")
+_TRANSFORMER = ("n_layer", "n_head", "dim", "vocab_size", "grid_rows", "grid_columns", "num_classes", "multiple_of")
+_AUTOENCODER = ("ch", "num_res_blocks", "z_channels", "codebook_size", "codebook_embed_dim", "groups", "image_size")
+_LARGEST = 1 << 24
+
+
+def config_problem(kind: str, config: object) -> str | None:
+    """What is wrong with a `config`, as a clause after "to be", or None."""
+    if not isinstance(config, dict):
+        return "a JSON object"
+    if kind == "network":
+        return None if config.get("name") in NETWORKS else f"the name of one of {', '.join(NETWORKS)}"
+    if kind == "tokenizer":
+        return _autoencoder_problem(config)
+    return _transformer_problem(config, fine=kind == "fine-model")
+
+
+def parameter_shapes(kind: str, config: dict[str, Any]) -> Shapes | None:
+    """The shape of every parameter by its name; None for a network, whose names are those of its own file."""
+    if kind == "network":
+        return None
+    if kind == "tokenizer":
+        return _autoencoder_shapes(config)
+    return _transformer_shapes(config, fine=kind == "fine-model")
+
+
+def _numbers_problem(config: dict[str, Any], integers: tuple[str, ...], reals: tuple[str, ...]) -> str | None:
+    for key in integers:
+        value = config.get(key)
+        if type(value) is not int or not 1 <= value <= _LARGEST:
+            return f"an object with an integer from 1 to {_LARGEST} as '{key}'"
+    for key in reals:
+        value = config.get(key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+            return f"an object with a number above 0 as '{key}'"
+    return None
+
+
+def _transformer_problem(config: dict[str, Any], *, fine: bool) -> str | None:
+    integers = _TRANSFORMER + (("input_vocab_size",) if fine else ())
+    if problem := _numbers_problem(config, integers, ("rope_base", "norm_eps")):
+        return problem
+    if not fine and "input_vocab_size" in config:
+        return "an object without 'input_vocab_size', which only a fine-model has"
+    dim, heads = config["dim"], config["n_head"]
+    if dim % heads or dim // heads % 4:
+        return "an object whose 'dim' divided by 'n_head' is a multiple of 4"
+    if config["n_layer"] > 511 or dim > 65536 or config["grid_rows"] * config["grid_columns"] > 65536:
+        return "an object with at most 511 blocks, a width of at most 65536 and at most 65536 tokens"
+    return None
+
+
+def _transformer_shapes(config: dict[str, Any], *, fine: bool) -> Shapes:
+    width, codes, step = config["dim"], config["vocab_size"], config["multiple_of"]
+    hidden = -(-(8 * width // 3) // step) * step
+    inputs = config["input_vocab_size"] if fine else codes
+    shapes: Shapes = {
+        "cls_embedding.embedding_table.weight": (config["num_classes"] + 1, width),
+        "tok_embeddings.weight": (inputs, width), "norm.weight": (width,), "output.weight": (codes, width),
+    }
+    block = {
+        "attention_norm": (width,), "attention.wqkv": (3 * width, width), "attention.wo": (width, width),
+        "ffn_norm": (width,), "feed_forward.w1": (hidden, width), "feed_forward.w3": (hidden, width),
+        "feed_forward.w2": (width, hidden),
+    }
+    for layer in range(config["n_layer"]):
+        shapes |= {f"layers.{layer}.{name}.weight": shape for name, shape in block.items()}
+    return shapes | ({"fine_to_coarse": (codes,)} if fine else {})
+
+
+def _autoencoder_problem(config: dict[str, Any]) -> str | None:
+    if problem := _numbers_problem(config, _AUTOENCODER, ("group_norm_eps",)):
+        return problem
+    multipliers = config.get("ch_mult")
+    if not (isinstance(multipliers, list) and 1 <= len(multipliers) <= 8
+            and all(type(one) is int and 1 <= one <= _LARGEST for one in multipliers)):
+        return "an object with a list of 1 to 8 integers as 'ch_mult'"
+    if type(config.get("l2_norm")) is not bool:
+        return "an object with true or false as 'l2_norm'"
+    if config["num_res_blocks"] > 64 or any(config["ch"] * one % config["groups"] for one in multipliers):
+        return "an object with at most 64 residual blocks, and groups that divide the width of every level"
+    if config["image_size"] % (1 << len(multipliers) - 1):
+        return f"an object whose 'image_size' is a multiple of {1 << len(multipliers) - 1}"
+    return None
+
+
+def _autoencoder_shapes(config: dict[str, Any]) -> Shapes:
+    widths = [config["ch"] * one for one in config["ch_mult"]]
+    last, code, latent = widths[-1], config["codebook_embed_dim"], config["z_channels"]
+    shapes: Shapes = {
+        **_convolution("encoder.conv_in", 3, config["ch"]),
+        **_norm("encoder.norm_out", last), **_convolution("encoder.conv_out", last, latent),
+        **_convolution("quant_conv", latent, code, 1), "quantize.embedding.weight": (config["codebook_size"], code),
+        **_convolution("post_quant_conv", code, latent, 1), **_convolution("decoder.conv_in", latent, last),
+        **_norm("decoder.norm_out", widths[0]), **_convolution("decoder.conv_out", widths[0], 3),
+    }
+    for half in ("encoder", "decoder"):
+        shapes |= _residual(f"{half}.mid.0", last, last) | _attention(f"{half}.mid.1", last)
+        shapes |= _residual(f"{half}.mid.2", last, last)
+    blocks = config["num_res_blocks"]
+    shapes |= _levels("encoder", "downsample", config["ch"], widths, blocks, attention_at=len(widths) - 1)
+    return shapes | _levels("decoder", "upsample", last, widths[::-1], blocks + 1, attention_at=0)
+
+
+def _levels(half: str, resampling: str, width: int, widths: list[int], blocks: int, attention_at: int) -> Shapes:
+    shapes: Shapes = {}
+    for level, wide in enumerate(widths):
+        name = f"{half}.conv_blocks.{level}"
+        for block in range(blocks):
+            shapes |= _residual(f"{name}.res.{block}", width, wide)
+            width = wide
+            if level == attention_at:
+                shapes |= _attention(f"{name}.attn.{block}", wide)
+        if level < len(widths) - 1:
+            shapes |= _convolution(f"{name}.{resampling}.conv", wide, wide)
+    return shapes
+
+
+def _convolution(name: str, inputs: int, outputs: int, side: int = 3) -> Shapes:
+    return {f"{name}.weight": (outputs, inputs, side, side), f"{name}.bias": (outputs,)}
+
+
+def _norm(name: str, channels: int) -> Shapes:
+    return {f"{name}.weight": (channels,), f"{name}.bias": (channels,)}
+
+
+def _residual(name: str, inputs: int, outputs: int) -> Shapes:
+    shapes = _norm(f"{name}.norm1", inputs) | _convolution(f"{name}.conv1", inputs, outputs)
+    shapes |= _norm(f"{name}.norm2", outputs) | _convolution(f"{name}.conv2", outputs, outputs)
+    return shapes | (_convolution(f"{name}.nin_shortcut", inputs, outputs, 1) if inputs != outputs else {})
+
+
+def _attention(name: str, width: int) -> Shapes:
+    shapes = _norm(f"{name}.norm", width)
+    for part in ("q", "k", "v", "proj_out"):
+        shapes |= _convolution(f"{name}.{part}", width, width, 1)
+    return shapes

@@ -1,0 +1,246 @@
+"""The container: every file of Tests/Corpus, headers, memory, and files that appear whole or not at all."""
+
+import io
+import os
+import pickle
+import re
+import subprocess
+import sys
+import time
+import unittest
+
+import numpy as np
+import tessera_files
+import zstandard
+from support import HASH, REPOSITORY, Folder, tokens
+from tessera_files.header import encode_record, parse_header
+from tessera_files.streams import end_mark
+
+CORPUS = REPOSITORY / "Tests" / "Corpus"
+
+
+class CorpusTests(Folder):
+    def test_every_file_gives_the_defect_of_its_name(self):
+        files = sorted(path for path in CORPUS.iterdir() if path.suffix != ".py")
+        self.assertGreater(len(files), 60)
+        for path in files:
+            defect = path.name.split(".")[0]
+            with self.subTest(path.name):
+                if defect == "valid":
+                    list(tessera_files.read_records(path))
+                else:
+                    error = self.assert_defect(defect, list, tessera_files.read_records(path))
+                    self.assertTrue(str(error).startswith(str(path)), str(error))
+                    self.assertRegex(str(error), "; expected .+; found .+; try: .+")
+
+    def test_headers_alone_give_the_same(self):
+        for path in CORPUS.glob("*.zst"):
+            defect = path.name.split(".")[0]
+            if defect != "valid":
+                with self.subTest(path.name):
+                    self.assert_defect(defect, list, tessera_files.read_records(path, only=()))
+
+    def test_valid_files_have_their_values(self):
+        for path in CORPUS.glob("valid.*"):
+            with self.subTest(path.name):
+                records = list(tessera_files.read_records(path))
+                if "no-records" in path.name:
+                    self.assertEqual(records, [])
+                    continue
+                record, = records
+                self.assertEqual(record["x"].tolist(), [[97, 98], [99, 100]])
+                self.assertEqual(record.metadata, {} if "promise" in path.name else {"kind": "mapping"})
+
+    def test_defects_are_those_of_the_tools(self):
+        text = (REPOSITORY / "Sources/Files/StreamFormat/Container/FormatError.swift").read_text()
+        names = re.findall(r"^    case (\w+)$", text, re.MULTILINE)
+        self.assertEqual(names, [defect.value for defect in tessera_files.Defect])
+
+
+class HeaderTests(Folder):
+    def parse(self, text):
+        return parse_header(text, tessera_files.Origin("made-up"))
+
+    def test_two_halves_of_a_character(self):
+        self.assertEqual(self.parse(b'{"__metadata__":{"a":"\\ud83e\\udd80"}}')[0], {"a": "\N{CRAB}"})
+
+    def test_64_levels_and_no_more(self):
+        def nested(levels):
+            return (b'{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"more":' + b"[" * levels + b"]" * levels
+                    + b"}}")
+        self.parse(nested(63))
+        self.assert_defect("headerNotJSON", self.parse, nested(64))
+
+    def test_many_tensors_take_linear_time(self):
+        def seconds(count):
+            record = encode_record({}, {f"t{i}": ("U8", (1,), b"x") for i in range(count)})
+            best = 1e9
+            for _ in range(3):
+                start = time.process_time()
+                self.parse(record[8:8 + int.from_bytes(record[:8], "little")])
+                best = min(best, time.process_time() - start)
+            return best
+        self.assertLess(seconds(40_000), 16 * seconds(5_000))
+
+    def test_words_that_json_does_not_have(self):
+        for word in (b"NaN", b"Infinity", b"-Infinity"):
+            text = b'{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"more":%s}}' % word
+            self.assert_defect("headerNotJSON", self.parse, text)
+
+    def test_needs_nothing_but_the_standard_library(self):
+        code = ("import sys; sys.modules.update(numpy=None, zstandard=None); import tessera_files.header; "
+                "from tessera_files import run, FormatError; print(tessera_files.header.encode_record({'a': 'b'}, {}))")
+        ended = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": f"{REPOSITORY}/python"},
+                               capture_output=True, text=True, check=True)
+        self.assertIn('{"__metadata__":{"a":"b"}}', ended.stdout)
+
+
+class StreamTests(Folder):
+    def written(self, *records):
+        stream = io.BytesIO()
+        tessera_files.write_records(stream, records)
+        return stream.getvalue()
+
+    def record(self, count=4, kind="features"):
+        return tessera_files.Record.of_kind(kind, {}, {"features": np.arange(float(count * 2)).reshape(count, 2)})
+
+    def test_all_types_come_back(self):
+        arrays = {code: np.array([[0, 1], [1, 0]], code) for code in
+                  ("u1", "i1", "?", "u2", "i2", "f2", "u4", "i4", "f4", "u8", "i8", "f8", ">f4", ">u2")}
+        arrays["scalar"] = np.array(2.5)
+        arrays["empty"] = np.zeros((3, 0), "f4")
+        arrays["strided"] = np.arange(12, dtype="i4").reshape(3, 4)[:, ::2]
+        found, = tessera_files.read_records(io.BytesIO(self.written(tessera_files.Record.of({}, arrays))))
+        for name, array in arrays.items():
+            self.assertEqual(found[name].dtype, array.dtype.newbyteorder("="), name)
+            np.testing.assert_array_equal(found[name], array)
+
+    def test_bfloat16_is_rounded_to_the_nearest_and_ties_to_even(self):
+        values = np.array([1, 1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-7, np.inf, np.nan, 1 + 2**-8 + 2**-20], np.float32)
+        record = tessera_files.Record({}, {"x": tessera_files.Tensor.bfloat16("x", values)})
+        found, = tessera_files.read_records(io.BytesIO(self.written(record)))
+        self.assertEqual(found.tensors["x"].info.dtype, "BF16")
+        np.testing.assert_array_equal(
+            found["x"], np.array([1, 1, 1 + 2**-6, -1 - 2**-7, np.inf, np.nan, 1 + 2**-7], np.float32))
+
+    def test_every_cut_is_noticed(self):
+        whole = self.written(self.record(), self.record(3))
+        for length in range(1, len(whole)):
+            with self.assertRaises(tessera_files.FormatError):
+                list(tessera_files.read_records(io.BytesIO(whole[:length])))
+
+    def test_every_changed_byte_is_noticed_or_harmless(self):
+        whole = self.written(self.record())
+        expected, = tessera_files.read_records(io.BytesIO(whole))
+        noticed = 0
+        for place in range(len(whole)):
+            changed = bytearray(whole)
+            changed[place] ^= 1 << place % 8
+            try:
+                found, = tessera_files.read_records(io.BytesIO(changed))
+                self.assertEqual(found["features"].tolist(), expected["features"].tolist())
+            except tessera_files.FormatError:
+                noticed += 1
+        self.assertGreater(noticed, len(whole) * 9 // 10)
+
+    def test_concatenations_and_foreign_frames(self):
+        mark = end_mark(0, 0)
+        parts = self.written(self.record()) + mark + b"\x53\x2a\x4d\x18\x03\0\0\0abc" + self.written(self.record(2))
+        counts = [record.item_count for record in tessera_files.read_records(io.BytesIO(parts))]
+        self.assertEqual(counts, [4, 2])
+
+    def test_other_frames_of_zstd(self):
+        content = encode_record({}, {"x": ("U8", (300_000,), bytes(300_000))})
+        random = encode_record({}, {"x": ("U8", (300_000,), os.urandom(300_000))})
+        for data in (content, random):
+            for level in (-5, 1, 19):
+                for options in ({}, {"write_content_size": False}, {"write_checksum": True}):
+                    frame = zstandard.ZstdCompressor(level=level, **options).compress(data)
+                    found, = tessera_files.read_records(io.BytesIO(frame))
+                    self.assertEqual(bytes(found["x"]), data[-300_000:])
+
+    def test_reads_small_pieces(self):
+        class Slow(io.BytesIO):
+            def read(self, size=-1):
+                return super().read(min(size, 7))
+        found = list(tessera_files.read_records(Slow(self.written(self.record(), self.record(2)))))
+        self.assertEqual([len(record["features"]) for record in found], [4, 2])
+
+    def test_only_some_tensors(self):
+        data = self.written(tokens().record())
+        record, = tessera_files.read_records(io.BytesIO(data), only=["labels"])
+        self.assertEqual(record["labels"].shape, (5,))
+        self.assertEqual(record.tensors["tokens"].info.shape, (5, 2, 6))
+        self.assertRaises(ValueError, lambda: record["tokens"])
+
+    def test_memory_is_bounded(self):
+        # A gigabyte of zeros in 100 kB, passed over within 100 MB.
+        path = self.path("large.zst")
+        with open(path, "wb") as file:
+            size = 1 << 30
+            head = encode_record({}, {"x": ("U8", (0,), b"")})[8:].replace(b"[0]", b"[%d]" % size)
+            head = head.replace(b"[0,0]", b"[0,%d]" % size).rstrip()
+            frame = zstandard.ZstdCompressor().compressobj()
+            file.write(frame.compress(len(head).to_bytes(8, "little") + head))
+            for _ in range(size >> 20):
+                file.write(frame.compress(bytes(1 << 20)))
+            file.write(frame.flush())
+        code = ("import resource, sys, tessera_files; import numpy; "
+                "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
+                "record, = tessera_files.read_records(sys.argv[1], only=()); "
+                "print(record.infos[0].shape[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)")
+        ended = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True,
+                               env={**os.environ, "PYTHONPATH": f"{REPOSITORY}/python"})
+        found, kilobytes = map(int, ended.stdout.split())
+        self.assertEqual(found, size)
+        self.assertLess(kilobytes, 100_000)
+        self.assertLess(os.path.getsize(path), 200_000)
+
+
+class OutputTests(Folder):
+    def test_a_failure_leaves_the_old_file_and_nothing_else(self):
+        path = self.path("a.tokens.zst")
+        tessera_files.write_tokens(path, tokens())
+        before = (self.folder / "a.tokens.zst").read_bytes()
+
+        def failing():
+            yield tokens(seed=1)
+            raise RuntimeError("no more")
+        self.assertRaises(RuntimeError, tessera_files.write_tokens, path, failing())
+        self.assertEqual(os.listdir(self.folder), ["a.tokens.zst"])
+        self.assertEqual((self.folder / "a.tokens.zst").read_bytes(), before)
+
+    def test_a_link_stays_and_its_target_is_replaced(self):
+        os.symlink("target.zst", self.path("link.zst"))
+        tessera_files.write_tokens(self.path("link.zst"), tokens())
+        self.assertTrue(os.path.islink(self.path("link.zst")))
+        self.assertEqual(len(tessera_files.read_tokens(self.path("target.zst"))), 5)
+
+    def test_a_pipe_is_written_and_stays(self):
+        os.mkfifo(self.path("pipe"))
+        with subprocess.Popen(["cat", self.path("pipe")], stdout=subprocess.PIPE) as reader:
+            tessera_files.write_tokens(self.path("pipe"), tokens())
+            self.assertEqual(len(tessera_files.read_tokens(reader.stdout)), 5)
+        self.assertEqual(os.listdir(self.folder), ["pipe"])
+
+    def test_plain_files_are_those_of_safetensors(self):
+        mapping = tessera_files.Mapping.coarse(np.array([0, 0, 1, 1]), HASH)
+        tessera_files.write_plain(self.path("a.safetensors"), mapping.record())
+        found = tessera_files.read_mapping(self.path("a.safetensors"))
+        self.assertEqual(found.table.tolist(), [0, 0, 1, 1])
+        try:
+            from safetensors.numpy import load_file
+        except ImportError:
+            self.skipTest("needs safetensors for the second half")
+        self.assertEqual(load_file(self.path("a.safetensors"))["fine_to_coarse"].tolist(), [0, 0, 1, 1])
+
+    def test_errors_travel_between_processes(self):
+        try:
+            list(tessera_files.read_records(CORPUS / "gap.between.zst"))
+        except tessera_files.FormatError as error:
+            copy = pickle.loads(pickle.dumps(error))
+            self.assertEqual((str(copy), copy.defect, copy.origin), (str(error), error.defect, error.origin))
+
+
+if __name__ == "__main__":
+    unittest.main()
