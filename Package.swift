@@ -94,10 +94,11 @@ let models: [Target] = [
 ]
 
 let methods: [Target] = [
+  room("VQGAN", in: .methods, imports: []),
   room(
     "LlamaGen", in: .methods,
     imports: [
-      "FeatureNetworks", "ForeignFiles", "ImageModels", "StreamFormat", "TensorCore",
+      "FeatureNetworks", "ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "VQGAN",
     ]),
   room("IAR", in: .methods, imports: ["Autograd", "CKernels"]),
   room(
@@ -264,6 +265,9 @@ let testTargets: [Target] =
         "CKernels", "ForeignFiles", "ImageModels", "Images", "LlamaGen", "StreamFormat", "TensorCore",
         "TestSupport",
       ]),
+    tests(
+      of: "VQGAN",
+      ["Autograd", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "LlamaGen", ["ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "CTF", ["Autograd", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "STAR", ["Autograd", "StreamFormat", "TensorCore", "TestSupport"]),

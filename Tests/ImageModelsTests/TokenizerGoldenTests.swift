@@ -23,20 +23,7 @@ import TestSupport
     }
   }
 
-  /// [B, C, H, W] as PyTorch stores images, to [B, H, W, C].
-  func channelsLast(_ name: String) throws -> Tensor {
-    let stored = try golden.record.tensor(name)
-    let (s, values) = (stored.shape, try stored.floats())
-    let y = device.empty([s[0], s[2], s[3], s[1]])
-    for b in 0..<s[0] {
-      for c in 0..<s[1] {
-        for p in 0..<s[2] * s[3] {
-          y.pointer[(b * s[2] * s[3] + p) * s[1] + c] = values[(b * s[1] + c) * s[2] * s[3] + p]
-        }
-      }
-    }
-    return y
-  }
+  func channelsLast(_ name: String) throws -> Tensor { try golden.channelsLast(name, device) }
 
   @Test func parametersAreLlamaGens() {
     #expect(Set(model.store.parameters.map(\.name)) == Set(golden.names(withPrefix: "param.")))

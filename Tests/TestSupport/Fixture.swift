@@ -31,6 +31,21 @@ public struct Fixture {
     return device.tensor(try stored.floats(), stored.shape)
   }
 
+  /// Images that are stored as PyTorch does, [B, C, H, W], as a tensor [B, H, W, C].
+  public func channelsLast(_ name: String, _ device: Device) throws -> Tensor {
+    let stored = try record.tensor(name)
+    let (s, values) = (stored.shape, try stored.floats())
+    let y = device.empty([s[0], s[2], s[3], s[1]])
+    for b in 0..<s[0] {
+      for c in 0..<s[1] {
+        for p in 0..<s[2] * s[3] {
+          y.pointer[(b * s[2] * s[3] + p) * s[1] + c] = values[(b * s[1] + c) * s[2] * s[3] + p]
+        }
+      }
+    }
+    return y
+  }
+
   /// Names of tensors that start with a prefix, without it.
   public func names(withPrefix prefix: String) -> [String] {
     record.tensors.map(\.name).filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }

@@ -86,6 +86,10 @@ def _autoencoder_problem(config: dict[str, Any]) -> str | None:
         return "an object with true or false as 'l2_norm'"
     if config["num_res_blocks"] > 64 or any(config["ch"] * one % config["groups"] for one in multipliers):
         return "an object with at most 64 residual blocks, and groups that divide the width of every level"
+    levels = config.get("attn_levels", [])
+    if not (isinstance(levels, list) and all(type(one) is int and 0 <= one < len(multipliers) for one in levels)
+            and len(set(levels)) == len(levels)):
+        return f"an object whose 'attn_levels' are different levels from 0 to {len(multipliers) - 1}"
     if config["image_size"] % (1 << len(multipliers) - 1):
         return f"an object whose 'image_size' is a multiple of {1 << len(multipliers) - 1}"
     return None
@@ -104,19 +108,20 @@ def _autoencoder_shapes(config: dict[str, Any]) -> Shapes:
     for half in ("encoder", "decoder"):
         shapes |= _residual(f"{half}.mid.0", last, last) | _attention(f"{half}.mid.1", last)
         shapes |= _residual(f"{half}.mid.2", last, last)
-    blocks = config["num_res_blocks"]
-    shapes |= _levels("encoder", "downsample", config["ch"], widths, blocks, attention_at=len(widths) - 1)
-    return shapes | _levels("decoder", "upsample", last, widths[::-1], blocks + 1, attention_at=0)
+    blocks, attending = config["num_res_blocks"], set(config.get("attn_levels", [len(widths) - 1]))
+    shapes |= _levels("encoder", "downsample", config["ch"], widths, blocks, attention_at=attending)
+    return shapes | _levels("decoder", "upsample", last, widths[::-1], blocks + 1,
+                            attention_at={len(widths) - 1 - one for one in attending})
 
 
-def _levels(half: str, resampling: str, width: int, widths: list[int], blocks: int, attention_at: int) -> Shapes:
+def _levels(half: str, resampling: str, width: int, widths: list[int], blocks: int, attention_at: set[int]) -> Shapes:
     shapes: Shapes = {}
     for level, wide in enumerate(widths):
         name = f"{half}.conv_blocks.{level}"
         for block in range(blocks):
             shapes |= _residual(f"{name}.res.{block}", width, wide)
             width = wide
-            if level == attention_at:
+            if level in attention_at:
                 shapes |= _attention(f"{name}.attn.{block}", wide)
         if level < len(widths) - 1:
             shapes |= _convolution(f"{name}.{resampling}.conv", wide, wide)

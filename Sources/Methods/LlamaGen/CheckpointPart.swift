@@ -33,6 +33,17 @@ struct CheckpointPart {
     }
   }
 
+  /// The names in the file by other names; what has none is left out.
+  /// - Throws: ``ForeignFileError`` where two tensors would have one name.
+  func renamed(_ newName: (String) -> String?) throws -> [String: String] {
+    var result: [String: String] = [:]
+    for (name, stored) in names {
+      guard let new = newName(name) else { continue }
+      if let other = result.updateValue(stored, forKey: new) { throw conflict(other, stored) }
+    }
+    return result
+  }
+
   private mutating func add(_ name: String, _ stored: String) throws {
     if let other = names.updateValue(stored, forKey: name) { throw conflict(other, stored) }
   }

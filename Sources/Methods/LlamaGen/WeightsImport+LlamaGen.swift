@@ -16,12 +16,14 @@ extension WeightsImport {
       residualBlocks: count { "encoder.conv_blocks.0.res.\($0).conv1.weight" },
       zChannels: try shape("encoder.conv_out.weight", rank: 4)[0], codebookSize: codebook[0],
       codeDimension: codebook[1],
-      normalizesCodes: settings.normalizesCodes ?? arguments.normalizesCodes ?? true, groups: settings.groups,
+      normalizesCodes: settings.normalizesCodes ?? arguments.normalizesCodes ?? !isVQGAN,
+      groups: settings.groups,
       imageSize: settings.imageSize ?? arguments.imageSize ?? 256)
     for level in 0..<count({ "encoder.conv_blocks.\($0).res.0.conv1.weight" }) {
       let width = try shape("encoder.conv_blocks.\(level).res.0.conv1.weight", rank: 4)[0]
       configuration.multipliers.append(width / first[0])
     }
+    if isVQGAN { configuration.attentionLevels = attentionLevels(configuration.multipliers.count) }
     try require(configuration.problem, scalars: configuration.scalarCount, tensors)
     try Tokenizer(configuration, device: device, seed: nil).store.require(tensors, at: origin)
     var header = Record(kind: .tokenizer)
@@ -30,6 +32,12 @@ extension WeightsImport {
       SHA256Hasher.hex(of: $0)
     }
     return stream(header, tensors)
+  }
+
+  /// The levels with attention; nil for the last one alone, which is LlamaGen's choice.
+  private func attentionLevels(_ levels: Int) -> [Int]? {
+    let found = (0..<levels).filter { inPart["encoder.conv_blocks.\($0).attn.0.q.weight"] != nil }
+    return found == [levels - 1] ? nil : found
   }
 
   func arModel(_ device: Device) throws -> RecordStream {

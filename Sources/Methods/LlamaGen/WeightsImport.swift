@@ -3,6 +3,7 @@ import ForeignFiles
 import ImageModels
 import StreamFormat
 import TensorCore
+import VQGAN
 
 /// What a foreign weights file can be read as.
 public enum ImportTarget: String, CaseIterable, Sendable {
@@ -16,7 +17,7 @@ public enum ImportTarget: String, CaseIterable, Sendable {
   case lpipsAlex = "lpips-alex"
   /// LPIPS with VGG16, from torchvision's trunk and the `lpips` package's heads.
   case lpipsVGG = "lpips-vgg"
-  /// A LlamaGen tokenizer.
+  /// A LlamaGen tokenizer, or a VQGAN autoencoder of taming-transformers, which its parameter names tell.
   case tokenizer
   /// A LlamaGen class-conditional transformer.
   case arModel = "ar-model"
@@ -30,7 +31,8 @@ public struct ImportSettings {
   public var imageSize: Int?
   /// Of a tokenizer: groups of group normalisation.
   public var groups = 32
-  /// Of a tokenizer: whether latents and codes are scaled to length 1; nil for what the checkpoint's `args` say, or true.
+  /// Of a tokenizer: whether latents and codes are scaled to length 1; nil for what the checkpoint's `args` say, or else
+  /// for true of LlamaGen's and false of a VQGAN.
   public var normalizesCodes: Bool?
   /// Of a model: attention heads; nil for what the checkpoint's `args` say, or LlamaGen's number at this size.
   public var heads: Int?
@@ -60,8 +62,10 @@ public struct WeightsImport {
   let weights: ForeignWeights
   let settings: ImportSettings
   private let checkpointPart: CheckpointPart
-  /// Names without the part's prefix, and what they are called in the file.
-  var inPart: [String: String] { checkpointPart.names }
+  /// Names without the part's prefix, a VQGAN's in LlamaGen's words, and what they are called in the file.
+  let inPart: [String: String]
+  /// Whether the parameters had a VQGAN's names.
+  let isVQGAN: Bool
   /// The part of the checkpoint that is taken; empty for the whole file.
   public var part: String { checkpointPart.name }
 
@@ -70,19 +74,25 @@ public struct WeightsImport {
     _ weights: ForeignWeights, as target: ImportTarget, _ settings: ImportSettings = ImportSettings()
   ) throws {
     (self.weights, self.settings) = (weights, settings)
-    checkpointPart = try CheckpointPart(
+    let source = try CheckpointPart(
       weights, among: settings.part.map { [$0] } ?? target.usualParts, isChosen: settings.part != nil)
+    let published = target == .tokenizer ? VQGANParameterNames(source.names.keys) : nil
+    (checkpointPart, isVQGAN) = (source, published != nil)
+    inPart = try published.map { try source.renamed($0.llamaGenName) } ?? source.names
   }
 
   /// What the user should know of the checkpoint, in sentences: parts of a tokenizer that differ in their codebook.
   public func warnings(as target: ImportTarget) throws -> [String] {
-    guard target == .tokenizer, let own = inPart[codebookName], let codebook = try weights.tensor(own) else {
+    guard target == .tokenizer, let own = inPart[Tokenizer.codebookName],
+      let codebook = try weights.tensor(own)
+    else {
       return []
     }
     var differing: [String] = []
     for other in target.usualParts where other != part && !other.isEmpty {
       guard
-        let stored = try? CheckpointPart(weights, among: [other], isChosen: true).names[codebookName],
+        let stored = try? CheckpointPart(weights, among: [other], isChosen: true)
+          .names[Tokenizer.codebookName],
         let second = try weights.tensor(stored), second.bytes != codebook.bytes
       else { continue }
       differing.append(other)
@@ -218,9 +228,6 @@ extension ImportTarget {
     }
   }
 }
-
-/// LlamaGen's name of the codebook.
-private let codebookName = "quantize.embedding.weight"
 
 extension StoredTensor {
   /// Place of the first NaN or infinity among F32 elements.

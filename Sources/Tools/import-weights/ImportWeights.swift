@@ -23,8 +23,8 @@ import ToolRuntime
   @Option(name: .shortAndLong, help: "File to write, or '-' for standard output.") var output: OutputPath
   @Option(
     help: ArgumentHelp(
-      "Part of the checkpoint to import, such as ema. (default: ema of a tokenizer, model of a "
-        + "model)"))
+      "Part of the checkpoint to import, such as ema. (default: model, or what LlamaGen's "
+        + "and taming's scripts take if there is none)"))
   var part: String?
   @Option(help: "For ar-model: the file of the tokenizer with which it was trained.") var tokenizer:
     InputPath?
@@ -51,7 +51,7 @@ import ToolRuntime
     inversion: .prefixedNo,
     help: ArgumentHelp(
       "For tokenizer: scale latents and codes to length 1. (default: from the checkpoint's "
-        + "args, or yes)"))
+        + "args; else yes, or no for a VQGAN)"))
   var l2Norm: Bool?
   @Flag(help: "Accept NaN and infinity among the weights.") var allowNonFinite = false
   @OptionGroup(title: "Common") var common: CommonOptions

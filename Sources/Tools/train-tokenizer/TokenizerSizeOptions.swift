@@ -19,6 +19,11 @@ struct TokenizerSizeOptions: ParsableArguments {
   var multipliers: String?
   @Option(help: "Number of residual blocks per level of the encoder; the decoder has one more.")
   var residualBlocks: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Levels, counted from 0 at full size, with attention after each residual block, such as 3,4. (default: "
+        + "the last)"))
+  var attentionLevels: String?
   @Option(help: "Number of channels before and after the quantiser.") var zChannels: Int?
   @Option(help: "K, the number of codes. (default: that of --model)") var codes: Int?
   @Option(help: "Number of dimensions of a code. (default: that of --model)") var codeDimension: Int?
@@ -35,9 +40,14 @@ struct TokenizerSizeOptions: ParsableArguments {
     if multipliers != nil && levels == nil {
       throw ValidationError("--multipliers must be numbers such as 1,2,4.")
     }
+    if attentionLevels != nil && attending == nil {
+      throw ValidationError("--attention-levels must be numbers such as 3,4.")
+    }
   }
 
   private var levels: [Int]? { multipliers.flatMap { commaSeparated($0) { Int($0) } } }
+
+  private var attending: [Int]? { attentionLevels.flatMap { commaSeparated($0) { Int($0) } } }
 
   /// The sizes asked for; nil for an unknown name.
   var configuration: TokenizerConfiguration? {
@@ -51,6 +61,7 @@ struct TokenizerSizeOptions: ParsableArguments {
     sizes.codeDimension = codeDimension ?? sizes.codeDimension
     sizes.groups = groups ?? sizes.groups
     sizes.normalizesCodes = normalizeCodes
+    sizes.attentionLevels = attending
     return sizes
   }
 }

@@ -24,7 +24,8 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
   @Option(help: "Reconstruction loss: the mean squared (l2) or absolute (l1) error.")
   var reconstruction = ReconstructionLoss.l2
-  @Option(help: "beta, the weight of the commitment loss, at least 0.") var commitment: Float = 0.25
+  @Option(help: "beta, the weight of the commitment loss, at least 0. VQGAN: 1.") var commitment: Float = 0.25
+  @Option(help: "Weight of the codebook loss, at least 0. VQGAN: 0.25.") var codebookWeight: Float = 1
   @Option(
     help: ArgumentHelp(
       "Number of steps at the start without a quantiser; k-means over latents then places the "
@@ -46,9 +47,10 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     if autoencoderSteps < 0 || deadCodeInterval < 0 {
       throw ValidationError("--autoencoder-steps and --dead-code-interval must not be negative.")
     }
-    let factors = [Double(commitment), deadCodeThreshold]
+    let factors = [Double(commitment), Double(codebookWeight), deadCodeThreshold]
     if factors.contains(where: { !($0 >= 0 && $0.isFinite) }) {
-      throw ValidationError("--commitment and --dead-code-threshold must not be negative nor infinite.")
+      throw ValidationError(
+        "--commitment, --codebook-weight and --dead-code-threshold must not be negative nor infinite.")
     }
     if !(0...1).contains(deadCodeEnd) { throw ValidationError("--dead-code-end must be from 0 to 1.") }
   }
@@ -61,6 +63,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let model = Tokenizer(configuration, device: device, seed: session.seed)
     let options = TokenizerTask.Options(
       batchSize: training.batchSize, reconstruction: reconstruction, commitment: commitment,
+      codebookWeight: codebookWeight,
       warmupSteps: autoencoderSteps, deadCodeThreshold: deadCodeThreshold, deadCodeInterval: deadCodeInterval,
       deadCodeEnd: Int(Double(training.steps) * deadCodeEnd), seed: session.seed)
     let settings = TokenizerSettings(

@@ -18,6 +18,8 @@ public final class TokenizerTask: TrainingTask {
     public var reconstruction: ReconstructionLoss
     /// beta, the weight of the commitment loss.
     public var commitment: Float
+    /// gamma, the weight of the codebook loss.
+    public var codebookWeight: Float
     /// Steps at the start without a quantiser; then the codebook starts from k-means over latents.
     public var warmupSteps: Int
     /// A code whose use between two searches is below this share of the mean use is moved to a latent.
@@ -30,11 +32,12 @@ public final class TokenizerTask: TrainingTask {
     public var seed: UInt64
 
     public init(
-      batchSize: Int, reconstruction: ReconstructionLoss, commitment: Float, warmupSteps: Int,
+      batchSize: Int, reconstruction: ReconstructionLoss, commitment: Float, codebookWeight: Float = 1,
+      warmupSteps: Int,
       deadCodeThreshold: Double, deadCodeInterval: Int, deadCodeEnd: Int, seed: UInt64
     ) {
       (self.batchSize, self.commitment, self.seed) = (batchSize, commitment, seed)
-      self.reconstruction = reconstruction
+      (self.reconstruction, self.codebookWeight) = (reconstruction, codebookWeight)
       (self.warmupSteps, self.deadCodeThreshold) = (warmupSteps, deadCodeThreshold)
       (self.deadCodeInterval, self.deadCodeEnd) = (deadCodeInterval, deadCodeEnd)
     }
@@ -87,7 +90,9 @@ public final class TokenizerTask: TrainingTask {
       tape.backward(from: error)
       return ["loss": Double(error.value.scalar), "reconstruction_loss": Double(error.value.scalar)]
     }
-    let pass = model.trainingPass(tape, images: batch, reconstruction: kind, commitment: options.commitment)
+    let pass = model.trainingPass(
+      tape, images: batch, reconstruction: kind, commitment: options.commitment,
+      codebook: options.codebookWeight)
     for index in pass.quantized.indices { uses[index] += 1 }
     latents = pass.latents.value
     tape.backward(from: pass.loss)

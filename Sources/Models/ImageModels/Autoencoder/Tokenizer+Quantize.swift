@@ -21,7 +21,7 @@ public struct TokenizerPass {
   public let quantized: QuantizedLatents
   /// Latents before quantising [B, h, w, d].
   public let latents: Variable
-  /// Reconstruction + codebook + beta commitment.
+  /// Reconstruction + gamma codebook + beta commitment.
   public let loss: Variable
   /// The reconstruction term alone.
   public let reconstructionLoss: Variable
@@ -39,17 +39,21 @@ extension Tokenizer {
       commitmentLoss: tape.meanError(chosen.detached(), z))
   }
 
-  /// Encodes, quantises and decodes images [B, H, W, 3], and adds up the losses.
+  /// Encodes, quantises and decodes images [B, H, W, 3], and adds up the losses: reconstruction, gamma times the
+  /// codebook loss, and beta times the commitment loss.
+  ///
+  /// LlamaGen has gamma 1 and beta 0.25. The published VQGANs have gamma 0.25 and beta 1, because their `legacy` loss
+  /// puts the weight on the other term.
   public func trainingPass(
     _ tape: Tape, images: Variable, reconstruction kind: ReconstructionLoss = .l2,
-    commitment beta: Float = 0.25
+    commitment beta: Float = 0.25, codebook gamma: Float = 1
   ) -> TokenizerPass {
     let latents = encode(tape, images)
     let quantized = quantize(tape, latents)
     let reconstruction = decode(tape, quantized.vectors)
     let error = tape.meanError(reconstruction, images, kind)
     let loss = tape.weightedSum([
-      (error, 1), (quantized.codebookLoss, 1), (quantized.commitmentLoss, beta),
+      (error, 1), (quantized.codebookLoss, gamma), (quantized.commitmentLoss, beta),
     ])
     return TokenizerPass(
       reconstruction: reconstruction, quantized: quantized, latents: latents, loss: loss,

@@ -48,7 +48,7 @@ public final class Tokenizer {
       for block in 0..<c.residualBlocks {
         layers.append(build.residual(name + "res.\(block)", width, c.channels * c.multipliers[level]))
         width = c.channels * c.multipliers[level]
-        if level == last { layers.append(build.attention(name + "attn.\(block)", width)) }
+        if c.hasAttention(level) { layers.append(build.attention(name + "attn.\(block)", width)) }
       }
       if level < last {
         layers.append(
@@ -73,7 +73,7 @@ public final class Tokenizer {
       for block in 0...c.residualBlocks {
         layers.append(build.residual(name + "res.\(block)", width, c.channels * c.multipliers[level]))
         width = c.channels * c.multipliers[level]
-        if level == last { layers.append(build.attention(name + "attn.\(block)", width)) }
+        if c.hasAttention(level) { layers.append(build.attention(name + "attn.\(block)", width)) }
       }
       if level > 0 {
         layers.append(UpsampleLayer(convolution: build.convolution(name + "upsample.conv", width, width)))

@@ -20,6 +20,9 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
   public var normEpsilon: Double = 1e-6
   /// Side of the images it was trained on, in pixels.
   public var imageSize: Int
+  /// Levels, counted from 0 at full size, whose residual blocks are each followed by attention. The middle has
+  /// attention in any case. Nil means the last level alone, as in LlamaGen's tokenizers.
+  public var attentionLevels: [Int]?
 
   enum CodingKeys: String, CodingKey {
     case channels = "ch"
@@ -32,21 +35,28 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     case groups
     case normEpsilon = "group_norm_eps"
     case imageSize = "image_size"
+    case attentionLevels = "attn_levels"
   }
 
   /// VQ-16 unless sizes are given.
   public init(
     channels: Int = 128, multipliers: [Int] = [1, 1, 2, 2, 4], residualBlocks: Int = 2, zChannels: Int = 256,
     codebookSize: Int = 16384, codeDimension: Int = 8, normalizesCodes: Bool = true, groups: Int = 32,
-    imageSize: Int = 256
+    imageSize: Int = 256, attentionLevels: [Int]? = nil
   ) {
     (self.channels, self.multipliers, self.residualBlocks) = (channels, multipliers, residualBlocks)
     (self.zChannels, self.codebookSize, self.codeDimension) = (zChannels, codebookSize, codeDimension)
     (self.normalizesCodes, self.groups, self.imageSize) = (normalizesCodes, groups, imageSize)
+    self.attentionLevels = attentionLevels
   }
 
   /// Pixels to a token, along a side.
   public var downsampling: Int { 1 << (multipliers.count - 1) }
+
+  /// Whether attention follows each residual block of a level.
+  func hasAttention(_ level: Int) -> Bool {
+    attentionLevels.map { $0.contains(level) } ?? (level == multipliers.count - 1)
+  }
 
   /// An error text if the sizes do not fit together, or nil.
   public var problem: String? {
@@ -64,6 +74,12 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     if residualBlocks > 64 { return "\(residualBlocks) residual blocks a level; at most 64 are possible" }
     if let width = multipliers.map({ $0 * channels }).first(where: { $0 % groups != 0 }) {
       return "width \(width) does not divide into \(groups) groups"
+    }
+    if let level = attentionLevels?.first(where: { !multipliers.indices.contains($0) }) {
+      return "attention at level \(level); the levels are 0 to \(multipliers.count - 1)"
+    }
+    if let levels = attentionLevels, Set(levels).count < levels.count {
+      return "attention twice at one level"
     }
     if !(normEpsilon >= 0 && normEpsilon <= 1) { return "group_norm_eps \(normEpsilon); 0 to 1 is possible" }
     if imageSize % downsampling != 0 { return "image size \(imageSize) is not a multiple of \(downsampling)" }
@@ -92,7 +108,8 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     let encoder = convolution(3, channels) + levels(widths, from: channels, blocks: residualBlocks)
     let decoder =
       convolution(zChannels, last) + levels(widths.reversed(), from: last, blocks: residualBlocks + 1)
-    let inner = 2 * (2 * residual(last, last) + attention(last)) + (2 * residualBlocks + 1) * attention(last)
+    let attending = widths.indices.filter(hasAttention).reduce(0) { $0 + attention(widths[$1]) }
+    let inner = 2 * (2 * residual(last, last) + attention(last)) + (2 * residualBlocks + 1) * attending
     let ends = 2 * last + convolution(last, zChannels) + 2 * widths[0] + convolution(widths[0], 3)
     let quantizer =
       codebookSize * codeDimension + convolution(zChannels, codeDimension, kernel: 1)
