@@ -103,7 +103,7 @@ let methods: [Target] = [
   room(
     "CTF", in: .methods,
     imports: [
-      "Autograd", "CKernels", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore",
+      "Autograd", "CKernels", "Codebooks", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore",
     ]),
   room(
     "STAR", in: .methods,
@@ -119,7 +119,7 @@ let work: [Target] = [
   room(
     "Evaluation", in: .work,
     imports: [
-      "Autograd", "Datasets", "FeatureNetworks", "ImageModels", "Images", "Metrics", "NeuralNet",
+      "Autograd", "Codebooks", "Datasets", "FeatureNetworks", "ImageModels", "Images", "Metrics", "NeuralNet",
       "StreamFormat", "TensorCore",
     ]),
   room(
@@ -194,8 +194,8 @@ let tools: [Target] = [
   tool(
     "score-tokens",
     imports: [
-      argumentParser, "CTF", "Datasets", "Evaluation", "ImageModels", "StreamFormat", "SuiteOptions",
-      "TensorCore", "ToolRuntime",
+      argumentParser, "CTF", "Codebooks", "Datasets", "Evaluation", "ImageModels", "StreamFormat",
+      "SuiteOptions", "TensorCore", "ToolRuntime",
     ]),
   tool("show-file", imports: [argumentParser, "StreamFormat", "ToolRuntime"]),
   tool(
@@ -265,7 +265,9 @@ let testTargets: [Target] =
         "TestSupport",
       ]),
     tests(of: "LlamaGen", ["ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),
-    tests(of: "CTF", ["Autograd", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(
+      of: "CTF",
+      ["Autograd", "Codebooks", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "STAR", ["Autograd", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "Datasets", ["StreamFormat", "TensorCore", "TestSupport"]),
     tests(
