@@ -104,7 +104,7 @@ let methods: [Target] = [
   room(
     "CTF", in: .methods,
     imports: [
-      "Autograd", "CKernels", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore",
+      "Autograd", "CKernels", "Codebooks", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore",
     ]),
   room(
     "STAR", in: .methods,
@@ -120,7 +120,7 @@ let work: [Target] = [
   room(
     "Evaluation", in: .work,
     imports: [
-      "Autograd", "Datasets", "FeatureNetworks", "ImageModels", "Images", "Metrics", "NeuralNet",
+      "Autograd", "Codebooks", "Datasets", "FeatureNetworks", "ImageModels", "Images", "Metrics", "NeuralNet",
       "StreamFormat", "TensorCore",
     ]),
   room(
@@ -195,8 +195,8 @@ let tools: [Target] = [
   tool(
     "score-tokens",
     imports: [
-      argumentParser, "CTF", "Datasets", "Evaluation", "ImageModels", "StreamFormat", "SuiteOptions",
-      "TensorCore", "ToolRuntime",
+      argumentParser, "CTF", "Codebooks", "Datasets", "Evaluation", "ImageModels", "StreamFormat",
+      "SuiteOptions", "TensorCore", "ToolRuntime",
     ]),
   tool("show-file", imports: [argumentParser, "StreamFormat", "ToolRuntime"]),
   tool(
@@ -269,7 +269,9 @@ let testTargets: [Target] =
       of: "VQGAN",
       ["Autograd", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "LlamaGen", ["ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),
-    tests(of: "CTF", ["Autograd", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(
+      of: "CTF",
+      ["Autograd", "Codebooks", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "STAR", ["Autograd", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "Datasets", ["StreamFormat", "TensorCore", "TestSupport"]),
     tests(

@@ -49,7 +49,7 @@ $(OUT)/pairs/cluster-%.npz: $(OUT)/pairs/cluster-%.tokens.zst $(OUT)/clusters/%.
 	detokenize $< --tokenizer $(word 2,$^) --held-out $(HELD_OUT) $(common) --npz $@
 
 $(OUT)/pairs/%.json: $(OUT)/pairs/%.npz | $(DATA)
-	eval-metrics --pairs --reference $(DATA) --size $(SIZE) $(held_out_part) --samples $< $(lpips) $(common) \
+	eval-metrics --pairs --reference $(DATA) --size $(SIZE) $(decoding_options) $(held_out_part) --samples $< $(lpips) $(common) \
 	  --json >$@.partial && mv $@.partial $@
 
 # Tables and plot.

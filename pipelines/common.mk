@@ -91,9 +91,9 @@ else
   model_tokens := $(view_tokens)
 endif
 
-# The options that a tool takes: IMAGE_OPTIONS where it has them.
-image_options = $(if $(IMAGE_OPTIONS),$(shell $(abspath $(TOOLS))/$(1) --help | grep -q -e --allow-upscale && \
-  echo '$(IMAGE_OPTIONS)'))
+# Those of IMAGE_OPTIONS that say how a file becomes a picture; detokenize and eval-metrics make no views.
+decoding_options := $(filter --allow-upscale --as-llamagen --as-stored --drop-alpha --clip-grey16,$(IMAGE_OPTIONS)) \
+  $(shell grep -oE -e '--background[ =][^ ]+' <<<'$(IMAGE_OPTIONS)')
 
 ifdef TOKENIZER
   tokenizer_settings := $(strip --size $(SIZE) $(IMAGE_OPTIONS) --tokenizer $(TOKENIZER))
@@ -160,7 +160,7 @@ endif
 $(SHARED)/reconstructions.png: $(tokenizer) $(tokens) | $(DATA)
 	$(call stage,reconstructions: held-out originals above what their tokens give back)
 	detokenize $(tokens) --tokenizer $(tokenizer) --held-out $(HELD_OUT) --every 3 --limit 128 --originals $(DATA) \
-	  $(call image_options,detokenize) --columns 16 --enlarge $(ENLARGE) $(common) \
+	  $(decoding_options) --columns 16 --enlarge $(ENLARGE) $(common) \
 	  --log $(@D)/logs/reconstructions.jsonl --grid $@
 
 # Codebook.

@@ -20,7 +20,7 @@ metric_logs := $(patsubst %,$(SHARED)/logs/%.jsonl,$(patsubst %,features-%,$(com
 network := --network $(METRIC_NETWORK) $(if $(METRIC_WEIGHTS),--weights $(METRIC_WEIGHTS)) --tokenizer $(tokenizer)
 network_files := $(METRIC_WEIGHTS) $(if $(filter tokenizer,$(METRIC_NETWORK)),$(tokenizer))
 training_part := --reference-part training --held-out $(HELD_OUT)
-reference = $(DATA) --size $(SIZE) $(call image_options,eval-metrics)
+reference = $(DATA) --size $(SIZE) $(decoding_options)
 held_out_part := --reference-part held-out --held-out $(HELD_OUT)
 $(eval $(call kept,$(OUT)/settings/metrics,--count $(METRIC_SAMPLES) $(sampling_settings)))
 $(eval $(call kept,$(OUT)/settings/network,$(network)))

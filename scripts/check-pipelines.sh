@@ -84,6 +84,10 @@ if grep -E '(out/quickstart|out/iar)/' <<<"$plan"; then fail "images of one's ow
 for tool in train-tokenizer tokenize; do
   grep -qE "^$tool $few .*--allow-upscale --skip-unreadable" <<<"$plan" || fail "IMAGE_OPTIONS do not reach $tool"
 done
+for tool in detokenize eval-metrics; do
+  grep -A1 "^$tool " <<<"$plan" | grep -q -e --allow-upscale || fail "--allow-upscale does not reach $tool"
+  if grep -A1 "^$tool " <<<"$plan" | grep -q -e --skip-unreadable; then fail "$tool has no --skip-unreadable"; fi
+done
 
 # A tokenizer from elsewhere is used and not trained.
 own=(DATA="$few" HELD_OUT=0.2 METRIC_SAMPLES=30 SHARED="$work/own" TOKENIZER="$work/quickstart/tokenizer.tensors.zst")

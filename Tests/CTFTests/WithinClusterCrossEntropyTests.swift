@@ -1,5 +1,6 @@
 import Autograd
 @testable import CTF
+import Codebooks
 import Glibc
 import TensorCore
 import Testing

@@ -122,6 +122,31 @@ import TestSupport
     expectNoProduct()
   }
 
+  /// Other readers refuse them as sizes, and so does docs/formats.md.
+  @Test func sizesThatAreNotWrittenAsIntegers() throws {
+    for (source, key, value) in [
+      (files.model, "dim", "16.0"), (files.model, "dim", "1.6e1"), (files.model, "n_layer", "1e0"),
+      (files.tokenizer, "ch", "8.0"), (files.tokenizer, "ch_mult", "[1,2e0]"),
+    ] {
+      var other = try record(source)
+      let config = try other.metadata("config")
+      let pattern = try Regex(#""\#(key)":(\[[^\]]*\]|[^,}]*)"#)
+      other.metadata["config"] = config.replacing(pattern) { _ in "\"\(key)\":\(value)" }
+      let path = try write(file(of: [other]), "other", in: folder)
+      for reader in Self.readers where reader.file(files) == source {
+        expectRefusal(
+          try run(reader, path), reader.tool, 65, path, "an integer, written with digits only", key)
+      }
+    }
+    // A number with a fraction may be whole, as Python writes it, and the other way round.
+    var whole = try record(files.model)
+    whole.metadata["config"] = try whole.metadata("config").replacing(/"rope_base":[^,}]*/) { _ in
+      "\"rope_base\":1e4"
+    }
+    let path = try write(file(of: [whole]), "whole", in: folder)
+    try succeed("sample", ["--model", path, "--count", "1", "-o", folder.path("drawn")])
+  }
+
   @Test(arguments: readers) func theWrongKindOfFile(reader: Reader) throws {
     let right = reader.file(files)
     for path in [files.tokenizer, files.tokens, files.mapping, files.model] {

@@ -14,7 +14,7 @@ import TestSupport
     let (rows, v) = (37, 24)
     let logits = device.random([rows, v], 1, deviation: 2)
     let targets = (0..<rows).map { $0 * 11 % v }
-    var scores = TokenScores(clusters: CodeClusters(codes: v, blocksOf: clusterSize))
+    var scores = TokenScores(clusters: GroupedItems(v, inBlocksOf: clusterSize))
     // In two parts, the second a slice that does not start at 0.
     scores.add(
       device.tensor(Array(logits.toArray()[..<(10 * v)]), [10, v]), targets: targets[..<10], on: device)
@@ -58,8 +58,8 @@ import TestSupport
       return new
     }
     var (old, new) = (
-      TokenScores(clusters: CodeClusters(clusterOf: place.map { $0 / size }, count: v / size)),
-      TokenScores(clusters: CodeClusters(codes: v, blocksOf: size))
+      TokenScores(clusters: GroupedItems(place.map { $0 / size }, count: v / size)),
+      TokenScores(clusters: GroupedItems(v, inBlocksOf: size))
     )
     old.add(device.tensor(logits, [rows, v]), targets: targets[...], on: device)
     new.add(device.tensor(moved, [rows, v]), targets: targets.map { place[$0] }[...], on: device)

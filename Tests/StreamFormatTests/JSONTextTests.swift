@@ -35,8 +35,12 @@ import Testing
   private struct Sizes: Decodable { var dim: Int }
 
   @Test(arguments: [
-    ("{}", "the key 'dim'"), (#"{"dim":"x"}"#, "a number at 'dim'"), (#"{"dim":null}"#, "null at 'dim'"),
-    (#"{"dim":1e30}"#, "numbers that can be used"), ("[1]", "an object"),
+    ("{}", "the key 'dim'"), (#"{"dim":null}"#, "null at 'dim'"),
+    (#"{"dim":"x"}"#, "an integer, written with digits only, at 'dim'"),
+    (#"{"dim":1e2}"#, "an integer, written with digits only, at 'dim'"),
+    (#"{"dim":100.0}"#, "an integer, written with digits only, at 'dim'"),
+    (#"{"dim":1e30}"#, "an integer, written with digits only, at 'dim'"),
+    (#"{"dim":9223372036854775808}"#, "a number that fits at 'dim'"), ("[1]", "an object"),
     ("{\"dim\":1,}", "byte 9"),
     ("\u{FEFF}{\"dim\":1}", "byte 0"),
   ]) func metadataIsDescribedInWords(text: String, words: String) {
@@ -47,6 +51,37 @@ import Testing
     for leak in ["CodingKey", "JSON.", "Optional", "stringValue", "Dictionary<", "Swift"] {
       #expect(!message.contains(leak), "\(message)")
     }
+  }
+
+  private struct Everything: Codable, Equatable {
+    var name: String
+    var isOn: Bool
+    var seed: UInt64
+    var offset: Int
+    var rate: Double
+    var weight: Float
+    var sizes: [Int]
+    var nested: [String: [Double]]
+    var absent: String?
+    var null: Int?
+  }
+
+  @Test func whatIsWrittenIsReadBack() throws {
+    let value = Everything(
+      name: "a\"\u{1F600}", isOn: true, seed: .max, offset: -7, rate: 1e-5, weight: 0.1, sizes: [1, 2],
+      nested: ["x": [1, 2.5], "y": []], absent: nil, null: nil)
+    var record = Record(metadata: ["value": try sortedJSON(value)])
+    #expect(try record.jsonMetadata("value") == value)
+    // A whole number may stand for one with a fraction, and null for nothing.
+    record.metadata["value"] = try sortedJSON(value).replacing("1e-05", with: "2")
+      .replacing("{\"isOn\"", with: "{\"null\":null,\"isOn\"")
+    #expect(try record.jsonMetadata("value", as: Everything.self).rate == 2)
+  }
+
+  @Test(arguments: ["1e999", "-1e999"]) func numbersAreFinite(text: String) {
+    let record = Record(metadata: ["rates": "[0.5,\(text)]"])
+    let error = #expect(throws: FormatError.self) { try record.jsonMetadata("rates", as: [Double].self) }
+    #expect(error?.description.contains("a number that fits at '1'") == true)
   }
 
   @Test func messagesAreShort() {

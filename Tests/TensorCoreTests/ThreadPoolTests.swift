@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 @testable import TensorCore
 import Testing
@@ -65,6 +66,19 @@ import Testing
       while ContinuousClock.now < end { spins += 1 }
     }
     #expect(calls.load(ordering: .relaxed) == 40)
+  }
+
+  @Test func whatTheSystemDoesNotStartIsLeftOut() async {
+    await #expect(processExitsWith: .success) {
+      // Room for some stacks of threads, and not for a thousand.
+      var limit = rlimit(rlim_cur: 4 << 30, rlim_max: 4 << 30)
+      setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
+      let pool = ThreadPool(count: 2000)
+      let calls = Atomic<Int>(0)
+      pool.run { _ in calls.add(1, ordering: .relaxed) }
+      let isWhole = calls.load(ordering: .relaxed) == pool.count
+      exit((1..<2000).contains(pool.count) && isWhole ? 0 : 1)
+    }
   }
 
   @Test func manyPoolsComeAndGo() {

@@ -126,7 +126,7 @@ final class Run {
 
   init(
     _ tiny: some TinyTask, steps: Int, device: Device = Device(threadCount: 2), averageDecay: Float = 0.9,
-    checkpointEvery: Int = 0
+    averageWarmup: Int? = nil, checkpointEvery: Int = 0
   ) throws {
     self.tiny = tiny
     let relay = Relay()
@@ -138,7 +138,8 @@ final class Run {
         steps: steps,
         schedule: LearningRateSchedule(
           shape: .cosine, peak: tiny.learningRate, warmupSteps: 2, totalSteps: steps), optimizer: optimizer,
-        averageDecay: averageDecay, evaluateEvery: 4, checkpointEvery: checkpointEvery))
+        averageDecay: averageDecay, averageWarmup: averageWarmup, evaluateEvery: 4,
+        checkpointEvery: checkpointEvery))
     loop = TrainingLoop(
       task,
       events: TrainingEvents(

@@ -47,6 +47,21 @@ import TestSupport
     try expectExactResume(try TinyTokenizer(), averageDecay: 0.9, stopAfter: stop)
   }
 
+  /// With W = 1, as LlamaGen; by default the decay after the first step is min(0.9, 2 / 11).
+  @Test(arguments: [(nil, Float(2) / 11), (10, Float(2) / 11), (1, 0.9), (3, 0.5)] as [(Int?, Float)])
+  func theAverageOfTheFirstStep(warmup: Int?, kept: Float) throws {
+    let run = try Run(TinyTransformer(), steps: 1, averageDecay: 0.9, averageWarmup: warmup)
+    let before = run.parameters
+    let average = try run.loop.run().values.map { $0.toArray() }
+    for (place, after) in run.parameters.enumerated() {
+      for (index, value) in after.enumerated() {
+        let expected = kept * before[place][index] + (1 - kept) * value
+        #expect(abs(average[place][index] - expected) < 1e-6)
+      }
+    }
+    #expect(average != run.parameters)
+  }
+
   @Test func checkpointsSurviveTheirFile() throws {
     let run = try Run(TinyTransformer(), steps: 6, checkpointEvery: 3)
     _ = try run.loop.run()

@@ -77,6 +77,31 @@ static CodecStatus allocate(Reader *reader) {
   return CODEC_OK;
 }
 
+// A copy of the first text of a key that a reader of the file would meet; NULL where there is none.
+static char *copy_text(png_structp png, png_infop info, const char *key) {
+  png_textp texts = NULL;
+  int count = png_get_text(png, info, &texts, NULL);
+  for (int i = 0; i < count; i++) {
+    if (strcmp(texts[i].key, key) != 0 || texts[i].text == NULL) continue;
+    size_t length = texts[i].compression >= PNG_ITXT_COMPRESSION_NONE ? texts[i].itxt_length
+                                                                      : texts[i].text_length;
+    char *copy = malloc(length + 1);
+    if (copy == NULL) png_error(png, "out of memory");
+    memcpy(copy, texts[i].text, length);
+    copy[length] = 0;
+    return copy;
+  }
+  return NULL;
+}
+
+static void copy_texts(Reader *reader) {
+  CodecImage *image = reader->image;
+  image->exif_profile = copy_text(reader->png, reader->info, "Raw profile type exif");
+  if (image->exif_profile == NULL)
+    image->exif_profile = copy_text(reader->png, reader->info, "Raw profile type APP1");
+  image->xmp_packet = copy_text(reader->png, reader->info, "XML:com.adobe.xmp");
+}
+
 static CodecStatus read_image(Reader *reader) {
   if (setjmp(png_jmpbuf(reader->png))) return CODEC_MALFORMED;
   CodecImage *image = reader->image;
@@ -84,6 +109,8 @@ static CodecStatus read_image(Reader *reader) {
   // A damaged tRNS or PLTE chunk would otherwise be dropped with a warning, and the picture be another one.
   png_set_crc_action(reader->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
   png_set_user_limits(reader->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+  // Each text may decompress to megabytes.
+  png_set_chunk_cache_max(reader->png, 64);
   png_read_info(reader->png, reader->info);
   image->width = png_get_image_width(reader->png, reader->info);
   image->height = png_get_image_height(reader->png, reader->info);
@@ -98,7 +125,9 @@ static CodecStatus read_image(Reader *reader) {
   CodecStatus status = allocate(reader);
   if (status != CODEC_OK) return status;
   png_read_image(reader->png, reader->rows);
-  png_read_end(reader->png, NULL);
+  // Texts may also come after the pixels.
+  png_read_end(reader->png, reader->info);
+  copy_texts(reader);
   return CODEC_OK;
 }
 
@@ -122,7 +151,11 @@ CodecStatus codec_decode_png(const uint8_t *bytes, size_t count, uint32_t max_si
 
 void codec_image_free(CodecImage *image) {
   free(image->pixels);
+  free(image->exif_profile);
+  free(image->xmp_packet);
   image->pixels = NULL;
+  image->exif_profile = NULL;
+  image->xmp_packet = NULL;
 }
 
 static void write_bytes(png_structp png, png_bytep source, size_t added) {

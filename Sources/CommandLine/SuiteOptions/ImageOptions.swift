@@ -41,33 +41,11 @@ public struct ImageOptions: ParsableArguments {
   @Flag(help: "Skip images that cannot be used, and report and count them; otherwise they are an error.")
   public var skipUnreadable = false
 
-  /// As the published code reads images.
-  @Flag(
-    name: .customLong("as-llamagen"),
-    help: "Decode as LlamaGen's loader does: --as-stored --drop-alpha --clip-grey16.")
-  public var asLlamaGen = false
-
-  /// Leave orientation alone.
-  @Flag(help: "Take pictures as they are stored, whatever orientation their metadata asks for.")
-  public var asStored = false
-
-  /// No background.
-  @Flag(help: "Drop the alpha channel and keep the colours under it; --background is not used.")
-  public var dropAlpha = false
-
-  /// Grey samples of 16 bits as Pillow converts them.
-  @Flag(
-    name: .customLong("clip-grey16"),
-    help: "Cut 16-bit grey at 255, as Pillow does, so that most such pictures are white.")
-  public var clipGrey16 = false
-
-  /// What shows through transparent pixels.
-  @Option(help: ArgumentHelp("Colour behind transparent pixels, as RRGGBB.", valueName: "colour"))
-  public var background = "ffffff"
+  @OptionGroup public var decoding: DecodingFlags
 
   public init() {}
 
-  /// Checks views, ratio and colour.
+  /// Checks views and ratio.
   public func validate() throws {
     // This check must come first, because `plan` expects valid numbers.
     try validateCrops()
@@ -75,12 +53,6 @@ public struct ImageOptions: ParsableArguments {
       throw ValidationError("--views must be center, flip, ten-crop or random-crop, not '\(views)'.")
     }
     if !(1...4).contains(tenCropRatio) { throw ValidationError("--ten-crop-ratio must be from 1 to 4.") }
-    if color == nil {
-      throw ValidationError("--background must be six hexadecimal digits, not '\(background)'.")
-    }
-    if background != "ffffff" && (dropAlpha || asLlamaGen) {
-      throw ValidationError("--background shows nowhere with --drop-alpha or --as-llamagen; leave it out.")
-    }
   }
 
   private func validateCrops() throws {
@@ -120,18 +92,6 @@ public struct ImageOptions: ParsableArguments {
     }
   }
 
-  private var color: RGBColor? {
-    guard background.count == 6, let value = UInt32(background, radix: 16) else { return nil }
-    return RGBColor(UInt8(value >> 16), UInt8(value >> 8 & 255), UInt8(value & 255))
-  }
-
-  /// How files become pictures.
-  private var decoding: DecodingOptions {
-    if asLlamaGen { return .llamaGen }
-    return DecodingOptions(
-      background: dropAlpha ? nil : color ?? .white, appliesOrientation: !asStored, clipsGrey16: clipGrey16)
-  }
-
   /// Lists the images; nothing is decoded yet.
   /// - Throws: `ImageError`, `StreamError`.
   public func open(_ session: ToolSession, size: Int) throws -> ImageDataset {
@@ -147,7 +107,8 @@ public struct ImageOptions: ParsableArguments {
     return ImageDataset(
       listing,
       ImageReading(
-        size: size, views: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale, decoding: decoding
+        size: size, views: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale,
+        decoding: decoding.options
       ))
   }
 }

@@ -11,7 +11,12 @@ extension ToolSession {
   ) throws -> (PackedTransformer, ModelDescription) {
     let reader = try openRecords(input)
     let content = try readOne(reader) {
-      try PackedTransformer.read(reader, precision: precision, device: device)
+      try PackedTransformer.read(reader, precision: precision, device: device) { sizes in
+        try requireMemory(
+          MemoryEstimate(
+            [("the weights of \(input.path)", sizes.packedBytes(precision))],
+            advice: "--precision int8, or a machine with more memory"))
+      }
     }
     try inherit(content.summary.withoutTensors)
     return (content.model, content.description)

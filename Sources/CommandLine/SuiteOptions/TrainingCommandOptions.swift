@@ -44,6 +44,12 @@ public struct TrainingCommandOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "W: after n steps the average keeps min(--ema, (1 + n) / (W + n)) of itself; 1 keeps --ema from the start, "
+        + "as LlamaGen does. (default: 10)", valueName: "w"))
+  public var emaWarmup: Int?
+
+  @Option(
+    help: ArgumentHelp(
       "Number format of the operands of large products and convolutions; weights and sums stay "
         + "float32."))
   public var precision = Precision.float32
@@ -88,6 +94,8 @@ public struct TrainingCommandOptions: ParsableArguments {
       isFactor(Double(weightDecay)) && isFactor(Double(clip)),
       "--weight-decay and --clip must not be negative nor infinite.")
     try need((0..<1).contains(ema), "--ema must be from 0 to below 1.")
+    try need((1...1 << 30).contains(emaWarmup ?? 1), "--ema-warmup must be from 1 to 2^30.")
+    try need(emaWarmup == nil || ema > 0, "--ema-warmup needs --ema.")
   }
 
   /// The checkpoint's place: its own, or beside the output; nil for one that would lie beside standard output.
@@ -112,6 +120,7 @@ public struct TrainingCommandOptions: ParsableArguments {
       schedule: LearningRateSchedule(
         shape: schedule, peak: learningRate, final: finalLearningRate ?? learningRate / 10,
         warmupSteps: warmupSteps, totalSteps: steps),
-      optimizer: optimizer, averageDecay: ema, evaluateEvery: evaluateEvery, checkpointEvery: checkpointEvery)
+      optimizer: optimizer, averageDecay: ema, averageWarmup: emaWarmup, evaluateEvery: evaluateEvery,
+      checkpointEvery: checkpointEvery)
   }
 }

@@ -46,8 +46,7 @@ public enum ThreadCount {
   /// The smaller of the CPU affinity and the CPU quotas of all cgroups the process is in, at least 1.
   /// - Parameter root: Where `/proc` and `/sys` are found.
   public static func available(root: String = "") -> Int {
-    let groups = read("\(root)/proc/self/cgroup") ?? ""
-    let granted = groups.split(separator: "\n").flatMap { quotas(ofGroup: $0, root: root) }
+    let granted = ControlGroups.folders("cpu", root: root).compactMap(quota)
     let limits = granted + [affinity(root: root)].compactMap { $0 }
     return max(1, limits.min() ?? ProcessInfo.processInfo.activeProcessorCount)
   }
@@ -60,44 +59,20 @@ public enum ThreadCount {
     return count > 0 ? count : nil
   }
 
-  /// A line is `0::/path` (version 2) or `4:cpu,cpuacct:/path` (version 1).
-  private static func quotas(ofGroup line: Substring, root: String) -> [Int] {
-    let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-    guard fields.count == 3 else { return [] }
-    let folders = ancestors(String(fields[2]))
-    if fields[0] == "0" {
-      return folders.compactMap { version2("\(root)/sys/fs/cgroup\($0)") }
+  /// The processors that a cgroup grants; nil for all.
+  private static func quota(_ folder: ControlGroups.Folder) -> Int? {
+    if folder.version == 1 {
+      guard let quota = folder.number("cpu.cfs_quota_us"), let period = folder.number("cpu.cfs_period_us")
+      else { return nil }
+      return cpus(quota, period)
     }
-    guard fields[1].split(separator: ",").contains("cpu") else { return [] }
-    return ["cpu", fields[1]].flatMap { controller in
-      folders.compactMap { version1("\(root)/sys/fs/cgroup/\(controller)\($0)") }
-    }
-  }
-
-  /// A group and all groups that contain it. In a container the innermost path may not be visible.
-  private static func ancestors(_ path: String) -> [String] {
-    let parts = path.split(separator: "/")
-    return (0...parts.count).map { parts.prefix($0).map { "/" + $0 }.joined() }
-  }
-
-  private static func version2(_ folder: String) -> Int? {
-    let fields = (read("\(folder)/cpu.max") ?? "").split(whereSeparator: \.isWhitespace).map { Double($0) }
+    let fields = (folder.read("cpu.max") ?? "").split(whereSeparator: \.isWhitespace).map { Double($0) }
     guard fields.count == 2, let quota = fields[0], let period = fields[1] else { return nil }
-    return cpus(quota, period)
-  }
-
-  private static func version1(_ folder: String) -> Int? {
-    guard let quota = number("\(folder)/cpu.cfs_quota_us"), let period = number("\(folder)/cpu.cfs_period_us")
-    else { return nil }
     return cpus(quota, period)
   }
 
   private static func cpus(_ quota: Double, _ period: Double) -> Int? {
     quota > 0 && period > 0 ? max(1, Int((quota / period).rounded(.up))) : nil
-  }
-
-  private static func number(_ path: String) -> Double? {
-    read(path).flatMap { Double($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
   }
 
   private static func read(_ path: String) -> String? {

@@ -18,6 +18,8 @@ public final class ToolSession {
   private var inputs: [Provenance.Input] = []
   /// Everything that decides what the run computes, for the provenance of its outputs.
   public var settings: JSONValue?
+  /// The memory of this process, which does not change while it runs.
+  lazy var memory = MemoryLimit.current()
   private let claims = FileClaims()
   private let outputs = OutputGroup()
   private var log: JSONLog?
@@ -175,8 +177,13 @@ public final class ToolSession {
 
   /// Opens an input of records.
   /// - Throws: As ``open(_:)``.
-  public func openRecords(_ input: InputPath) throws -> RecordReader {
-    RecordReader(try open(input))
+  public func openRecords(_ input: InputPath) throws -> RecordReader { reader(of: try open(input)) }
+
+  /// A reader of records that refuses those that do not fit in memory.
+  public func reader(of source: ByteSource) -> RecordReader {
+    RecordReader(source) { [self] in
+      try requireMemory(MemoryEstimate(toRead: $0, from: source.name))
+    }
   }
 
   /// Opens a token file and adds its provenance to that of this run.

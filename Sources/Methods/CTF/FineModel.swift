@@ -1,4 +1,5 @@
 import Autograd
+import Codebooks
 import ImageModels
 import NeuralNet
 import TensorCore

@@ -20,6 +20,8 @@ extension FirstStage {
 
 /// An autoregressive model that draws tokens: a whole model, or the coarse one of CTF.
 public struct ModelStage: FirstStage {
+  /// The sizes of the model.
+  public let sizes: TransformerConfiguration
   public let header: TokenHeader
   public let labels: [Int]
   private let generator: TokenGenerator
@@ -33,7 +35,7 @@ public struct ModelStage: FirstStage {
     _ model: PackedTransformer, _ description: ModelDescription, labels: [Int], guidance: Guidance,
     draw: DrawOptions, seed: UInt64, interrupted: @escaping () -> Bool = { false }
   ) {
-    let sizes = model.configuration
+    sizes = model.configuration
     let names = description.classNames
     // Images of no class have the label after the last class, and a token file must count it.
     let unconditional = labels.contains(sizes.classCount)

@@ -1,5 +1,6 @@
 import Autograd
 import CKernels
+import Codebooks
 import TensorCore
 
 extension Tape {

@@ -7,16 +7,18 @@ import Synchronization
 ///
 /// A body must not start another parallel loop on the same pool.
 public final class ThreadPool {
-  /// Number of threads, the caller included.
+  /// Number of threads, the caller included. Fewer than were asked for, if the system has not started all of them.
   public let count: Int
   private let workers: Workers
 
-  /// - Parameter count: at least 1; `count - 1` threads are started.
+  /// - Parameter count: at least 1; `count - 1` threads are started, or as many as the system starts.
   public init(count: Int) {
     precondition(count >= 1, "ThreadPool: \(count) threads")
-    self.count = count
-    workers = Workers(count: count)
-    for index in 1..<max(count, 1) { Workers.start(workers, index: index) }
+    workers = Workers()
+    var started = 1
+    while started < count, Workers.start(workers, index: started) { started += 1 }
+    self.count = started
+    workers.count = started
   }
 
   deinit { workers.dismiss() }
@@ -41,9 +43,10 @@ public final class ThreadPool {
 }
 
 /// What the threads of a pool share. Sound because `job` is written only while no worker runs: before a
-/// new generation is published and after all parts of the last one were counted in.
+/// new generation is published and after all parts of the last one were counted in. `count` is written once, before
+/// the first job, and read by the caller alone.
 private final class Workers: @unchecked Sendable {
-  private let count: Int
+  var count = 1
   private let generation = Atomic<Int>(0)
   private let unfinished = Atomic<Int>(0)
   private let sleepers = Atomic<Int>(0)
@@ -55,8 +58,7 @@ private final class Workers: @unchecked Sendable {
   /// between two loops of a training step.
   private static let polls = 4000
 
-  init(count: Int) {
-    self.count = count
+  init() {
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(wake, nil)
   }
@@ -68,13 +70,14 @@ private final class Workers: @unchecked Sendable {
     wake.deallocate()
   }
 
-  static func start(_ workers: Workers, index: Int) {
+  /// Starts a thread; false if the system refuses, as it does without memory or beyond a limit of processes.
+  static func start(_ workers: Workers, index: Int) -> Bool {
     final class Start {
       let workers: Workers
       let index: Int
       init(_ workers: Workers, _ index: Int) { (self.workers, self.index) = (workers, index) }
     }
-    let argument = Unmanaged.passRetained(Start(workers, index)).toOpaque()
+    let argument = Unmanaged.passRetained(Start(workers, index))
     var thread = pthread_t()
     let status = pthread_create(
       &thread, nil,
@@ -82,9 +85,13 @@ private final class Workers: @unchecked Sendable {
         let start = Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
         start.workers.work(start.index)
         return nil
-      }, argument)
-    precondition(status == 0, "ThreadPool: cannot start a thread (error \(status))")
+      }, argument.toOpaque())
+    guard status == 0 else {
+      argument.release()
+      return false
+    }
     pthread_detach(thread)
+    return true
   }
 
   func run(_ body: @escaping (Int) -> Void) {

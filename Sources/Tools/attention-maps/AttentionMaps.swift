@@ -52,7 +52,7 @@ import ToolRuntime
   }
 
   func execute(_ session: ToolSession) throws {
-    let device = Device(threadCount: session.threads)
+    let device = session.device()
     let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
     let sizes = transformer.configuration
     var data = TokenDataset(try session.openTokens(tokens).readAll())
@@ -68,6 +68,11 @@ import ToolRuntime
     let layers = layers?.values.sorted() ?? Array(1...sizes.layers)
     let positions = positions.isEmpty ? defaultPositions(sizes) : positions
     try require(layers, positions, in: sizes)
+    // Every head has a weight for each pair of tokens, the class among them.
+    let weights = Double(sizes.heads) * Double(sizes.tokenCount + 1) * Double(sizes.tokenCount + 1) * 4
+    try session.requireMemory(
+      toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + weights,
+      images: min(batchSize, items.count))
     // Reading comes before the work, so that an error is reported at once.
     let decoder = try readTokenizer(for: data.header, device, session)
     var sheet = Sheet(

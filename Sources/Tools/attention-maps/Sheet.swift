@@ -36,6 +36,13 @@ struct Sheet {
 
   /// The sheet over decoded images, each enlarged.
   func picture(over images: [RGBImage], enlargement: Int) throws -> RGBImage {
+    if let image = images.first, let row = maps.first?.first {
+      // Before the images are enlarged: a sheet that is too large may fill the machine.
+      let count = zip(images, maps).reduce(0) { $0 + $1.1.count }
+      _ = try ContactSheet().size(
+        rows: count, columns: 1 + row.count, imageWidth: image.width * enlargement,
+        imageHeight: image.height * enlargement)
+    }
     let rows = zip(images, maps).flatMap { image, rows in
       let large = image.enlarged(by: enlargement)
       return rows.map { row in [large] + row.map { $0.drawn(over: large) } }

@@ -36,6 +36,9 @@ import ToolRuntime
   var batchSize: Int?
   @Option(help: "Number format of the operands of convolutions and large matrix products.")
   var precision = Precision.float32
+  @Flag(help: "Enlarge originals that are smaller than their reconstructions; otherwise they are an error.")
+  var allowUpscale = false
+  @OptionGroup(title: "Decoding of --originals") var decoding: DecodingFlags
   @OptionGroup(title: "Selection") var selection: ImageSelection
   @OptionGroup(title: "Common") var common: CommonOptions
 
@@ -47,6 +50,9 @@ import ToolRuntime
     }
     if rowPerClass && (columns != nil || originals != nil) {
       throw ValidationError("--row-per-class decides the columns; leave --columns and --originals out.")
+    }
+    if originals == nil && (allowUpscale || decoding.isGiven) {
+      throw ValidationError("--allow-upscale and the options of decoding are for --originals.")
     }
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
     if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
@@ -71,6 +77,11 @@ import ToolRuntime
     let pictures = try folder.map { try session.create($0) }
     let batch = try reader.readAll()
     let items = try selection.items(of: TokenDataset(batch), in: tokens.path)
+    try session.requireMemory(
+      toRun: model.configuration.parameterBytes,
+      bytesPerImage: model.configuration.passBytesPerImage(
+        size: batch.header.rows * model.configuration.downsampling),
+      images: min(batchSize, items.count))
     let above = try originals.map {
       try readOriginals(
         $0.path, items, of: batch, session, size: batch.header.rows * model.configuration.downsampling, device
@@ -141,7 +152,9 @@ import ToolRuntime
         "\(folder): expected the \(batch.listedCount) images that \(tokens.path) was made from, in its order of classes; "
           + "found \(listing.entries.count)")
     }
-    let source = ImageDataset(listing, ImageReading(size: size, views: .center))
+    let source = ImageDataset(
+      listing,
+      ImageReading(size: size, views: .center, allowUpscale: allowUpscale, decoding: decoding.options))
     return try source.views(of: items.map { places[$0] }, on: device).map { try $0.get()[0] }
   }
 

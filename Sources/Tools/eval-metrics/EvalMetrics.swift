@@ -49,7 +49,7 @@ import ToolRuntime
   }
 
   func execute(_ session: ToolSession) throws {
-    let device = Device(threadCount: session.threads)
+    let device = session.device()
     let tokenizer = try inputs.tokenizer.map { try Tokenizer(session.readRecord($0), device: device) }
     let weights = try metrics.weights.map { try session.readRecord($0) }
     // Without weights, the name says what the features of both sides are of.

@@ -135,15 +135,14 @@ struct EvaluationRun {
     _ output: OutputPath, _ images: (reference: ImageSet, samples: ImageSet),
     _ sets: (reference: FeatureSet, samples: FeatureSet)
   ) throws {
-    let sheet = NearestSheet(count: outputs.nearestCount, samples: outputs.nearestSamples, device: device)
+    let look = ContactSheet(enlargement: outputs.enlarge)
+    let sheet = NearestSheet(
+      count: outputs.nearestCount, samples: outputs.nearestSamples, device: device, sheet: look)
     let rows = try sheet.rows(
       reference: PicturedFeatures(features: sets.reference, images: images.reference),
       samples: PicturedFeatures(features: sets.samples, images: images.samples))
     let sink = try session.create(output)
-    try PNGEncoder.encode(try ContactSheet(enlargement: outputs.enlarge).compose(rows: rows)).withUnsafeBytes
-    {
-      try sink.write($0)
-    }
+    try PNGEncoder.encode(try look.compose(rows: rows)).withUnsafeBytes { try sink.write($0) }
     try sink.commit()
   }
 }

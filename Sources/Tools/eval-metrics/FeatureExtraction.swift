@@ -20,6 +20,7 @@ struct FeatureExtraction {
   ) throws -> FeatureSet {
     var gatherer = FeatureGatherer(
       path: images.name, kind: kind, network: NetworkIdentity(network), on: device)
+    try session.requireMemory(forBatchOf: batchSize, of: images)
     let progress = session.progress("images", total: images.count)
     for first in stride(from: 0, to: images.count, by: batchSize) {
       try session.interruption.check()
@@ -35,6 +36,19 @@ struct FeatureExtraction {
     try images.finish()
     progress.finish()
     return try gatherer.finish()
+  }
+}
+
+extension ToolSession {
+  /// Stops where a batch of images cannot fit; the first image says how large they are.
+  /// - Throws: `ToolError` (failed).
+  func requireMemory(forBatchOf batchSize: Int, of images: ImageSet, sides: Int = 1) throws {
+    guard images.count > 0 else { return }
+    let first = try images.images(0..<1)
+    let bytes = first.reduce(0) { $0 + Double($1.pixels.count) } * Double(sides)
+    let count = min(batchSize, images.count)
+    try requireMemory(
+      MemoryEstimate([("a batch of \(count)", bytes * Double(count))], advice: "a smaller --batch-size"))
   }
 }
 

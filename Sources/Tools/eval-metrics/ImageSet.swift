@@ -37,12 +37,12 @@ final class ImageSet {
   /// Which of the provider's images belong to the set, in order.
   let items: [Int]
   private let provider: any ImageProvider
-  private let cropSize: Int?
+  private let crop: CropRule?
   private let device: Device
   private var expected: (width: Int, height: Int, title: String)?
 
-  init(name: String, _ provider: any ImageProvider, items: [Int]? = nil, cropSize: Int?, on device: Device) {
-    (self.name, self.provider, self.cropSize, self.device) = (name, provider, cropSize, device)
+  init(name: String, _ provider: any ImageProvider, items: [Int]? = nil, crop: CropRule?, on device: Device) {
+    (self.name, self.provider, self.crop, self.device) = (name, provider, crop, device)
     self.items = items ?? Array(0..<provider.count)
   }
 
@@ -59,7 +59,7 @@ final class ImageSet {
   func images(_ places: some Sequence<Int>) throws -> [RGBImage] {
     let chosen = places.map { items[$0] }
     return try zip(chosen, provider.load(chosen, on: device)).map { item, image in
-      let image = cropSize.map { cropped(image, to: $0) } ?? image
+      let image = try crop?.apply(to: image, title: provider.title(item)) ?? image
       let first = expected ?? (image.width, image.height, provider.title(item))
       expected = first
       guard image.width == first.width, image.height == first.height else {
@@ -75,8 +75,18 @@ final class ImageSet {
   /// Checks what can only be checked at the end of the input; called after the last image that is wanted.
   func finish() throws { try provider.finish() }
 
-  private func cropped(_ image: RGBImage, to size: Int) -> RGBImage {
-    image.width == size && image.height == size ? image : image.centerCropped(to: size)
+}
+
+/// Cuts all images alike, as `tokenize` does.
+struct CropRule {
+  /// Side in pixels.
+  let size: Int
+  /// Whether images that are smaller are enlarged, where without it they are an error.
+  let allowsUpscale: Bool
+
+  func apply(to image: RGBImage, title: String) throws(ImageError) -> RGBImage {
+    if image.width == size && image.height == size { return image }
+    return try ViewPlan.center.views(of: image, name: title, size: size, allowUpscale: allowsUpscale)[0]
   }
 }
 
@@ -85,6 +95,8 @@ struct FolderImages: ImageProvider {
   let listing: ImageListing
   /// The folder, as it was named.
   let folder: String
+  /// How its files become pictures.
+  let decoding: DecodingOptions
 
   var count: Int { listing.entries.count }
   func title(_ item: Int) -> String { "\(listing.entries[item].path)" }
@@ -101,7 +113,9 @@ struct FolderImages: ImageProvider {
   func load(_ items: [Int], on device: Device) throws -> [RGBImage] {
     let paths = items.map { listing.entries[$0].path }
     return try device.mapConcurrently(paths.count) { index in
-      Result { () throws(ImageError) in try ImageDecoder.decode(contentsOf: paths[index]) }
+      Result { () throws(ImageError) in
+        try ImageDecoder.decode(contentsOf: paths[index], options: decoding)
+      }
     }.map { try $0.get() }
   }
 

@@ -44,7 +44,8 @@ struct InputLoader {
     session.recordInput(name: input.path)
     let listing = try ImageFolder.list(input.path)
     try session.requireNoOutput(among: listing.entries.lazy.map { "\($0.path)" })
-    let folder = FolderImages(listing: listing, folder: input.path)
+    let folder = FolderImages(
+      listing: listing, folder: input.path, decoding: options.decoding.options)
     session.warnOfPassedOver(listing, in: input.path)
     if role == .samples, !options.allowJPEG, let file = try folder.firstJPEG() {
       throw ToolError(
@@ -111,7 +112,7 @@ struct InputLoader {
   }
 
   private func records(_ source: PeekedSource, _ input: InputPath, _ role: Role) throws -> LoadedInput {
-    let reader = RecordReader(source)
+    let reader = session.reader(of: source)
     guard let first = try reader.next() else {
       throw FormatError(
         .noRecord, at: Origin(file: reader.name), expected: "tokens or features", found: "no record",
@@ -165,7 +166,10 @@ struct InputLoader {
       items = options.referencePart == .heldOut ? split.heldOut : split.training
     }
     return .images(
-      ImageSet(name: input.path, provider, items: items, cropSize: options.size, on: device), kind: kind,
+      ImageSet(
+        name: input.path, provider, items: items,
+        crop: options.size.map { CropRule(size: $0, allowsUpscale: options.allowUpscale) }, on: device),
+      kind: kind,
       // Statistics are of all images of the file.
       stored: items == nil ? stored : nil)
   }

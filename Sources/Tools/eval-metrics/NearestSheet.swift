@@ -12,6 +12,8 @@ struct NearestSheet {
   /// Samples on the sheet, at most.
   let samples: Int
   let device: Device
+  /// How the sheet looks.
+  let sheet: ContactSheet
 
   /// One row per sample: the sample, then its nearest references, nearest first.
   func rows(reference: PicturedFeatures, samples side: PicturedFeatures) throws -> [[RGBImage]] {
@@ -20,6 +22,12 @@ struct NearestSheet {
     let neighbours = try NearestNeighbours(
       min(count, references.count), of: sampled.rows(0..<shown), in: references, on: device)
     let nearest = (0..<shown).map { neighbours[$0].map(\.index) }
+    // Before they are read: images of a sheet that is too large may fill the machine.
+    if let first = try side.pictures(0..<1).first {
+      _ = try sheet.size(
+        rows: shown, columns: 1 + min(count, references.count), imageWidth: first.width,
+        imageHeight: first.height)
+    }
     // All at once: an archive is read from its start for each call.
     let pictures = try reference.pictures(nearest.flatMap { $0 })
     var next = pictures[...]

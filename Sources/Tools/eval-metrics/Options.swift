@@ -51,6 +51,9 @@ struct InputOptions: ParsableArguments {
       "Side in pixels to which images of folders are cropped and resized, as tokenize does.",
       valueName: "pixels"))
   var size: Int?
+  @Flag(help: "Enlarge images that are smaller than --size; otherwise they are an error.")
+  var allowUpscale = false
+  @OptionGroup var decoding: DecodingFlags
   @Option(help: "Images of the reference to use: all, or the training or held-out part of a training run.")
   var referencePart =
     ReferencePart.all
@@ -63,6 +66,7 @@ struct InputOptions: ParsableArguments {
     try InputPath.requireDistinct(reference, samples, referenceImages, samplesImages, tokenizer)
     if reference == nil && samples == nil { throw ValidationError("give --reference and --samples.") }
     if !(1...1 << 16).contains(size ?? 1) { throw ValidationError("--size must be from 1 to 65536.") }
+    if allowUpscale && size == nil { throw ValidationError("--allow-upscale needs --size.") }
     if referencePart == .heldOut { try heldOut.requireSome() }
   }
 }

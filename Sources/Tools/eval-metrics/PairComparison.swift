@@ -32,6 +32,7 @@ struct PairComparison {
     var (sum, perceptualSum) = (Errors(), 0.0)
     // The ratio of an exact pair is infinite: one of them would make the mean say nothing of the others.
     var (ratioSum, exact) = (0.0, 0)
+    try session.requireMemory(forBatchOf: batchSize, of: reference, sides: 2)
     let progress = session.progress("pairs", total: reference.count)
     for first in stride(from: 0, to: reference.count, by: batchSize) {
       try session.interruption.check()

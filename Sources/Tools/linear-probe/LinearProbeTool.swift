@@ -57,7 +57,7 @@ import ToolRuntime
   }
 
   func execute(_ session: ToolSession) throws {
-    let device = Device(threadCount: session.threads)
+    let device = session.device()
     let data = try readData(session)
     let settings = LinearProbe.Options(
       epochs: epochs, batchSize: batchSize, learningRate: learningRate, weightDecay: weightDecay,
@@ -95,6 +95,14 @@ import ToolRuntime
         part.tokens.header, of: part.path, view: view, to: sizes, description, of: path.path)
     }
     let places = try places(in: sizes, of: path)
+    let images = data.training.items.count + data.test.items.count
+    try session.requireMemory(
+      MemoryEstimate(
+        [
+          ("the model", sizes.parameterBytes),
+          ("the features", Double(images) * Double(positions) * Double(sizes.width) * 4),
+          ("a batch", sizes.passBytesPerImage * Double(min(modelBatchSize, images))),
+        ], advice: "a smaller --positions or --model-batch-size"))
     func features(_ part: ProbeData.Part) throws -> [Tensor] {
       let features = transformer.features(
         part.tokens, items: part.items.map { ($0, view) }, at: places, batchSize: modelBatchSize

@@ -83,7 +83,7 @@ import ToolRuntime
       return (clusters.replacement, clusters.codebook, sameCluster.path)
     }
     guard let codeDistance, let tokenizer else { preconditionFailure("validated") }
-    let device = Device(threadCount: session.threads)
+    let device = session.device()
     let model = try Tokenizer(session.readRecord(tokenizer), device: device)
     let codes = model.configuration.codebookSize
     guard codeDistance < codes else {

@@ -48,7 +48,7 @@ import ToolRuntime
   }
 
   func execute(_ session: ToolSession) throws {
-    let device = Device(threadCount: session.threads)
+    let device = session.device()
     let model = try Tokenizer(session.readRecord(tokenizer), device: device)
     let codes = CodeVectors(model.codebook.value)
     guard codes.count % clusterSize == 0 else {

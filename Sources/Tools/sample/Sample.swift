@@ -80,11 +80,11 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   }
 
   func execute(_ session: ToolSession) throws {
-    let device = Device(threadCount: session.threads)
+    let device = session.device()
     let precision = session.supported(precision)
     // One pass over all positions is bound by products, which int8 would not make faster.
     var fine = try second.read(
-      session, precision == .float32 ? device : Device(threadCount: session.threads, precision: .bfloat16))
+      session, precision == .float32 ? device : session.device(.bfloat16))
     let first = try firstStage(session, precision, device)
     try fine?.fit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
     let settings = try sortedJSON(settings(precision))
@@ -94,6 +94,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     let sampler = StagedSampler(first: first, second: fine, seed: session.seed)
     let file = try SampleFile(output, sampler.header, settings: settings, session)
     let count = first.labels.count
+    try requireMemory(session, first, fine, precision, images: min(batchSize, count))
     let progress = session.progress("images", total: count)
     let start = ContinuousClock.now
     for begin in stride(from: 0, to: count, by: batchSize) {
@@ -115,6 +116,21 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       "images_per_second": .number(Double(count) / seconds),
       "tokens_per_second": .number(Double(count * first.header.tokensPerView) / seconds),
     ])
+  }
+
+  private func requireMemory(
+    _ session: ToolSession, _ stage: any FirstStage, _ fine: FineStage?, _ precision: SamplingPrecision,
+    images: Int
+  ) throws {
+    if let fine {
+      try session.requireMemory(
+        toRun: fine.sizes.parameterBytes, bytesPerImage: fine.sizes.passBytesPerImage, images: images)
+    }
+    guard let sizes = (stage as? ModelStage)?.sizes else { return }
+    // With guidance each image has a second row, of no class.
+    let rows: Double = guidance == 1 ? 1 : 2
+    try session.requireMemory(
+      toRun: sizes.packedBytes(precision), bytesPerImage: rows * sizes.cacheBytes(precision), images: images)
   }
 
   private func firstStage(

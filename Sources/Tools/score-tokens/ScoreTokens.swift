@@ -1,4 +1,5 @@
 import ArgumentParser
+import Codebooks
 import Datasets
 import Evaluation
 import ImageModels
@@ -77,6 +78,10 @@ import ToolRuntime
       let classes = ClassList(
         names: fine.description.classNames, count: fine.model.configuration.classCount, file: fine.path)
       let data = tokens.relabelled(try matched(batch.header, classes, session))
+      let sizes = fine.model.configuration
+      try session.requireMemory(
+        toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage,
+        images: min(batchSize, items.count))
       scores["fine_"] = try fine.model.score(data, items: items, batchSize: batchSize) {
         try session.interruption.check()
       }
@@ -107,6 +112,10 @@ import ToolRuntime
     _ description: ModelDescription, _ session: ToolSession
   ) throws -> TokenScores {
     let clusters = try clusters(of: data.header, description, session)
+    let sizes = transformer.configuration
+    try session.requireMemory(
+      toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
+      images: min(batchSize, items.count))
     let sink = try logits.map { try session.create($0) }
     let writer = sink.map { RecordWriter($0) }
     let scores = try transformer.score(data, items: items, clusters: clusters, batchSize: batchSize) {
@@ -123,12 +132,12 @@ import ToolRuntime
   /// The clusters of the mapping, or blocks of successive codes, which mean something only in a rearranged codebook.
   private func clusters(
     of header: TokenHeader, _ description: ModelDescription, _ session: ToolSession
-  ) throws -> CodeClusters? {
+  ) throws -> GroupedItems? {
     if let mapping {
       let content = try CodeMapping(session.readRecord(mapping))
       try session.requireSameCodebook(
         content.sourceCodebookSHA256, of: mapping.path, as: header.codebookSHA256, of: tokens.path)
-      guard let clusters = CodeClusters(content) else {
+      guard let clusters = GroupedItems(content) else {
         throw ToolError(
           .badData,
           "\(mapping.path): expected clusters; found a permutation without cluster_size; try: the mapping that "
@@ -146,7 +155,7 @@ import ToolRuntime
         "--cluster-size: the model was trained without clusters; the cluster scores are of blocks of \(size) codes in the "
           + "order of this codebook; --mapping scores by the clusters of another order")
     }
-    return CodeClusters(codes: header.vocabSize, blocksOf: size)
+    return GroupedItems(header.vocabSize, inBlocksOf: size)
   }
 
   private func chosenItems(_ data: TokenDataset) throws -> [(item: Int, view: Int)] {

@@ -57,6 +57,10 @@ import ToolRuntime
         "--size: expected at most \(TokenHeader.maximumTokens) tokens an image; found \(grid)x\(grid); try: a smaller "
           + "--size")
     }
+    let count = images.listing.entries.count * images.plan.names.count
+    try session.requireMemory(
+      toRun: model.configuration.parameterBytes,
+      bytesPerImage: model.configuration.passBytesPerImage(size: size), images: min(batchSize, count))
     let header = TokenHeader(
       vocabSize: model.configuration.codebookSize, rows: grid, columns: grid,
       codebookSHA256: model.codebookSHA256,

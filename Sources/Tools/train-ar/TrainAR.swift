@@ -55,6 +55,11 @@ import Training
       model: configuration, precision: device.precision, data: .init(tokens: data),
       heldOut: training.heldOut.share,
       task: options, selfGuidance: guiding, training: training.options)
+    let views = guiding == nil ? 1 : SelfGuidance.viewCount
+    try session.requireMemory(
+      toTrain: configuration.parameterBytes, copies: guiding == nil ? 0 : 1, training: training.options,
+      bytesPerImage: configuration.trainingBytesPerImage * Double(views),
+      images: training.batchSize / tokenTraining.gradientAccumulation)
     let model = Transformer(configuration, device: device, seed: session.seed)
     let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
@@ -66,7 +71,6 @@ import Training
     )
     try session.write(try model.record(values: outcome.values, description: description), to: output)
     try session.finishTraining(outcome)
-    let views = guiding == nil ? 1 : SelfGuidance.viewCount
     try session.reportTraining(outcome, model.store, batchSize: training.batchSize * views, data: data)
   }
 

@@ -43,6 +43,10 @@ import Training
     try requireFit(data.header, mapping, session)
     var configuration = try sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
+    try session.requireMemory(
+      toTrain: configuration.parameterBytes, training: training.options,
+      bytesPerImage: configuration.trainingBytesPerImage,
+      images: training.batchSize / tokenTraining.gradientAccumulation)
     let model = FineModel(
       Transformer(configuration, device: device, seed: session.seed), fineToCoarse: mapping.table,
       isMasked: clusterMask)

@@ -59,6 +59,10 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     guard let configuration = sizes.configuration else { return }
     let device = session.device(training.precision)
     let images = try images.open(session, size: configuration.imageSize)
+    try session.requireMemory(
+      toTrain: configuration.parameterBytes, training: training.options,
+      bytesPerImage: configuration.trainingBytesPerImage(size: configuration.imageSize),
+      images: training.batchSize)
     let usable = try session.requireReadable(images, skipUnreadable: self.images.skipUnreadable, on: device)
     let model = Tokenizer(configuration, device: device, seed: session.seed)
     let options = TokenizerTask.Options(

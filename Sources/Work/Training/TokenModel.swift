@@ -1,5 +1,6 @@
 import Autograd
 import CTF
+import Codebooks
 import Datasets
 import Evaluation
 import ImageModels
@@ -26,7 +27,7 @@ extension Transformer: TokenModel {
   {
     try score(
       data, items: items,
-      clusters: CodeClusters(codes: configuration.vocabularySize, blocksOf: clusterSize))
+      clusters: GroupedItems(configuration.vocabularySize, inBlocksOf: clusterSize))
   }
 }
 

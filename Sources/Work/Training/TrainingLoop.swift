@@ -85,7 +85,8 @@ public final class TrainingLoop {
   /// The decay grows with the steps, because a long average would at first consist mostly of the random
   /// start.
   private func warmedUp(_ decay: Float) -> Float {
-    min(decay, Float(1 + optimizer.stepCount) / Float(10 + optimizer.stepCount))
+    let warmup = options.averageWarmup ?? 10
+    return min(decay, Float(1 + optimizer.stepCount) / Float(warmup + optimizer.stepCount))
   }
 
   /// Scores the values that would be saved: the average, if there is one.

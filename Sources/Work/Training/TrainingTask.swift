@@ -35,6 +35,9 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
   public var optimizer: AdamW.Options
   /// Decay of the average that is saved in place of the parameters; 0 saves the parameters.
   public var averageDecay: Float
+  /// W: after n steps the average keeps min(decay, (1 + n) / (W + n)) of itself; 1 keeps the decay from the start. Nil
+  /// stands for 10.
+  public var averageWarmup: Int?
   /// Steps between two scorings of the held-out items; the last step is always scored.
   public var evaluateEvery: Int
   /// Steps between two checkpoints; 0 for none.
@@ -49,10 +52,10 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
 
   public init(
     steps: Int, schedule: LearningRateSchedule, optimizer: AdamW.Options, averageDecay: Float,
-    evaluateEvery: Int,
-    checkpointEvery: Int
+    averageWarmup: Int? = nil, evaluateEvery: Int, checkpointEvery: Int
   ) {
     (self.steps, self.schedule, self.optimizer) = (steps, schedule, optimizer)
+    self.averageWarmup = averageWarmup
     (self.averageDecay, self.evaluateEvery, self.checkpointEvery) = (
       averageDecay, evaluateEvery, checkpointEvery
     )

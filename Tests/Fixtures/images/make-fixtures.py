@@ -149,6 +149,11 @@ def resampling_fixtures():
     halves = source.crop((0, 0, 15, 12))
     save(halves, "halves-source.png")
     save(center_crop(halves, 10), "halves-crop-10.png")
+    # Of 3:1 and taller, where Pillow 13 takes the rows first.
+    tall = picture(33, 110, 3)
+    save(tall, "tall-source.png")
+    for size in (11, 16, 24):
+        save(center_crop(tall, size), f"tall-crop-{size}.png")
 
 
 png_fixtures()

@@ -20,6 +20,10 @@ typedef struct {
   // 3: RGB. 4: RGBA from a PNG, inverted CMYK (255 is no ink) from a JPEG. Interleaved, rows without padding.
   uint32_t channels;
   uint8_t *pixels;
+  // Of a PNG, where it has them, ending in 0: the texts "Raw profile type exif" or "Raw profile type APP1", and
+  // "XML:com.adobe.xmp", decompressed.
+  char *exif_profile;
+  char *xmp_packet;
   char message[CODEC_MESSAGE_CAPACITY];
 } CodecImage;
 

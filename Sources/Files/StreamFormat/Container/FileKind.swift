@@ -90,9 +90,7 @@ extension Record {
   {
     let text = Array(try metadata(key).utf8)
     do {
-      // Checked first: the decoder takes texts that are no JSON.
-      _ = try JSONText.parse(text)
-      return try JSONDecoder().decode(type, from: Data(text))
+      return try JSONTextDecoder(value: JSONText.parse(text)).decode()
     } catch let problem as JSONText.Problem {
       throw badMetadata(key, expected: "JSON, without \(problem.found)")
     } catch let error as DecodingError {
@@ -126,9 +124,7 @@ private func describe(_ error: DecodingError) -> String {
   case .typeMismatch(let type, let context):
     return context.codingPath.isEmpty
       ? "of another type, \(words(for: type))" : "with \(words(for: type)) at \(place(context))"
-  case .dataCorrupted(let context):
-    // Foundation does not always say where a number lies that is too large for its type.
-    return "with numbers that can be used" + (context.codingPath.isEmpty ? "" : " at \(place(context))")
+  case .dataCorrupted(let context): return "with a number that fits at \(place(context))"
   @unknown default: return "of another structure"
   }
 }
@@ -137,6 +133,7 @@ private func describe(_ error: DecodingError) -> String {
 private func words(for type: Any.Type) -> String {
   if type == String.self { return "a string" }
   if type == Bool.self { return "true or false" }
+  if type is any FixedWidthInteger.Type { return "an integer, written with digits only," }
   if type is any Numeric.Type { return "a number" }
   return "\(type)".hasPrefix("Array") ? "a list" : "an object"
 }

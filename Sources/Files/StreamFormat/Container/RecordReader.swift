@@ -12,13 +12,19 @@ public final class RecordReader {
   private let input: RawInput
   private let limits: Limits
   private let decoder: ZstdDecoder
+  private let admit: (RecordSummary) throws -> Void
   private var stream = StreamCounts()
   private var failure: Error?
 
   /// A reader of a source that stands at the start of a file.
-  public init(_ source: ByteSource, limits: Limits = .standard) {
+  /// - Parameter admit: is shown each record that ``next()`` is about to keep in memory, and may refuse it.
+  public init(
+    _ source: ByteSource, limits: Limits = .standard,
+    admit: @escaping (RecordSummary) throws -> Void = { _ in }
+  ) {
     self.input = RawInput(source)
     self.limits = limits
+    self.admit = admit
     self.decoder = ZstdDecoder(windowLog: limits.windowLog)
   }
 
@@ -33,10 +39,11 @@ public final class RecordReader {
   }
 
   /// The next record, or nil at the end.
-  /// - Throws: ``FormatError`` for a defect of the file, again on each further call; ``StreamError``.
+  /// - Throws: ``FormatError`` for a defect of the file, again on each further call; ``StreamError``; what `admit` throws.
   public func next() throws -> Record? {
     try step { parser in
       let header = try parser.header()
+      try admit(RecordSummary(metadata: header.metadata, tensors: header.tensors, origin: parser.origin))
       let tensors = try header.tensors.map { try parser.tensor($0) }
       var record = Record(metadata: header.metadata, tensors: tensors)
       record.origin = parser.origin

@@ -1,4 +1,5 @@
 import CImageCodecs
+import Glibc
 
 /// What becomes of the three things in a file that 8-bit RGB has no place for.
 public struct DecodingOptions: Sendable, Equatable, Codable {
@@ -57,7 +58,10 @@ public enum ImageDecoder {
       let status = codec_decode_png(
         bytes, bytes.count, UInt32(maximumSide), UInt64(maximumPixels), options.clipsGrey16, &decoded)
       try check(status, decoded, name: name, format: "PNG")
-      let orientation = options.appliesOrientation ? OrientationTag(bytes: bytes).inPNG() : .upright
+      let tag = OrientationTag(bytes: bytes)
+      let orientation =
+        options.appliesOrientation
+        ? tag.inPNG(exifProfile: text(decoded.exif_profile), xmpPacket: text(decoded.xmp_packet)) : .upright
       return (decoded.channels == 3 ? rgb(decoded) : opaque(decoded, over: options.background))
         .oriented(orientation)
     case .jpeg:
@@ -134,6 +138,10 @@ public enum ImageDecoder {
 }
 
 extension ImageDecoder {
+  private static func text(_ characters: UnsafePointer<CChar>?) -> [UInt8]? {
+    characters.map { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) }
+  }
+
   private static func rgb(_ image: CodecImage) -> RGBImage {
     let samples = UnsafeBufferPointer(start: image.pixels, count: Int(image.width) * Int(image.height) * 3)
     return RGBImage(width: Int(image.width), height: Int(image.height), pixels: [UInt8](samples))

@@ -84,21 +84,35 @@ struct OrientationTag {
     return packet ?? .upright
   }
 
-  func inPNG() -> Orientation {
-    var packet: Orientation?
+  /// - Parameters:
+  ///   - exifProfile: the text of "Raw profile type exif", in which ImageMagick and others write EXIF as hexadecimal digits;
+  ///     it counts where there is no `eXIf` chunk that says something.
+  ///   - xmpPacket: the text of "XML:com.adobe.xmp".
+  func inPNG(exifProfile: [UInt8]? = nil, xmpPacket: [UInt8]? = nil) -> Orientation {
     var position = 8
     while position + 12 <= bytes.count {
       let length = bigEndian16(position) << 16 | bigEndian16(position + 2)
       if length > bytes.count - position - 12 { break }
       if hasPrefix("eXIf", at: position + 4) {
         if let found = inTIFF(from: position + 8, to: position + 8 + length) { return found }
-      } else if hasPrefix("iTXtXML:com.adobe.xmp\0\0", at: position + 4) {
-        // The second zero says that the text is not compressed, as XMP's rules for PNG ask.
-        packet = packet ?? inXMP(from: position + 30, to: position + 8 + length)
       }
       position += 12 + length
     }
-    return packet ?? .upright
+    if let profile = exifProfile.map(Self.profile), let found = profile.inProfile() { return found }
+    return xmpPacket.flatMap { OrientationTag(bytes: $0).inXMP(from: 0, to: $0.count) } ?? .upright
+  }
+
+  /// The bytes of a raw profile: a line feed, its name, a line feed, its length, a line feed, then hexadecimal digits in lines.
+  private static func profile(_ text: [UInt8]) -> OrientationTag {
+    let lines = text.split(separator: 0x0A, maxSplits: 3, omittingEmptySubsequences: false)
+    let digits = (lines.count == 4 ? lines[3] : []).compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+    return OrientationTag(
+      bytes: stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) })
+  }
+
+  /// EXIF with or without the mark that it has in JPEG files.
+  private func inProfile() -> Orientation? {
+    inTIFF(from: hasPrefix("Exif\0\0", at: 0) ? 6 : 0, to: bytes.count)
   }
 
   /// `tiff:Orientation="6"` or `<tiff:Orientation>6<` in an XMP packet, the only two ways of writing it.

@@ -15,23 +15,33 @@ public struct ContactSheet: Sendable {
     self.enlargement = enlargement
   }
 
-  /// Row after row of images of one size, a class or a kind a row; shorter rows end in background.
+  /// Width and height of a sheet of images of one size.
   ///
   /// Throws `ImageError.tooLarge` for a sheet that this suite would refuse to read.
-  public func compose(rows: [[RGBImage]]) throws(ImageError) -> RGBImage {
-    guard let sample = rows.lazy.joined().first(where: { _ in true }) else {
-      preconditionFailure("a sheet has at least one image")
-    }
-    let (width, height) = (sample.width * enlargement, sample.height * enlargement)
-    let columns = rows.map(\.count).max() ?? 0
-    let size = (
-      width: columns * (width + padding) + padding, height: rows.count * (height + padding) + padding
-    )
+  public func size(
+    rows: Int, columns: Int, imageWidth: Int, imageHeight: Int
+  ) throws(ImageError) -> (width: Int, height: Int) {
+    let (width, height) = (imageWidth * enlargement, imageHeight * enlargement)
+    let size = (width: columns * (width + padding) + padding, height: rows * (height + padding) + padding)
     guard max(size.width, size.height) <= ImageDecoder.maximumSide,
       size.width * size.height <= ImageDecoder.maximumPixels
     else {
       throw .tooLarge(file: "the sheet", width: size.width, height: size.height)
     }
+    return size
+  }
+
+  /// Row after row of images of one size, a class or a kind a row; shorter rows end in background.
+  ///
+  /// Throws as `size(rows:columns:imageWidth:imageHeight:)`.
+  public func compose(rows: [[RGBImage]]) throws(ImageError) -> RGBImage {
+    guard let sample = rows.lazy.joined().first(where: { _ in true }) else {
+      preconditionFailure("a sheet has at least one image")
+    }
+    let (width, height) = (sample.width * enlargement, sample.height * enlargement)
+    let size = try size(
+      rows: rows.count, columns: rows.map(\.count).max() ?? 0, imageWidth: sample.width,
+      imageHeight: sample.height)
     var sheet = RGBImage(width: size.width, height: size.height, filledWith: background)
     for (row, images) in rows.enumerated() {
       for (column, image) in images.enumerated() {

@@ -14,15 +14,18 @@ extension PackedTransformer {
 
   /// Reads the next record as a model, tensor by tensor: beside the packed weights no more than one tensor is in
   /// memory at a time.
+  /// - Parameter admit: is shown the sizes before memory is allocated for them, and may refuse them.
   /// - Returns: nil at the end of the file.
-  /// - Throws: `FormatError`, as ``Transformer/read(_:device:)``; `StreamError`.
+  /// - Throws: `FormatError`, as ``Transformer/read(_:device:)``; `StreamError`; what `admit` throws.
   public static func read(
-    _ reader: RecordReader, precision: SamplingPrecision, device: Device
+    _ reader: RecordReader, precision: SamplingPrecision, device: Device,
+    admit: (TransformerConfiguration) throws -> Void = { _ in }
   ) throws -> FileContent? {
     var started: (model: PackedTransformer, description: ModelDescription)?
     let summary = try reader.nextSummary { summary in
       let numbers = summary.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
       let (configuration, description) = try Transformer.header(of: summary.withoutTensors, numbers: numbers)
+      try admit(configuration)
       let model = PackedTransformer(configuration, precision, device: device)
       try model.requireFit(summary)
       started = (model, description)

@@ -1,40 +1,19 @@
 import Autograd
+import Codebooks
 import Datasets
 import Glibc
 import ImageModels
 import StreamFormat
 import TensorCore
 
-/// The clusters that codes are scored by.
-public struct CodeClusters: Sendable, Equatable {
-  /// The cluster of each code.
-  public let clusterOf: [Int]
-  /// Number of clusters.
-  public let count: Int
-
-  /// - Parameter clusterOf: a cluster of 0 ..< `count` for each code.
-  public init(clusterOf: [Int], count: Int) {
-    precondition(clusterOf.allSatisfy { (0..<count).contains($0) }, "CodeClusters: a cluster beyond \(count)")
-    (self.clusterOf, self.count) = (clusterOf, count)
-  }
-
-  /// Blocks of a rearranged codebook (IAR): code y is of cluster y / size. Nil for the size 0.
-  /// - Precondition: `size` divides `codes`.
-  public init?(codes: Int, blocksOf size: Int) {
-    guard size > 0 else { return nil }
-    precondition(codes % size == 0, "CodeClusters: \(codes) codes in blocks of \(size)")
-    self.init(clusterOf: (0..<codes).map { $0 / size }, count: codes / size)
-  }
-}
-
-extension CodeClusters {
+extension GroupedItems {
   /// The clusters of a mapping, of the codes before it; nil for a permutation that does not tell of clusters.
   public init?(_ mapping: CodeMapping) {
     switch mapping.relation {
-    case .fineToCoarse(let labels, let coarseCount): self.init(clusterOf: labels, count: coarseCount)
+    case .fineToCoarse(let labels, let coarseCount): self.init(labels, count: coarseCount)
     case .permutation(let oldToNew, _):
       guard let size = mapping.clusterSize else { return nil }
-      self.init(clusterOf: oldToNew.map { $0 / size }, count: oldToNew.count / size)
+      self.init(oldToNew.map { $0 / size }, count: oldToNew.count / size)
     }
   }
 }
@@ -60,17 +39,17 @@ public struct TokenScores: Sendable, Equatable {
   /// Positions where one of the five most probable tokens lies in the target's cluster.
   public var tokenInClusterTop5 = 0.0
   /// The clusters of the codes; nil leaves the cluster figures out.
-  public let clusters: CodeClusters?
+  public let clusters: GroupedItems?
 
   /// - Parameter clusters: nil leaves the cluster figures out.
-  public init(clusters: CodeClusters?) { self.clusters = clusters }
+  public init(clusters: GroupedItems?) { self.clusters = clusters }
 
   /// Adds logits [rows, V] with a target each.
   public mutating func add(_ logits: Tensor, targets: ArraySlice<Int>, on device: Device) {
     let v = logits.lastDimension
     precondition(
-      clusters.map { $0.clusterOf.count == v } ?? true,
-      "TokenScores: logits \(logits.shape), clusters of \(clusters?.clusterOf.count ?? 0) codes")
+      clusters.map { $0.labels.count == v } ?? true,
+      "TokenScores: logits \(logits.shape), clusters of \(clusters?.labels.count ?? 0) codes")
     let clusters = clusters
     var rows = [RowScore](repeating: RowScore(), count: targets.count)
     rows.withUnsafeMutableBufferPointer { rows in
@@ -134,7 +113,7 @@ private struct RowScore {
 
   init() {}
 
-  init(_ logits: UnsafeBufferPointer<Float>, target: Int, _ clusters: CodeClusters?) {
+  init(_ logits: UnsafeBufferPointer<Float>, target: Int, _ clusters: GroupedItems?) {
     let maximum = logits.reduce(-Float.infinity) { Swift.max($0, $1) }
     let weights = logits.map { Double(exp($0 - maximum)) }
     let total = weights.reduce(0, +)
@@ -142,11 +121,11 @@ private struct RowScore {
     tokenRank = logits.reduce(0) { $0 + ($1 > logits[target] ? 1 : 0) }
     guard let clusters else { return }
     var sums = [Double](repeating: 0, count: clusters.count)
-    for (code, weight) in weights.enumerated() { sums[clusters.clusterOf[code]] += weight }
-    let cluster = clusters.clusterOf[target]
+    for (code, weight) in weights.enumerated() { sums[clusters.labels[code]] += weight }
+    let cluster = clusters.labels[target]
     clusterLoss = log(total) - log(sums[cluster])
     clusterRank = sums.reduce(0) { $0 + ($1 > sums[cluster] ? 1 : 0) }
-    clusterHits = mostProbable(5, of: logits).map { clusters.clusterOf[$0] == cluster }
+    clusterHits = mostProbable(5, of: logits).map { clusters.labels[$0] == cluster }
   }
 }
 
@@ -166,7 +145,7 @@ extension Transformer {
   /// Scores whole images, teacher-forced, a batch at a time.
   /// - Parameter eachBatch: receives the logits [B * N, V] of every batch.
   public func score(
-    _ data: TokenDataset, items: [(item: Int, view: Int)], clusters: CodeClusters?, batchSize: Int = 16,
+    _ data: TokenDataset, items: [(item: Int, view: Int)], clusters: GroupedItems?, batchSize: Int = 16,
     eachBatch: (Tensor) throws -> Void = { _ in }
   ) rethrows -> TokenScores {
     var scores = TokenScores(clusters: clusters)

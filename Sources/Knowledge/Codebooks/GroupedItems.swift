@@ -24,6 +24,14 @@ public struct GroupedItems: Sendable, Equatable {
     (self.labels, self.items, self.starts) = (labels, items, starts)
   }
 
+  /// Blocks of successive items, as of a rearranged codebook (IAR): item y is of group y / size. Nil for the size 0.
+  /// - Precondition: `size` divides `items`.
+  public init?(_ items: Int, inBlocksOf size: Int) {
+    guard size > 0 else { return nil }
+    precondition(items % size == 0, "GroupedItems: \(items) items in blocks of \(size)")
+    self.init((0..<items).map { $0 / size }, count: items / size)
+  }
+
   /// The number of groups.
   public var count: Int { starts.count - 1 }
 

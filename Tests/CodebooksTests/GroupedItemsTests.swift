@@ -1,5 +1,4 @@
-import Autograd
-@testable import CTF
+@testable import Codebooks
 import Testing
 
 /// Items by group, in order, and their numbers within.

@@ -1,0 +1,37 @@
+import ImageModels
+import ToolRuntime
+import Training
+
+/// The memory of work with models. Each of these functions is called before the memory is asked for: the system ends a
+/// process that needs more than there is without a word.
+extension ToolSession {
+  /// Stops where a training cannot fit. The optimiser keeps a gradient and two moments of each parameter.
+  /// - Parameters:
+  ///   - copies: sets of parameters beside these, such as a teacher's.
+  ///   - images: number of images whose gradients are computed at a time.
+  /// - Throws: `ToolError` (failed).
+  public func requireMemory(
+    toTrain parameterBytes: Double, copies: Int = 0, training: TrainingOptions, bytesPerImage: Double,
+    images: Int
+  ) throws {
+    let sets = Double(4 + copies + (training.averageDecay > 0 ? 1 : 0))
+    try requireMemory(
+      MemoryEstimate(
+        [
+          ("parameters and optimiser", sets * parameterBytes),
+          ("a batch of \(images)", bytesPerImage * Double(images)),
+        ], advice: "a smaller model, a smaller --batch-size, or --gradient-accumulation where the tool has it"
+      ))
+  }
+
+  /// Stops where a batch of a model without a backward pass cannot fit.
+  /// - Throws: `ToolError` (failed).
+  public func requireMemory(
+    toRun parameterBytes: Double, bytesPerImage: Double, images: Int, option: String = "--batch-size"
+  ) throws {
+    try requireMemory(
+      MemoryEstimate(
+        [("the model", parameterBytes), ("a batch of \(images)", bytesPerImage * Double(images))],
+        advice: "a smaller \(option)"))
+  }
+}

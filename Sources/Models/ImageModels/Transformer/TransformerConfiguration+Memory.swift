@@ -1,0 +1,32 @@
+/// Lower bounds of the memory that a transformer of these sizes needs, in bytes: what is certainly in memory at one moment,
+/// and not all of it. They are numbers with a fraction, since the products need not fit an integer.
+extension TransformerConfiguration {
+  /// The parameters in float32.
+  public var parameterBytes: Double { 4 * Double(scalarCount) }
+
+  /// What the backward pass of one image needs of all blocks: their inputs before and after attention, queries, keys and
+  /// values, what was attended, and both halves of the feed-forward layer.
+  public var trainingBytesPerImage: Double {
+    Double(layers) * Double(tokenCount) * Double(6 * width + 2 * feedForwardWidth) * 4
+  }
+
+  /// What one block holds for one image without a backward pass: its input, and the larger of attention's products and
+  /// the feed-forward layer's.
+  public var passBytesPerImage: Double {
+    Double(tokenCount) * Double(width + max(3 * width, 2 * feedForwardWidth)) * 4
+  }
+
+  /// The logits of one image.
+  public var logitBytesPerImage: Double { Double(tokenCount) * Double(vocabularySize) * 4 }
+
+  /// The keys and values of one row of a batch that is sampled.
+  public func cacheBytes(_ precision: SamplingPrecision) -> Double {
+    Double(layers) * Double(tokenCount) * Double(2 * width) * (precision == .float32 ? 4 : 2)
+  }
+
+  /// The weights as sampling keeps them.
+  public func packedBytes(_ precision: SamplingPrecision) -> Double {
+    let bytes: [SamplingPrecision: Double] = [.float32: 4, .bfloat16: 2, .int8: 1]
+    return Double(scalarCount) * (bytes[precision] ?? 1)
+  }
+}
