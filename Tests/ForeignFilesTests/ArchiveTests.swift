@@ -56,6 +56,33 @@ import TestSupport
     #expect(try array("compressed.npz").bytes == stored.bytes && stored.shape == [6, 12, 14, 3])
   }
 
+  /// Two members of 100,000 zeros in 600 bytes: one is within the bound, two together are not.
+  @Test func membersUnpackToABoundedSizeTogether() throws {
+    let path = Fixture.folder + "/../FuzzCorpus/zip/zeros.npz"
+    let file = try MappedFile(FileSource(path: path))
+    #expect(file.bytes.count < 1000)
+    let reader = try ArchiveReader(file, spare: 1 << 16)
+    #expect(try reader.next() != nil)
+    #expect(try reader.content().count > 100_000)
+    #expect(try reader.next() != nil)
+    #expect { try reader.content() } throws: { ($0 as? ForeignFileError)?.defect == .tooLarge }
+    #expect(try ForeignWeights(file).names == ["a", "b"], "the bound of users is far larger")
+  }
+
+  /// An empty array with sizes whose product no number can hold.
+  @Test(arguments: [false, true]) func emptyArraysHaveSizesToo(isFortran: Bool) throws {
+    func array(_ shape: String) -> [UInt8] {
+      let text = "{'descr': '<f4', 'fortran_order': \(isFortran ? "True" : "False"), 'shape': \(shape), }\n"
+      return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(text.utf8.count), 0] + Array(text.utf8)
+    }
+    #expect(try ForeignWeights(array("(0, 3)"), file: "x").tensor("array")?.shape == [0, 3])
+    for shape in ["(1099511627776, 1099511627776, 0)", "(0, 1099511627776, 1099511627776)"] {
+      #expect { try ForeignWeights(array(shape), file: "x") } throws: {
+        ($0 as? ForeignFileError)?.defect == .malformed
+      }
+    }
+  }
+
   @Test func storedMembersAreNotCopied() throws {
     let zeros = [UInt8](repeating: 0, count: 3 << 20)
     let whole = try TorchCheckpoint.archive([("a", text), ("zeros", zeros), ("b", text)])

@@ -253,6 +253,7 @@ private func numbers(_ tensor: StoredTensor) throws -> [Double] {
     let cases: [(shape: [Int], strides: [Int], offset: Int)] = [
       ([1 << 40], [0], 0), ([25], [1], 0), ([24], [1], 1), ([1 << 62, 4], [1, 1], 0), ([2], [1 << 62], 0),
       ([-1], [1], 0), ([2], [-1], 5), ([1], [1], 24), ([], [], 24), ([-1, 0], [1, 1], 0),
+      ([1 << 40, 1 << 40, 0], [1, 1, 1], 0),
     ]
     for (shape, strides, offset) in cases {
       let tensor = PickleTensor(source: .storage(storage), offset: offset, shape: shape, strides: strides)

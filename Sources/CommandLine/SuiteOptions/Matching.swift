@@ -17,6 +17,26 @@ extension ToolSession {
         + "try: the tokenizer and mapping that these tokens were made with")
   }
 
+  /// Checks that tokens belong to a codebook, and that they index no more codes than it has: a file may lie about its
+  /// codebook.
+  /// - Throws: `ToolError` (bad data).
+  public func requireSameCodebook(
+    _ header: TokenHeader, of file: String, as expected: String, codes: Int, of other: String
+  ) throws {
+    try requireSameCodebook(header.codebookSHA256, of: file, as: expected, of: other)
+    try requireCodes(codes, in: header, of: file, as: other)
+  }
+
+  /// Checks that tokens are of a number of codes.
+  /// - Throws: `ToolError` (bad data).
+  public func requireCodes(_ codes: Int, in header: TokenHeader, of file: String, as other: String) throws {
+    guard header.vocabSize != codes else { return }
+    throw ToolError(
+      .badData,
+      "\(file): expected \(codes) codes, as \(other) has; found \(header.vocabSize); try: the files of one codebook"
+    )
+  }
+
   /// Stops when a model cannot read the tokens of a file: another codebook, grid or vocabulary, or too few views. Classes
   /// are matched by `matchClasses`.
   /// - Throws: `ToolError` (bad data).

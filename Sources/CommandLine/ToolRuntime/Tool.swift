@@ -114,7 +114,8 @@ extension ToolEnd {
     // pipe.
     let cause = interruption.raised ?? error
     exit = ToolExit(for: cause)
-    message = exit == .closedPipe ? "" : "\(tool): \(cause)\n"
+    // Names of files and what stands in them may hold anything; errors are one line.
+    message = exit == .closedPipe ? "" : visible("\(tool): \(cause)") + "\n"
   }
 }
 

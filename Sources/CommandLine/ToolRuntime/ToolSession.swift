@@ -63,7 +63,7 @@ public final class ToolSession {
 
   private func printLineOfErrors(_ message: String) {
     // Where standard error cannot be written there is nobody to tell.
-    try? standardError.write(text: "\(name): \(message)\n")
+    try? standardError.write(text: visible("\(name): \(message)") + "\n")
   }
 
   /// A progress display on standard error.

@@ -77,6 +77,9 @@ public struct GaussianAccumulator: Sendable {
   /// Sum of (x - mean)(x - mean)ᵀ.
   private var scatter: [Double]
 
+  /// Length of the mean.
+  public var dimension: Int { mean.count }
+
   /// No images yet.
   public init(dimension: Int) {
     mean = [Double](repeating: 0, count: dimension)

@@ -148,7 +148,8 @@ import ToolRuntime
     guard let tokenizer else { return nil }
     let decoder = try Tokenizer(session.readRecord(tokenizer), device: device)
     try session.requireSameCodebook(
-      header.codebookSHA256, of: tokens.path, as: decoder.codebookSHA256, of: tokenizer.path)
+      header, of: tokens.path, as: decoder.codebookSHA256, codes: decoder.configuration.codebookSize,
+      of: tokenizer.path)
     return decoder
   }
 

@@ -67,7 +67,8 @@ import ToolRuntime
     model.freeze()
     let reader = try session.openTokens(tokens)
     try session.requireSameCodebook(
-      reader.header.codebookSHA256, of: tokens.path, as: model.codebookSHA256, of: tokenizer.path)
+      reader.header, of: tokens.path, as: model.codebookSHA256, codes: model.configuration.codebookSize,
+      of: tokenizer.path)
     guard view < reader.header.viewCount else {
       throw ToolError(
         .badData,

@@ -135,8 +135,8 @@ struct InputLoader {
     }
     var batch = try TokenBatch(first)
     try session.requireSameCodebook(
-      batch.header.codebookSHA256, of: input.path, as: tokenizer.codebookSHA256,
-      of: options.tokenizer?.path ?? "")
+      batch.header, of: input.path, as: tokenizer.codebookSHA256, codes: tokenizer.configuration.codebookSize,
+      of: options.tokenizer?.path ?? "the tokenizer")
     while let record = try reader.next() {
       let more = try TokenBatch(record)
       guard more.header == batch.header else {

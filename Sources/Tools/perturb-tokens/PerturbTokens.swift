@@ -47,13 +47,8 @@ import ToolRuntime
   func execute(_ session: ToolSession) throws {
     let (replacement, codebook, source) = try readReplacement(session)
     let reader = try session.openTokens(tokens)
-    try session.requireSameCodebook(reader.header.codebookSHA256, of: tokens.path, as: codebook, of: source)
-    guard reader.header.vocabSize == replacement.codeCount else {
-      throw ToolError(
-        .badData,
-        "\(tokens.path): expected \(replacement.codeCount) codes, as \(source) has; found "
-          + "\(reader.header.vocabSize)")
-    }
+    try session.requireSameCodebook(
+      reader.header, of: tokens.path, as: codebook, codes: replacement.codeCount, of: source)
     let sink = try session.create(output)
     let writer = TokenWriter(RecordWriter(sink), header: reader.header, metadata: session.provenanceMetadata)
     let perturbation = Perturbation(replacement: replacement, share: share, seed: session.seed)

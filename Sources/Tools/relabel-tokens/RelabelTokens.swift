@@ -34,14 +34,9 @@ import ToolRuntime
       inverse
       ? (mapping.targetCodebookSHA256, mapping.sourceCodebookSHA256)
       : (mapping.sourceCodebookSHA256, mapping.targetCodebookSHA256)
-    try session.requireSameCodebook(
-      reader.header.codebookSHA256, of: tokens.path, as: from, of: self.mapping.path)
     let table = (inverse ? mapping.newToOld ?? [] : mapping.table).map(UInt32.init)
-    guard table.count == reader.header.vocabSize else {
-      throw ToolError(
-        .badData,
-        "\(tokens.path): expected \(table.count) codes, as the mapping has; found \(reader.header.vocabSize)")
-    }
+    try session.requireSameCodebook(
+      reader.header, of: tokens.path, as: from, codes: table.count, of: self.mapping.path)
     var header = reader.header
     header.codebookSHA256 = to
     header.vocabSize = inverse ? mapping.sourceCount : mapping.targetCount

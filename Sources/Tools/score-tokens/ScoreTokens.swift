@@ -136,7 +136,8 @@ import ToolRuntime
     if let mapping {
       let content = try CodeMapping(session.readRecord(mapping))
       try session.requireSameCodebook(
-        content.sourceCodebookSHA256, of: mapping.path, as: header.codebookSHA256, of: tokens.path)
+        header, of: tokens.path, as: content.sourceCodebookSHA256, codes: content.sourceCount,
+        of: mapping.path)
       guard let clusters = GroupedItems(content) else {
         throw ToolError(
           .badData,

@@ -78,11 +78,6 @@ import Training
     try session.requireFine(
       header.codebookSHA256, of: tokens.path, fine: mapping.sourceCodebookSHA256,
       coarse: mapping.targetCodebookSHA256, of: self.mapping.path)
-    guard header.vocabSize == mapping.sourceCount else {
-      throw ToolError(
-        .badData,
-        "\(tokens.path): expected \(mapping.sourceCount) codes, as \(self.mapping.path) has; found "
-          + "\(header.vocabSize)")
-    }
+    try session.requireCodes(mapping.sourceCount, in: header, of: tokens.path, as: self.mapping.path)
   }
 }

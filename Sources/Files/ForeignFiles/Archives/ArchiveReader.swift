@@ -21,8 +21,11 @@ public final class ArchiveReader {
   // What was read of the file would otherwise count as this process's memory.
   private static let blocksBetweenReleases = 32
   private var blockCount = 0
-  /// What a member of unknown size may hold beyond the archive's own size, times so much.
+  /// The members may unpack to so many times the archive's own size, and `spare` bytes more.
   private static let largestExpansion = 64
+  private let spare: Int
+  /// Bytes of the members so far that were unpacked, and do not lie in the file as they are.
+  private var unpackedCount = 0
 
   /// True of the first bytes of a zip archive.
   public static func isArchive(_ start: some Collection<UInt8>) -> Bool {
@@ -31,9 +34,11 @@ public final class ArchiveReader {
 
   /// Reads the directory.
   /// - Throws: ``ForeignFileError``.
-  public init(_ file: MappedFile) throws {
+  public convenience init(_ file: MappedFile) throws { try self.init(file, spare: 1 << 28) }
+
+  init(_ file: MappedFile, spare: Int) throws {
     guard let archive = archive_read_new() else { fatalError("out of memory") }
-    (mapped, self.archive) = (file, archive)
+    (mapped, self.archive, self.spare) = (file, archive, spare)
     archive_read_support_format_zip_seekable(archive)
     // An archive takes 22 bytes at least; the bytes of a Data this long do not move.
     guard bytes.count >= 22 else { throw error(.truncated, "a zip archive", "\(bytes.count) bytes") }
@@ -100,11 +105,13 @@ public final class ArchiveReader {
       count = blockOffset + block.count
       // A block that crosses the reader's own blocks is copied by it; the ones beside it tell where it came from.
       if start == nil { copied.append(contentsOf: block) }
-      guard start != nil || count <= Self.largestExpansion * bytes.count + 1 << 28 else {
+      guard start != nil || unpackedCount + count <= Self.largestExpansion * bytes.count + spare else {
         throw error(
-          .tooLarge, "'\(shown)' to unpack to at most \(Self.largestExpansion) times the file", "more")
+          .tooLarge, "members that unpack to at most \(Self.largestExpansion) times the file",
+          "more, in '\(shown)'")
       }
     }
+    unpackedCount += copied.count
     block = UnsafeRawBufferPointer(start: nil, count: 0)
     guard let start, start >= 0, start + count <= bytes.count else { return copied }
     return bytes[bytes.startIndex + start..<bytes.startIndex + start + count]

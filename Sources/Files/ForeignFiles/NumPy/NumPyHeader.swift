@@ -17,14 +17,7 @@ public struct NumPyHeader: Equatable, Sendable {
   }
 
   /// Size of the elements in bytes; nil if it does not fit.
-  public var byteCount: Int? {
-    shape.reduce(elementType.byteCount) { (product: Int?, size) in
-      guard let (result, overflow) = product?.multipliedReportingOverflow(by: size), !overflow else {
-        return nil
-      }
-      return result
-    }
-  }
+  public var byteCount: Int? { StreamFormat.byteCount(of: shape, elementType) }
 
   /// The bytes that `.npy` files begin with.
   static let start: [UInt8] = [0x93] + Array("NUMPY".utf8)

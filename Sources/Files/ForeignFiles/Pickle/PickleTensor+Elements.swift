@@ -7,24 +7,16 @@ extension PickleTensor {
     bytes: Data, type: ElementType, shape: [Int], isFortran: Bool, _ cursor: ByteCursor,
     at start: Int
   ) throws {
+    guard let byteCount = byteCount(of: shape, type), byteCount == bytes.count else {
+      throw cursor.error(
+        .malformed, at: start, expected: "the bytes of shape \(shape.prefix(16)) of \(type.rawValue)",
+        found: "\(bytes.count) bytes", hint: "copy the file again")
+    }
     var strides = [Int](repeating: 1, count: shape.count)
     var size = 1
     for axis in isFortran ? Array(shape.indices) : shape.indices.reversed() {
       strides[axis] = size
-      let (product, overflow) = size.multipliedReportingOverflow(by: shape[axis])
-      guard shape[axis] >= 0, !overflow, product <= bytes.count else {
-        throw cursor.error(
-          .malformed, at: start, expected: "a shape that \(bytes.count) bytes can fill",
-          found: "\(shape.prefix(16))",
-          hint: "copy the file again")
-      }
-      size = product
-    }
-    guard size * type.byteCount == bytes.count else {
-      throw cursor.error(
-        .malformed, at: start,
-        expected: "\(size * type.byteCount) bytes for shape \(shape.prefix(16)) of \(type.rawValue)",
-        found: "\(bytes.count)", hint: "copy the file again")
+      size *= shape[axis]
     }
     self.init(source: .bytes(bytes, type), offset: 0, shape: shape, strides: strides)
   }
@@ -42,7 +34,7 @@ extension PickleTensor {
 
   /// Checks that every element lies in its source, and that there are not more of them than the source has.
   func check(elementsOfSource available: Int, _ cursor: ByteCursor, at start: Int) throws {
-    var (elements, last, fits) = (1, offset, offset >= 0)
+    var (elements, last, fits) = (1, offset, offset >= 0 && byteCount(of: shape, elementType) != nil)
     let isEmpty = shape.contains(0)
     for (size, stride) in zip(shape, strides) where fits && !isEmpty {
       let (product, overflow) = elements.multipliedReportingOverflow(by: size)
@@ -51,7 +43,7 @@ extension PickleTensor {
       fits = size >= 0 && stride >= 0 && !overflow && !tooFar && !beyond && product <= available
       (elements, last) = (product, sum)
     }
-    guard fits, isEmpty || last < available, !isEmpty || shape.allSatisfy({ $0 >= 0 && $0 <= 1 << 40 }) else {
+    guard fits, isEmpty || last < available else {
       throw cursor.error(
         .malformed, at: start, expected: "a tensor inside its storage of \(available) elements",
         found: "shape \(shape.prefix(16)), strides \(strides.prefix(16)), offset \(offset)",

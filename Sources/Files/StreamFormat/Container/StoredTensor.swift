@@ -37,14 +37,17 @@ public struct StoredTensor: Sendable {
 }
 
 /// The bytes of a dense array, or nil if a size is negative or the product does not fit.
-func byteCount(of shape: [Int], _ elementType: ElementType) -> Int? {
+///
+/// An empty array may not have sizes either whose product without the zeros does not fit: whoever multiplies some of
+/// its sizes, such as those of a row, could not.
+public func byteCount(of shape: [Int], _ elementType: ElementType) -> Int? {
   var count = elementType.byteCount
   for size in shape {
-    let (product, overflow) = count.multipliedReportingOverflow(by: size)
+    let (product, overflow) = count.multipliedReportingOverflow(by: max(1, size))
     guard size >= 0, !overflow else { return nil }
     count = product
   }
-  return count
+  return shape.contains(0) ? 0 : count
 }
 
 // MARK: - From numbers

@@ -26,6 +26,7 @@ extension PackedTransformer {
       let numbers = summary.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
       let (configuration, description) = try Transformer.header(of: summary.withoutTensors, numbers: numbers)
       try admit(configuration)
+      try requireMemory(bytes(configuration, precision), at: summary.origin)
       let model = PackedTransformer(configuration, precision, device: device)
       try model.requireFit(summary)
       started = (model, description)
@@ -38,7 +39,16 @@ extension PackedTransformer {
     // The memory in which the tensors were converted.
     device.memory.trim()
     guard let summary, let (model, description) = started else { return nil }
+    model.complete()
     return FileContent(model: model, description: description, summary: summary)
+  }
+
+  /// The weights come tensor by tensor, and all are given their place before the first: a header may claim any size.
+  private static func requireMemory(_ bytes: Int, at origin: Origin) throws {
+    guard !StreamedMemory.isAvailable(bytes: bytes) else { return }
+    throw FormatError(
+      .tensorTooLarge, at: origin, expected: "a model whose weights fit in memory",
+      found: "\(bytes >> 20) MB of weights", hint: "--precision int8, or a machine with more memory")
   }
 
   /// Every parameter must be there in its shape, and nothing else.

@@ -27,7 +27,9 @@ public final class PackedTransformer {
   let finalNorm: Tensor
   let output: PackedLinear
   /// Cos and sin for the class position and every token, [1 + N, headSize / 2, 2].
-  let rotation: Tensor
+  private(set) lazy var rotation = RotaryTable.make(
+    device: device, rows: configuration.gridRows, columns: configuration.gridColumns,
+    headSize: configuration.headSize, base: configuration.ropeBase)
   private(set) var parameters: [Parameter] = []
 
   /// Weights still to be filled.
@@ -47,8 +49,6 @@ public final class PackedTransformer {
     }
     finalNorm = device.empty([c.width])
     output = linear(c.vocabularySize, c.width)
-    rotation = RotaryTable.make(
-      device: device, rows: c.gridRows, columns: c.gridColumns, headSize: c.headSize, base: c.ropeBase)
     declareParameters()
   }
 
@@ -56,14 +56,19 @@ public final class PackedTransformer {
   public convenience init(_ model: Transformer, precision: SamplingPrecision = .float32) {
     self.init(model.configuration, precision, device: model.store.device)
     for parameter in model.store.parameters { fill(parameter.name, parameter.variable.value.pointer) }
+    complete()
   }
+
+  /// Ends the filling. A file that claims a large model and holds none has cost no memory before this.
+  func complete() { _ = rotation }
 
   /// Each of w1 and w3 in whole panels.
   static func gateUpOutputs(_ c: TransformerConfiguration) -> Int {
     2 * PackedLinear.panels(c.feedForwardWidth) * PackedLinear.panel
   }
 
-  private static func bytes(_ c: TransformerConfiguration, _ precision: SamplingPrecision) -> Int {
+  /// Memory of the weights.
+  static func bytes(_ c: TransformerConfiguration, _ precision: SamplingPrecision) -> Int {
     func linear(_ outputs: Int, _ inputs: Int) -> Int {
       PackedLinear.bytes(outputs: outputs, inputs: inputs, precision)
     }

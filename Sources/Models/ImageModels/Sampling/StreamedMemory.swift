@@ -1,4 +1,5 @@
 import CKernels
+import Foundation
 import TensorCore
 
 /// One block of memory for data that every position reads in order, such as weights. Its pages are large if
@@ -18,6 +19,14 @@ final class StreamedMemory {
   }
 
   deinit { base.deallocate() }
+
+  /// Whether the system grants so much memory; asking costs none.
+  static func isAvailable(bytes: Int) -> Bool {
+    var block: UnsafeMutableRawPointer?
+    guard posix_memalign(&block, pageSize, max(bytes, 1)) == 0 else { return false }
+    free(block)
+    return true
+  }
 
   /// What a part of `bytes` takes: parts begin at multiples of 64 bytes.
   static func reserved(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }

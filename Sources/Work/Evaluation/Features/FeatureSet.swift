@@ -95,6 +95,9 @@ public struct FeatureGatherer {
     features: FeatureMatrix, spatial batch: FeatureMatrix?, logits: FeatureMatrix?, pixelHashes: [String]?
   ) throws {
     try require(features.dimension == set.features?.dimension ?? features.dimension, "features of one length")
+    try require(
+      batch?.dimension == spatial?.dimension ?? batch?.dimension, "spatial features of one length")
+    try require(logits?.dimension == set.logits?.dimension ?? logits?.dimension, "logits of one length")
     let isFirst = set.features == nil
     try require(isFirst || (batch != nil) == (spatial != nil), "spatial features in all records or in none")
     try require(isFirst || (logits != nil) == (set.logits != nil), "logits in all records or in none")

@@ -1,0 +1,58 @@
+import CTF
+import ImageModels
+import NeuralNet
+import StreamFormat
+import TensorCore
+
+/// Readers of model files.
+extension InputCheck {
+  func checkTokenizer(_ bytes: [UInt8]) throws {
+    let record = try only(bytes)
+    let tokenizer = try Tokenizer(record, device: device)
+    try requireFinite(tokenizer.store)
+    let again = try Tokenizer(try only(file([tokenizer.record()])), device: device)
+    try expect(isSame(try again.record(), try tokenizer.record()), "written again, the tokenizer is another")
+    let last = tokenizer.configuration.codebookSize - 1
+    let images = try tokenizer.images(of: [0, last, last, 0], rows: 2, columns: 2)
+    try images.requireFinite("the images")
+  }
+
+  func checkTransformer(_ bytes: [UInt8]) throws {
+    let record = try only(bytes)
+    let (model, description) = try Transformer.read(record, device: device)
+    try requireFinite(model.store)
+    let (again, copy) = try Transformer.read(
+      try only(file([model.record(description: description)])), device: device)
+    try expect(
+      copy == description && again.configuration == model.configuration,
+      "written again, the model has other settings")
+    try expect(
+      isSame(try again.record(description: copy), try model.record(description: description)),
+      "written again, the model has other weights")
+    let reader = RecordReader(MemorySource(bytes, name: "input"))
+    let packed = try PackedTransformer.read(reader, precision: .int8, device: device)
+    try expect(packed?.description == description, "the packed model has other settings")
+  }
+
+  func checkFineModel(_ bytes: [UInt8]) throws {
+    let (model, description) = try FineModel.read(try only(bytes), device: device)
+    try requireFinite(model.store)
+    try expect(
+      model.fineToCoarse.allSatisfy { (0..<model.configuration.inputCodes).contains($0) },
+      "a coarse label out of range")
+    let (again, copy) = try FineModel.read(
+      try only(file([model.record(description: description)])), device: device)
+    try expect(
+      copy == description && again.fineToCoarse == model.fineToCoarse,
+      "written again, the model has other settings")
+    try expect(
+      isSame(try again.record(description: copy), try model.record(description: description)),
+      "written again, the model has other weights")
+  }
+
+  private func requireFinite(_ store: ParameterStore) throws {
+    for parameter in store.parameters where !parameter.variable.value.isFinite {
+      throw WrongResult("\(parameter.name) is not finite")
+    }
+  }
+}
