@@ -231,8 +231,8 @@ let tools: [Target] = [
   tool(
     "tessera-bench",
     imports: [
-      argumentParser, "Autograd", "CKernels", "CTF", "Codebooks", "ImageModels", "NeuralNet", "SuiteOptions",
-      "TensorCore", "ToolRuntime",
+      argumentParser, "Autograd", "CKernels", "CTF", "Codebooks", "ImageModels", "LlamaGen", "NeuralNet",
+      "SuiteOptions", "TensorCore", "ToolRuntime",
     ]),
 ]
 

@@ -31,7 +31,7 @@ import ToolRuntime
         + "reconstructions."))
   var originals: InputPath?
   @Option(help: "Factor by which --grid is enlarged, from 1 to 32.") var enlarge = 1
-  @Option(help: "Number of the view to decode, counted from 0.") var view = 0
+  @OptionGroup var view: ViewOptions
   @Option(help: "Number of images decoded at a time.") var batchSize = 64
   @Option(help: "Number format of the operands of convolutions and large matrix products.")
   var precision = Precision.float32
@@ -49,8 +49,8 @@ import ToolRuntime
     }
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
     if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
-    if [batchSize, columns ?? 1].contains(where: { !(1...1 << 20).contains($0) }) || view < 0 {
-      throw ValidationError("--batch-size and --columns must be from 1 to 2^20, --view at least 0.")
+    if [batchSize, columns ?? 1].contains(where: { !(1...1 << 20).contains($0) }) {
+      throw ValidationError("--batch-size and --columns must be from 1 to 2^20.")
     }
   }
 
@@ -61,6 +61,7 @@ import ToolRuntime
     let reader = try session.openTokens(tokens)
     try session.requireSameCodebook(
       reader.header.codebookSHA256, of: tokens.path, as: model.codebookSHA256, of: tokenizer.path)
+    let view = view.number(in: reader.header)
     guard view < reader.header.viewCount else {
       throw ToolError(
         .badData,
@@ -106,7 +107,7 @@ import ToolRuntime
     for first in stride(from: 0, to: items.count, by: batchSize) {
       try session.interruption.check()
       let part = items[first..<min(first + batchSize, items.count)]
-      let tokens = part.flatMap { batch.tokens(image: $0, view: view).map(Int.init) }
+      let tokens = part.flatMap { batch.tokens(image: $0, view: view.number(in: batch.header)).map(Int.init) }
       let images = try model.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns)
       try visit(
         zip(model.store.device.images(images), part).map {
