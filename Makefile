@@ -45,9 +45,6 @@ quickstart llamagen-baseline iar ctf st-ar iar-st-ar ctf-st-ar iar-ctf iar-ctf-s
 baseline: llamagen-baseline
 quickstart-ctf: ctf
 
-ablation-%: build ## Run one ablation of a paper; `make -f pipelines/ablations.mk` lists the names
-	@$(MAKE) --no-print-directory -f pipelines/ablations.mk $*
-
 compare: ## Write a page of several runs side by side, as NAMES='quickstart iar ctf'; into out/compare.html
 	@$(if $(NAMES),,echo "give the runs to compare, such as NAMES='quickstart iar ctf'" >&2; exit 2)
 	@pipelines/report_page.py $(NAMES:%=out/%) --output out/compare.html
@@ -56,7 +53,7 @@ compare: ## Write a page of several runs side by side, as NAMES='quickstart iar 
 headlines: build ## Compare IAR and CTF with the baseline at 16,384 codes; takes hours; into out/headlines
 	@$(MAKE) --no-print-directory -f pipelines/headlines.mk
 
-study-%: build ## Run one study of IAR's paper; `make -f pipelines/studies.mk` lists the names; takes hours
+study-%: build ## Run the study of one table or figure; `make -f pipelines/studies.mk` lists names and minutes
 	@$(MAKE) --no-print-directory -f pipelines/studies.mk $*
 
 code-distance: build ## Measure what a wrong token costs: plot, tables and pictures, into out/code-distance

@@ -232,8 +232,8 @@ let tools: [Target] = [
   tool(
     "tessera-bench",
     imports: [
-      argumentParser, "Autograd", "CKernels", "CTF", "Codebooks", "ImageModels", "NeuralNet", "SuiteOptions",
-      "TensorCore", "ToolRuntime",
+      argumentParser, "Autograd", "CKernels", "CTF", "Codebooks", "ImageModels", "LlamaGen", "NeuralNet",
+      "SuiteOptions", "TensorCore", "ToolRuntime",
     ]),
 ]
 
@@ -249,8 +249,8 @@ let testTargets: [Target] =
     .target(
       name: "Fuzzing",
       dependencies: [
-        "CTF", "CZstd", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images", "NeuralNet",
-        "StreamFormat",
+        "CTF", "CZstd", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images", "Metrics",
+        "NeuralNet", "StreamFormat",
         "SuiteOptions", "TensorCore", "ToolRuntime",
       ], path: "Tests/Fuzzing"),
     .executableTarget(

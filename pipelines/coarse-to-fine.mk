@@ -7,7 +7,7 @@ FINE_SIZE ?= $(MODEL_SIZE)
 FINE_SAMPLE_OPTIONS ?=
 
 coarse := $(OUT)/coarse.$(if $(CLUSTERS),tensors.zst,safetensors)
-fine_settings := $(strip --steps $(FINE_STEPS) $(FINE_OPTIONS) $(FINE_SIZE) $(training) $(common))
+fine_settings := $(strip $(call length,$(FINE_STEPS)) $(FINE_OPTIONS) $(FINE_SIZE) $(TRAINING_OPTIONS) $(training) $(common))
 $(eval $(call kept,$(OUT)/settings/fine,$(fine_settings)))
 
 ifdef CLUSTERS
@@ -26,9 +26,11 @@ $(model_tokens): $(coarse) $(view_tokens)
 	$(call stage,tokens as coarse labels)
 	relabel-tokens $(view_tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
 
+ifndef TAKEN_FROM
 $(fine): $(view_tokens) $(coarse) $(OUT)/settings/fine
 	$(call stage,fine model: a transformer with full attention learns all tokens at once from the coarse labels)
 	train-fine $< --mapping $(coarse) $(fine_settings) --log $(@D)/logs/fine.jsonl --output $@
+endif
 
 $(OUT)/scores.json: $(tokens) $(model) $(fine)
 	$(call stage,joint likelihood of held-out images)

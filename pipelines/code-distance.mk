@@ -1,6 +1,8 @@
 # What a wrong token costs: tokens replaced by their codes' d-th nearest (Figure 2 of IAR), and by random codes of
 # their cluster for clusters from 1 code to all, which is a random code (Figure 1b of CTF); statistics of clusters
 # (Tables A8, A10 and 4 of IAR). Tokenizer and tokens are the quick start's.
+# Two further looks: at generated images whose codes change places in their cluster, and at how many tokens two near
+# views of an image have in common (Figure 1c of ST-AR).
 #   make -f pipelines/code-distance.mk code-distance codebook-tables
 PIPELINE := code-distance
 SHARED ?= $(home)/quickstart
@@ -19,8 +21,10 @@ PRESET ?= emoji-32
 include $(dir $(lastword $(MAKEFILE_LIST)))$(PRESET).mk
 include $(dir $(firstword $(MAKEFILE_LIST)))common.mk
 
-.PHONY: code-distance codebook-tables
+.PHONY: code-distance codebook-tables distances pictures generated near-views
 code-distance: $(OUT)/code-distance.png $(OUT)/pictures.png
+distances: $(OUT)/distances.tsv
+pictures: $(OUT)/pictures.png
 codebook-tables: $(OUT)/cluster-sizes.tsv $(OUT)/early-stops.tsv
 
 distances := $(DISTANCES:%=$(OUT)/pairs/distance-%.json)
@@ -82,10 +86,49 @@ $(OUT)/tables/size-%.json: $(tokenizer)
 
 $(OUT)/tables/stop-%.json: $(tokenizer)
 	@mkdir -p $(@D)
-	rearrange-codebook $< --cluster-size $(STOPPED_SIZE) --no-refine --start random --maximum-iterations $* $(common) --json >$@
+	rearrange-codebook $< --cluster-size $(STOPPED_SIZE) --no-refine --start random --last-iteration \
+	  --maximum-iterations $* $(common) --json >$@
 
 $(OUT)/cluster-sizes.tsv: $(TABLE_SIZES:%=$(OUT)/tables/size-%.json)
 	$(PYTHON) $(here)tabulate.py cluster_size $^ | tee $@
 
 $(OUT)/early-stops.tsv: $(EARLY_STOPS:%=$(OUT)/tables/stop-%.json)
 	$(PYTHON) $(here)tabulate.py iterations $^ | tee $@
+
+# Generated images: twelve of GENERATED, a file of samples with a multiple of twelve of them, and under them the same with each
+# code replaced by another one of its cluster, for several numbers of k-means clusters. They are compared with the images as
+# they were generated.
+GENERATED ?=
+GENERATED_CLUSTERS ?= 128 512 2048 4096
+generated_rows := original $(GENERATED_CLUSTERS:%=clusters-%)
+generated: $(GENERATED_CLUSTERS:%=$(OUT)/generated/clusters-%.json) $(OUT)/generated.png
+
+$(OUT)/generated/original.tokens.zst: $(GENERATED)
+	@mkdir -p $(@D)
+	cp $< $@
+
+$(OUT)/generated/clusters-%.tokens.zst: $(tokenizer) $(GENERATED)
+	$(call stage,another code of the same of $* clusters)
+	cluster-codebook $< --clusters $* $(common) --output $(@D)/clusters-$*.tensors.zst
+	perturb-tokens $(GENERATED) --same-cluster $(@D)/clusters-$*.tensors.zst $(common) --output $@
+
+$(OUT)/generated/%.npz: $(OUT)/generated/%.tokens.zst $(tokenizer)
+	detokenize $< --tokenizer $(tokenizer) $(common) --npz $@
+
+$(OUT)/generated/clusters-%.json: $(OUT)/generated/original.npz $(OUT)/generated/clusters-%.npz
+	eval-metrics --pairs --reference $< --samples $(word 2,$^) $(lpips) $(common) --json >$@.partial && mv $@.partial $@
+
+$(OUT)/generated.png: $(generated_rows:%=$(OUT)/generated/%.tokens.zst) $(tokenizer)
+	$(call stage,pictures of generated images)
+	every=$$(show-file --tensor labels $(GENERATED) | awk '!/^#/ { count += NF } END { print int(count / 12) }'); \
+	  cat $(generated_rows:%=$(OUT)/generated/%.tokens.zst) | detokenize - --tokenizer $(tokenizer) --every $$every \
+	  --columns 12 --enlarge 2 $(common) --grid $@
+
+# Near views: crops of a square that is a twentieth larger, at the corners and in the centre.
+near-views: $(OUT)/near-views.json
+$(OUT)/near-views.tokens.zst: $(tokenizer) | $(DATA)
+	$(call stage,tokens of near views)
+	tokenize $(DATA) --tokenizer $< --views ten-crop --ten-crop-ratio 1.05 $(IMAGE_OPTIONS) $(common) --output $@
+
+$(OUT)/near-views.json: $(OUT)/near-views.tokens.zst
+	show-file --compare-views --json $< >$@.partial && mv $@.partial $@

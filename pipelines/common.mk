@@ -29,6 +29,7 @@ SHARED_SEED ?= $(SEED)
 SIZE ?= 32
 TOKENIZER_STEPS ?= 2000
 MODEL_STEPS ?= 1500
+EPOCHS ?=
 HELD_OUT ?= 0.05
 EVALUATE_EVERY ?= 100
 CHECKPOINT_EVERY ?= 250
@@ -38,6 +39,12 @@ ENLARGE ?= 2
 MODEL_SIZE ?=
 THREADS ?=
 METHOD_OPTIONS ?=
+
+# Further options of every tool that trains a model, such as --save-at 500,1000; and where a model is one that another run
+# saved on its way: the folder of that run, and the step.
+TRAINING_OPTIONS ?=
+TAKEN_FROM ?=
+TAKEN_STEP ?=
 
 # Views that the model is trained on, such as ten-crop; with none, the centre of each image, as for all else.
 VIEWS ?=
@@ -102,8 +109,9 @@ else
     $(training) --seed $(SHARED_SEED) $(threads))
 endif
 codebook_settings := $(strip $(codebook_size) $(CODEBOOK_OPTIONS) $(common))
-model_settings := $(strip $(model_loss) --steps $(MODEL_STEPS) $(MODEL_OPTIONS) $(MODEL_SIZE) $(METHOD_OPTIONS) \
-  $(training) $(common))
+length = $(if $(EPOCHS),--epochs $(EPOCHS),--steps $(1))
+model_settings := $(strip $(model_loss) $(call length,$(MODEL_STEPS)) $(MODEL_OPTIONS) $(MODEL_SIZE) $(METHOD_OPTIONS) \
+  $(TRAINING_OPTIONS) $(training) $(common))
 shown_settings := --per-class $(PER_CLASS) $(if $(SHOWN_CLASSES),--classes $(SHOWN_CLASSES))
 sampling_settings := $(strip $(SAMPLE_OPTIONS) $(if $(fine),$(FINE_SAMPLE_OPTIONS)) $(common))
 sampling := sample --model $(model)$(if $(fine), --fine $(fine))
@@ -174,9 +182,15 @@ $(OUT)/rearranged.tokens.zst: $(OUT)/mapping.tensors.zst $(view_tokens)
 	relabel-tokens $(view_tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
 
 # Model.
+ifdef TAKEN_FROM
+$(model) $(fine): $(OUT)/%.tensors.zst: $(TAKEN_FROM)/%.tensors.zst $(model_tokens) $(here)saved_model.py
+	$(call stage,$*: as it was after $(TAKEN_STEP) steps of $(TAKEN_FROM))
+	$(PYTHON) $(here)saved_model.py $(TAKEN_FROM) $* $(TAKEN_STEP) $(@D)
+else
 $(model): $(model_tokens) $(OUT)/settings/model
 	$(call stage,model: an autoregressive transformer learns to predict the tokens)
 	train-ar $< $(model_settings) --log $(@D)/logs/model.jsonl --output $@
+endif
 
 # Samples.
 $(samples): $(model) $(OUT)/settings/sample

@@ -10,10 +10,9 @@ $(if $(filter baseline iar ctf st-ar,$(METHOD)),,$(error METHOD is baseline, iar
 $(if $(filter B L XL XXL,$(MODEL)),,$(error MODEL is B, L, XL or XXL; found $(MODEL)))
 $(if $(filter 16 24,$(TOKENS)),,$(error TOKENS is 16 or 24; found $(TOKENS)))
 
-# Images: a folder with a sub-folder per class, and how many images it has. The tokenizer is LlamaGen's VQ-16, imported with
+# Images: a folder with a sub-folder per class. The tokenizer is LlamaGen's VQ-16, imported with
 # import-weights. The papers hold no images out; one in a thousand is held out here, so that there is a held-out loss.
 DATA ?= data/imagenet
-IMAGES ?= 1281167
 TOKENIZER ?= data/weights/vq-16.tensors.zst
 SIZE ?= $(if $(filter 16,$(TOKENS)),256,384)
 SHARED ?= $(home)/shared-$(SIZE)
@@ -36,12 +35,10 @@ st-ar := 256 1e-4 300 1
 settings := $(or $($(METHOD)),$(iar-$(TOKENS)-$(MODEL)))
 BATCH ?= $(word 1,$(settings))
 LEARNING_RATE ?= $(word 2,$(settings))
-EPOCHS ?= $(word 3,$(settings))
+EPOCHS ?= $(if $(MODEL_STEPS),,$(word 3,$(settings)))
 GUIDANCE ?= $(word 4,$(settings))
 TEMPERATURE ?= $(if $(filter ctf,$(METHOD)),1.1,1.0)
 
-# Steps of so many epochs over the images that are not held out.
-MODEL_STEPS ?= $(shell awk 'BEGIN { printf "%.0f", $(EPOCHS) * $(IMAGES) * (1 - $(HELD_OUT)) / $(BATCH) }')
 schedule := $(if $(filter ctf,$(METHOD)),--schedule cosine --final-learning-rate 1e-5,--schedule constant)
 trained = --batch-size $(BATCH) --learning-rate $(LEARNING_RATE) $(schedule) --beta1 0.9 --beta2 0.95 --weight-decay 0.05 \
   --clip 1.0 --class-dropout 0.1 --precision bfloat16
@@ -62,7 +59,8 @@ else ifeq ($(METHOD),st-ar)
     --teacher-decay 0.9999 $(if $(filter XL,$(MODEL)),--contrast-layer 18)
 endif
 
-# Samples and metrics: 50,000 images by Inception. The sheet has eight images of eight classes.
+# Samples and metrics: 50,000 images by Inception. The sheet has eight images of eight classes. With REFERENCE the samples are
+# compared with ADM's file for 256 x 256 pixels, as in the papers: FID by its mu and sigma, precision and recall by its arr_0.
 SAMPLE_OPTIONS ?= --guidance $(GUIDANCE) --temperature $(TEMPERATURE) --top-k 0 --top-p 1
 PER_CLASS ?= 8
 SHOWN_CLASSES ?= 207,279,360,387,417,933,973,980

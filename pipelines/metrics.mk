@@ -6,6 +6,10 @@ METRIC_NETWORK ?= squeezenet-1.1
 WEIGHTS ?= data/weights
 METRIC_WEIGHTS ?= $(if $(filter-out pixels tokenizer,$(METRIC_NETWORK)),$(WEIGHTS)/$(METRIC_NETWORK).tensors.zst)
 
+# A file that the samples are compared with in the place of the training images, such as ADM's reference of ImageNet, an
+# .npz with mu, sigma and arr_0.
+REFERENCE ?=
+
 # Number of samples, exactly. Their classes have the shares that they have among the images.
 METRIC_SAMPLES ?= 900
 
@@ -21,6 +25,9 @@ network := --network $(METRIC_NETWORK) $(if $(METRIC_WEIGHTS),--weights $(METRIC
 network_files := $(METRIC_WEIGHTS) $(if $(filter tokenizer,$(METRIC_NETWORK)),$(tokenizer))
 training_part := --reference-part training --held-out $(HELD_OUT)
 reference = $(DATA) --size $(SIZE) $(decoding_options)
+# What the samples are compared with first, and the images of it.
+training_reference := $(or $(REFERENCE),$(features)/training.tensors.zst)
+reference_images = $(or $(REFERENCE),$(reference) $(training_part))
 held_out_part := --reference-part held-out --held-out $(HELD_OUT)
 $(eval $(call kept,$(OUT)/settings/metrics,--count $(METRIC_SAMPLES) $(sampling_settings)))
 $(eval $(call kept,$(OUT)/settings/network,$(network)))
@@ -70,11 +77,11 @@ $(judged).tensors.zst: $(judged).npz $(OUT)/settings/network $(network_files) | 
 	$(call stage,features of the samples)
 	$(call extract,samples $<,$(OUT)/logs/metrics-features)
 
-$(OUT)/metrics/training.json $(OUT)/nearest.png &: $(judged).tensors.zst $(features)/training.tensors.zst | $(DATA)
-	$(call stage,metrics: samples against training images)
+$(OUT)/metrics/training.json $(OUT)/nearest.png &: $(judged).tensors.zst $(training_reference) | $(DATA)
+	$(call stage,metrics: samples against $(or $(REFERENCE),training images))
 	@rm -f $(OUT)/nearest.png
-	$(call compare,$(features)/training.tensors.zst --samples $<,$(OUT)/logs/metrics-training,--nearest-sheet \
-	  $(OUT)/nearest.png --samples-images $(judged).npz --reference-images $(reference) $(training_part) \
+	$(call compare,$(training_reference) --samples $<,$(OUT)/logs/metrics-training,--nearest-sheet \
+	  $(OUT)/nearest.png --samples-images $(judged).npz --reference-images $(reference_images) \
 	  --nearest-samples 12 --enlarge $(ENLARGE),$(OUT)/metrics/training.json)
 
 $(OUT)/metrics/%.json: $(judged).tensors.zst $(features)/%.tensors.zst

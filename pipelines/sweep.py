@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs a pipeline for several values of one variable and several seeds, and sets the results side by side.
 
-    sweep.py pipelines/ctf.mk CLUSTERS 16 32 64 --seeds 0 1 2 --output out/ablations/ctf-clusters
+    sweep.py pipelines/ctf.mk CLUSTERS 16 32 64 --seeds 0 1 2 --output out/sweeps/clusters
 
 A run is in OUTPUT/VALUE/seed-SEED. It begins as a copy of the first value's, of which make keeps the stages that the
-variable leaves as they are, so that a sweep over settings of sampling trains once. Whatever is there already is not
-made again. The tokenizer is one for all: SHARED's, with seed 0.
+variable leaves as they are, so that a sweep over settings of sampling trains once. With --start-from FOLDER, which has
+seed-SEED folders of another sweep of the same settings, the first value's begins as a copy of that run, and nothing is
+trained. Whatever is there already is not made again. The tokenizer is one for all: SHARED's, with seed 0.
 """
 
 import argparse
@@ -43,6 +44,7 @@ def main():
     parser.add_argument("values", nargs="+", help="the first is the one that the others are copied from")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--settings", nargs="*", default=[], metavar="NAME=VALUE", help="the same in all runs")
+    parser.add_argument("--start-from", metavar="FOLDER", help="runs that the first value's begin as copies of")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="of the runs; the table: FOLDER.tsv, .json")
     parser.add_argument("--table", metavar="PREFIX", help="write the table as PREFIX.tsv and PREFIX.json instead")
     parser.add_argument("--figures", nargs="+", default=list(compare.COLUMNS), metavar="KEY", help="of the table")
@@ -55,6 +57,8 @@ def main():
         paths = []
         for seed in options.seeds:
             folder, first = (os.path.join(options.output, place, f"seed-{seed}") for place in (name, names[0]))
+            if options.start_from and name == names[0]:
+                first = os.path.join(options.start_from, f"seed-{seed}")
             settings = [f"{options.variable}={value}", f"SEED={seed}", "SHARED_SEED=0", *options.settings]
             run(options.pipeline, settings, folder, first)
             paths.append(os.path.join(folder, "report.json"))

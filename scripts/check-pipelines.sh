@@ -38,14 +38,6 @@ cmp <(losses "$work/iar") <(losses "$work/killed") || fail "a resumed training i
 # A changed setting makes its stage again, and what depends on it, and nothing else.
 again=$(pipeline iar iar PER_CLASS=1 --dry-run | grep -oE '^(train-tokenizer|train-ar|sample|detokenize) ' | tr -d '\n')
 [[ $again == "sample detokenize " ]] || fail "PER_CLASS=1 runs '$again' again"
-# A sweep trains once where the variable is one of sampling, and gives a line a value.
-ablations() {
-  make --no-print-directory -f pipelines/ablations.mk ctf-fine-top-k ABLATIONS="$work/ablations" SEEDS=0 \
-    SETTINGS="$(printf '%q ' "${settings[@]}")"
-}
-trainings=$(ablations | grep -cE '^train-(ar|fine) ')
-[[ $trainings == 2 ]] || fail "a sweep over top-k trains $trainings models"
-[[ $(wc -l <"$work/ablations/ctf-fine-top-k.tsv") == 5 ]] || fail "the sweep's table has no line for each value"
 # The metrics: each pipeline's report has them all, of the number of samples that was asked for.
 for name in "${names[@]}"; do
   python3 - "$work/$name/report.json" <<'CHECK' || fail "$name: the report lacks metrics"
@@ -59,18 +51,29 @@ assert report["metrics"]["training"]["samples"]["images"] == 90
 CHECK
 done
 
-# A study of IAR's tables trains each arm once, and its table has a line for each. All others can be shown in a dry run.
+# A study trains each arm once, and its table has a line for each. All can be shown in a dry run.
+lengths='^(MODEL|FINE)_STEPS='
 study() {
-  make --no-print-directory -f pipelines/studies.mk STUDIES="$work/studies" RESULTS="$work/results" SEEDS=0 \
-    PRESET=emoji-32 GUIDANCES='2 1' CLUSTER_SIZE=32 SETTINGS="$(printf '%q ' "${settings[@]}")" "$@"
+  make --no-print-directory -f pipelines/studies.mk STUDIES="$work/studies" RESULTS="$work/results" SEEDS=0 STEPS=60 \
+    PRESET=emoji-32 GUIDANCES='2 1' CLUSTER_SIZE=32 SPEED_SIZES=none settings-ctf='CLUSTERS=32 MODEL_STEPS=40 FINE_STEPS=40' \
+    SETTINGS="$(printf '%q\n' "${settings[@]}" | grep -vE "$lengths" | tr '\n' ' ')" "$@"
 }
-trainings=$(study iar-table-a7 | grep -cE '^train-ar ')
-[[ $trainings == 3 ]] || fail "a study of three arms trains $trainings models"
+trained() { study "$@" | grep -cE '^train-(ar|fine) ' || true; }
+column() { cut -f1 "$work/results/$1.tsv" | sort -u | tr '\n' ' '; }
+[[ $(trained iar-table-a7) == 3 ]] || fail "a study of three arms does not train three models"
 again=$(study iar-table-a7 | grep -cE '^(train-ar|sample) ' || true)
 [[ $again == 0 ]] || fail "a second run of a study has $again things to do"
-grep -qP '^smoothing\t' "$work/results/iar-table-a7.tsv" || fail "the study's table lacks an arm"
-for table in $(make --no-print-directory -f pipelines/studies.mk); do
-  study --dry-run "$table" >/dev/null || fail "no dry run of $table"
+[[ $(column iar-table-a7) == "baseline iar method smoothing " ]] || fail "iar-table-a7 lacks an arm: $(column iar-table-a7)"
+# Where the variable is one of sampling, one model of each stage serves all values, and all such tables.
+[[ $(trained ctf-table-3d) == 2 && $(trained ctf-table-3f) == 0 ]] || fail "a sweep over sampling trains more than once"
+[[ $(column ctf-table-3d) == "0 1 32 name " ]] || fail "ctf-table-3d lacks a value: $(column ctf-table-3d)"
+# A training is looked at over its steps by models that it saved, and without guidance by the model that is there.
+[[ $(trained iar-table-a5) == 2 ]] || fail "the lengths of a training are trainings of their own"
+[[ $(column iar-table-a5-40) == "baseline-at-40 iar-at-40 method " ]] || fail "iar-table-a5 lacks an arm"
+[[ $(trained st-ar-table-6 POSITIONS=2) == 2 ]] || fail "samples without guidance have trainings of their own"
+[[ $(column st-ar-table-6) == "method st-ar st-ar-positions-2 " ]] || fail "st-ar-table-6 lacks an arm"
+for name in $(make -s -f pipelines/studies.mk | awk '{ print $1 }'); do
+  study --dry-run "$name" >/dev/null || fail "no dry run of $name"
 done
 
 # Images of one's own: nothing is written into the quick start's folder, and IMAGE_OPTIONS reach the tools that read them.

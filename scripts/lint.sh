@@ -29,4 +29,6 @@ for script in "${shell[@]}"; do check bash -n "$script"; done
 
 # The tests of the pipelines; those of python/ need built tools, and `make test` runs them.
 PYTHONPYCACHEPREFIX=.build/pycache check python3 -m unittest discover --quiet --start-directory pipelines/tests
+# The page about results is what the committed tables give.
+PYTHONPYCACHEPREFIX=.build/pycache check python3 pipelines/results_page.py --check
 exit "$failed"

@@ -67,6 +67,28 @@ import Testing
     #expect(results[1] == results[0] && results[2] == results[0])
   }
 
+  @Test func anEarlyStopGivesTheBestOrTheLastRound() throws {
+    var differ = 0
+    for seed in 0..<6 as Range<UInt64> {
+      let codes = randomVectors(120, dimension: 3, seed: seed)
+      for rounds in [1, 2, 4, 7] {
+        func run(last: Bool) throws -> (BalancedClustering.Result, [Double]) {
+          var errors: [Double] = []
+          let clustering = BalancedClustering(
+            clusterSize: 10, maximumIterations: rounds, keepsLastRound: last, seed: seed)
+          let result = try clustering.run(codes, on: device) { errors.append($1) }
+          return (result, errors)
+        }
+        let ((best, errors), (last, _)) = (try run(last: false), try run(last: true))
+        #expect(
+          best.innerMSE == (best.converged ? errors.last : errors.min()) && last.innerMSE == errors.last)
+        #expect(last.iterations == errors.count && errors.count <= rounds)
+        differ += last.clusters == best.clusters ? 0 : 1
+      }
+    }
+    #expect(differ > 0, "a greedy round is sometimes worse than the one before it")
+  }
+
   @Test func restartsKeepTheBest() throws {
     let codes = randomVectors(400, dimension: 3, seed: 14)
     let errors = try (1...6).map {

@@ -100,7 +100,7 @@ import TestSupport
       let length = row.reduce(0) { $0 + $1 * $1 }.squareRoot()
       return row.map { $0 / length }
     }
-    for rank in [0, 1, 15] {
+    for rank in [0, 1, 2, 7, 14, 15] {
       let result = try perturb(
         "tokens", "--code-distance", "\(rank)", "--tokenizer", "tokenizer", "-o", "rank-\(rank)")
       #expect(result.status == 0, "\(result.errors)")

@@ -25,7 +25,7 @@ import TestSupport
     #expect(
       Set(first.keys) == [
         "loss", "token_loss", "cluster_loss", "masked_loss", "step_loss", "view_loss", "gradient_norm",
-        "learning_rate", "step",
+        "learning_rate", "step", "images_seen", "views_seen",
       ])
     _ = try train("plain", ["--cluster-size", "4"])
     let (guided, plain) = (try record(folder.path("guided")), try record(folder.path("plain")))

@@ -120,13 +120,15 @@ final class Run {
   private let tiny: any TinyTask
   private(set) var checkpoints: [Record] = []
   private(set) var log: [Int: [String: Double]] = [:]
+  /// The values of each model that was saved.
+  private(set) var models: [Int: [[Float]]] = [:]
   var interruptAfter = Int.max
   private var asked = 0
   var onStep: (Int) -> Void = { _ in }
 
   init(
     _ tiny: some TinyTask, steps: Int, device: Device = Device(threadCount: 2), averageDecay: Float = 0.9,
-    averageWarmup: Int? = nil, checkpointEvery: Int = 0
+    averageWarmup: Int? = nil, checkpointEvery: Int = 0, savedSteps: SavedSteps = SavedSteps()
   ) throws {
     self.tiny = tiny
     let relay = Relay()
@@ -143,7 +145,8 @@ final class Run {
     loop = TrainingLoop(
       task,
       events: TrainingEvents(
-        saveCheckpoint: { relay.run?.checkpoints.append($0) },
+        saveCheckpoint: { relay.run?.checkpoints.append($0) }, savedSteps: savedSteps,
+        saveModel: { relay.run?.models[$0] = $1.map { $0.toArray() } },
         log: { step, values in
           relay.run?.log[step, default: [:]].merge(values) { $1 }
           relay.run?.onStep(step)

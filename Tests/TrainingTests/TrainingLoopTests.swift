@@ -72,6 +72,38 @@ import TestSupport
     #expect(again.log.isEmpty && again.parameters == run.parameters)
   }
 
+  @Test(arguments: [Float(0), 0.9]) func modelsOnTheWayAreThoseOfShorterRuns(decay: Float) throws {
+    let saved = SavedSteps(every: 4, and: [3])
+    let whole = try Run(TinyTransformer(), steps: 12, averageDecay: decay, savedSteps: saved)
+    let values = try whole.loop.run().values.map { $0.toArray() }
+    #expect(whole.models.keys.sorted() == [3, 4, 8, 12] && whole.models[12] == values)
+    // The moving average is saved where there is one.
+    #expect((whole.models[12] == whole.parameters) == (decay == 0))
+    let cut = try Run(TinyTransformer(), steps: 12, averageDecay: decay, savedSteps: saved)
+    cut.interruptAfter = 5
+    #expect(throws: TrainingError.interrupted(step: 5)) { try cut.loop.run() }
+    let rest = try Run(TinyTransformer(), steps: 12, averageDecay: decay, savedSteps: saved)
+    _ = try rest.loop.run(from: cut.checkpoints[0])
+    #expect(cut.models.merging(rest.models) { $1 } == whole.models && rest.models.keys.min() == 8)
+  }
+
+  @Test func savedStepsAreCounted() {
+    for saved in [
+      SavedSteps(), .init(every: 4), .init(and: [2, 9, 12]), .init(every: 3, and: [1, 3, 5, 13]),
+    ] {
+      let steps = (1...12).filter(saved.contains)
+      #expect(saved.steps(through: 12) == steps && saved.count(through: 12) == steps.count)
+    }
+  }
+
+  @Test func whatWasSeenIsCounted() throws {
+    let device = Device(threadCount: 1)
+    let plain = try TinyTransformer().make(device, .none)
+    #expect(plain.seen(after: 3) == ["images_seen": 15, "views_seen": 15] && plain.trainingCount == 9)
+    let guided = try TinyTransformer(guidance: .init(TinyTransformer.sizes)).make(device, .none)
+    #expect(guided.seen(after: 3) == ["images_seen": 15, "views_seen": 30])
+  }
+
   @Test func seedsDecideEverything() throws {
     let (one, two) = (try Run(TinyTransformer(), steps: 5), try Run(TinyTransformer(), steps: 5))
     _ = (try one.loop.run(), try two.loop.run())

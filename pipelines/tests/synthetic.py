@@ -42,14 +42,18 @@ def metrics(network, seed):
 def training_log(clusters, loss):
     """What train-ar or train-fine says of 40 steps."""
     for step in range(1, 41):
-        line = {"step": step, "token_loss": loss + 4 / step, "loss": loss + 8 / step}
+        line = {"step": step, "token_loss": loss + 4 / step, "loss": loss + 8 / step, **seen(step)}
         yield line | ({"cluster_loss": loss / 2 + 2 / step} if clusters else {})
         if step % 10 == 0:
-            yield {"step": step, **scores(clusters, loss + 5 / step)}
+            yield {"step": step, **scores(clusters, loss + 5 / step), **seen(step)}
     yield {"elapsed_seconds": 20.0, "peak_megabytes": 200.0, "summary": {
         **scores(clusters, loss + 0.125), "parameters": 1000000, "seconds": 19.0, "steps": 40,
-        "tokens_per_second": 1500.0, "unigram_entropy": 8.0,
+        "tokens_per_second": 1500.0, "unigram_entropy": 8.0, "epochs": 2.0, **seen(40),
     }}
+
+
+def seen(step):
+    return {"images_seen": 16 * step, "views_seen": 16 * step}
 
 
 def scores(clusters, loss):

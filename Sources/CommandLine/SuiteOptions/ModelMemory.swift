@@ -11,10 +11,10 @@ extension ToolSession {
   ///   - images: number of images whose gradients are computed at a time.
   /// - Throws: `ToolError` (failed).
   public func requireMemory(
-    toTrain parameterBytes: Double, copies: Int = 0, training: TrainingOptions, bytesPerImage: Double,
+    toTrain parameterBytes: Double, copies: Int = 0, averages: Bool, bytesPerImage: Double,
     images: Int
   ) throws {
-    let sets = Double(4 + copies + (training.averageDecay > 0 ? 1 : 0))
+    let sets = Double(4 + copies + (averages ? 1 : 0))
     try requireMemory(
       MemoryEstimate(
         [

@@ -8,8 +8,14 @@ extension LearningRateSchedule.Shape: ExpressibleByArgument {}
 
 /// The options of the training loop, for all training tools.
 public struct TrainingCommandOptions: ParsableArguments {
-  @Option(help: "Number of optimiser steps.")
-  public var steps = 1000
+  @Option(help: "Number of optimiser steps. (default: 1000)")
+  public var steps: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Number of passes over the training images, such as 0.5 or 300, in place of --steps; rounded up to whole steps."
+    ))
+  public var epochs: Double?
 
   @Option(help: "Number of images per optimiser step, from 1 to 1048576.")
   public var batchSize = 64
@@ -74,6 +80,9 @@ public struct TrainingCommandOptions: ParsableArguments {
   @Flag(help: "Keep the checkpoint after the last step.")
   public var keepCheckpoint = false
 
+  /// The models that are saved on the way.
+  @OptionGroup public var saving: SavingOptions
+
   public init() {}
 
   public func validate() throws {
@@ -81,7 +90,9 @@ public struct TrainingCommandOptions: ParsableArguments {
     // Comparisons with NaN are false. Each condition therefore states what must hold, so that NaN is refused.
     func isFactor(_ value: Double) -> Bool { value >= 0 && value.isFinite }
     // The number of images seen in all epochs is counted in 64 bits: steps times batch size must fit.
-    try need((1...1 << 40).contains(steps), "--steps must be from 1 to 2^40.")
+    try need((1...Self.maximumSteps).contains(steps ?? 1), "--steps must be from 1 to 2^40.")
+    try need(steps == nil || epochs == nil, "give one of --steps and --epochs.")
+    try need(epochs.map { $0 > 0 && $0 <= 1e9 } ?? true, "--epochs must be above 0 and at most 1e9.")
     try need((1...1 << 20).contains(batchSize), "--batch-size must be from 1 to 1048576.")
     try need(learningRate > 0 && learningRate.isFinite, "--learning-rate must be above 0.")
     try need(isFactor(finalLearningRate ?? 0), "--final-learning-rate must not be negative nor infinite.")
@@ -109,8 +120,29 @@ public struct TrainingCommandOptions: ParsableArguments {
       ?? []
   }
 
+  /// Whether a moving average of the parameters is kept.
+  public var averages: Bool { ema > 0 }
+
+  private static let maximumSteps = 1 << 40
+
+  /// The number of steps.
+  /// - Parameter images: those that are trained on, once each in an epoch.
+  /// - Throws: `ToolError` (usage) for more than 2^40 steps.
+  func stepCount(images: Int) throws -> Int {
+    guard let epochs else { return steps ?? 1000 }
+    let wanted = (epochs * Double(images) / Double(batchSize)).rounded(.up)
+    guard wanted <= Double(Self.maximumSteps) else {
+      throw ToolError(
+        .usage, "--epochs \(epochs): expected at most 2^40 steps; found \(wanted); try: fewer epochs")
+    }
+    return max(1, Int(wanted))
+  }
+
   /// The loop's settings.
-  public var options: TrainingOptions {
+  /// - Parameter images: those that are trained on, once each in an epoch.
+  /// - Throws: `ToolError` (usage) for more than 2^40 steps.
+  public func options(images: Int) throws -> TrainingOptions {
+    let steps = try stepCount(images: images)
     var optimizer = AdamW.Options()
     (optimizer.beta1, optimizer.beta2, optimizer.weightDecay, optimizer.clip) = (
       beta1, beta2, weightDecay, clip

@@ -1,20 +1,32 @@
 import Datasets
-import NeuralNet
 import StreamFormat
 import ToolRuntime
+import Training
 
 extension ToolSession {
   /// Reports the scores, sizes and speed of a run that trained on tokens.
+  /// - Parameter parameters: the number of the model's weights, without what only its training has.
   /// - Throws: `StreamError`.
   public func reportTraining(
-    _ outcome: TrainingOutcome, _ store: ParameterStore, batchSize: Int, data: TokenDataset
+    _ outcome: TrainingOutcome, _ task: any TrainingTask, parameters: Int, data: TokenDataset
   ) throws {
-    let tokens = outcome.steps * batchSize * data.header.tokensPerView
+    let tokens = outcome.steps * task.imagesPerStep * task.viewsPerImage * data.header.tokensPerView
     try report(
-      outcome.scores.mapValues { .number($0) }.merging([
-        "parameters": .integer(store.scalarCount), "unigram_entropy": .number(data.unigramEntropy),
-        "steps": .integer(outcome.steps), "seconds": .number(outcome.seconds),
+      outcome.summary(task).merging([
+        "parameters": .integer(parameters), "unigram_entropy": .number(data.unigramEntropy),
         "tokens_per_second": .number(Double(tokens) / outcome.seconds),
       ]) { $1 })
+  }
+}
+
+extension TrainingOutcome {
+  /// What the summaries of all training tools have.
+  public func summary(_ task: any TrainingTask) -> [String: JSONValue] {
+    let last = task.settings.training.steps
+    var summary = scores.mapValues { JSONValue.number($0) }
+    for (name, count) in task.seen(after: last) { summary[name] = .integer(count) }
+    summary["epochs"] = .number(Double(last * task.imagesPerStep) / Double(task.trainingCount))
+    (summary["steps"], summary["seconds"]) = (.integer(steps), .number(seconds))
+    return summary
   }
 }

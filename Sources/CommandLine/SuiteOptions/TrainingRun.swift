@@ -8,24 +8,27 @@ import Training
 public struct TrainingOutcome {
   /// The last scoring of the held-out images.
   public let scores: [String: Double]
-  /// The tensors to save, in parameter order.
-  public let values: [Tensor]
   /// Seconds taken by the steps of this run, without those before a resume.
   public let seconds: Double
   /// Steps that this run took itself: fewer than asked for after a resume.
   public let steps: Int
-  /// The checkpoint, which is not needed once the product is in its place.
-  let checkpoint: OwnedFile?
 }
 
 extension ToolSession {
-  /// Runs the training loop for a tool: checkpoints in a file, values in the log, progress on standard error.
-  /// - Parameter output: the product's path; the checkpoint stands beside it unless `--checkpoint` names
-  ///   another path.
-  /// - Throws: `TrainingError`, `FormatError`, `StreamError`.
+  /// Runs the training loop for a tool: checkpoints in a file, values in the log, progress on standard error, models
+  /// beside the output. In the end the product takes its place, and the checkpoint goes.
+  /// - Parameters:
+  ///   - output: the product's path; the checkpoint stands beside it unless `--checkpoint` names another path.
+  ///   - record: the model as a file's record, with these values of its parameters.
+  /// - Throws: `TrainingError`, `FormatError`, `StreamError`, and what `record` throws.
   public func train(
-    _ task: any TrainingTask, _ command: TrainingCommandOptions, output: OutputPath
+    _ task: any TrainingTask, _ command: TrainingCommandOptions, output: OutputPath,
+    record: @escaping ([Tensor]) throws -> Record
   ) throws -> TrainingOutcome {
+    let steps = task.settings.training.steps
+    let savedSteps = try command.saving.savedSteps(through: steps, besides: output)
+    let saved = savedSteps.steps(through: steps).map { SavingOptions.path(of: $0, besides: output.path) }
+    try claim(saved.map { ClaimedFile(name: "--save-every", path: $0, role: .output) })
     let file = try checkpointFile(command, output)
     try requireCreatable(output)
     let checkpoint = try command.resume ? readCheckpoint(file) : nil
@@ -33,13 +36,22 @@ extension ToolSession {
     let first = try checkpoint.map { try TrainingLoop.step(of: $0) } ?? 0
     if checkpoint != nil { say("\(file?.path ?? ""): going on after step \(first)") }
     settings = JSONValue(parsing: try task.settings.json())
-    let progress = progress("steps", total: command.steps - first)
+    let progress = progress("steps", total: steps - first)
     let events = TrainingEvents(
       saveCheckpoint: { [self] record in
         if let file { try saveCheckpoint(record, file) }
       },
+      savedSteps: savedSteps,
+      saveModel: { [self] step, values in
+        var model = try record(values)
+        model.metadata["step"] = String(step)
+        try save(model, to: SavingOptions.path(of: step, besides: output.path))
+      },
       log: { [self] step, values in
-        try log(values.mapValues { .number($0) }.merging(["step": .integer(step)]) { $1 })
+        var line = values.mapValues { JSONValue.number($0) }
+        for (name, count) in task.seen(after: step) { line[name] = .integer(count) }
+        line["step"] = .integer(step)
+        try log(line)
         if let loss = values["loss"] { progress.advance(detail: String(format: "loss %.4f", loss)) }
       },
       isInterrupted: { [self] in interruption.isRaised })
@@ -51,16 +63,10 @@ extension ToolSession {
     let (scores, values) = try loop.run()
     progress.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    return TrainingOutcome(
-      scores: scores, values: values, seconds: seconds, steps: command.steps - first,
-      checkpoint: command.keepCheckpoint ? nil : file)
-  }
-
-  /// Puts the product in its place and then removes the checkpoint.
-  /// - Throws: `StreamError`.
-  public func finishTraining(_ outcome: TrainingOutcome) throws {
+    try write(record(values), to: output)
     try commitOutputs()
-    outcome.checkpoint?.remove()
+    if !command.keepCheckpoint { file?.remove() }
+    return TrainingOutcome(scores: scores, seconds: seconds, steps: steps - first)
   }
 
   private func checkpointFile(_ command: TrainingCommandOptions, _ output: OutputPath) throws -> OwnedFile? {

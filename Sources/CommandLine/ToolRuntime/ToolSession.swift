@@ -145,7 +145,7 @@ public final class ToolSession {
   ///
   /// ``Tool/main()`` adds what the command line names before it opens anything.
   /// - Throws: ``ToolError``.
-  func claim(_ files: [ClaimedFile]) throws {
+  public func claim(_ files: [ClaimedFile]) throws {
     for file in files { try claims.add(file) }
   }
 
@@ -294,6 +294,19 @@ public final class ToolSession {
   /// - Throws: ``StreamError``, ``ToolError``, and what making the tensors throws.
   public func write(_ record: RecordStream, to output: OutputPath) throws {
     let sink = try create(output)
+    var record = record
+    record.metadata.merge(provenanceMetadata) { _, new in new }
+    let writer = RecordWriter(sink)
+    try writer.write(record)
+    try writer.finish()
+    try sink.commit()
+  }
+
+  /// Writes a whole file of one record that takes its place at once, for what a long run leaves on its way: what stops
+  /// the run later does not take it back. The file was claimed before the work.
+  /// - Throws: ``StreamError``, ``ToolError``.
+  public func save(_ record: Record, to path: String) throws {
+    let sink = try createFile(path)
     var record = record
     record.metadata.merge(provenanceMetadata) { _, new in new }
     let writer = RecordWriter(sink)

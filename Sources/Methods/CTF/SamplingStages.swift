@@ -56,7 +56,7 @@ public struct ModelStage: FirstStage {
   }
 }
 
-/// The coarse tokens of a file (first view), each repeated for each of its fillings.
+/// The coarse tokens of a file (centre view), each repeated for each of its fillings.
 public struct FileStage: FirstStage {
   public let header: TokenHeader
   public let labels: [Int]

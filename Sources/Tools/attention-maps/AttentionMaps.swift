@@ -30,7 +30,7 @@ import ToolRuntime
   var positions: [GridPosition] = []
   @Flag(help: "Give the model \"no class\" instead of the class of each image.") var noClass = false
   @Option(help: "Factor by which the pictures are enlarged, from 1 to 32.") var enlarge = 4
-  @Option(help: "Number of the view to read, counted from 0.") var view = 0
+  @OptionGroup var view: ViewOptions
   @Option(help: "Number of images that the model reads at a time.") var batchSize = 4
   @OptionGroup(title: "Selection") var choice: ImageChoice
   @OptionGroup(title: "Common") var common: CommonOptions
@@ -46,8 +46,8 @@ import ToolRuntime
     }
     if layers?.values.contains(0) == true { throw ValidationError("--layers count from 1.") }
     if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
-    if !(1...1 << 20).contains(batchSize) || view < 0 {
-      throw ValidationError("--batch-size must be from 1 to 2^20, --view at least 0.")
+    if !(1...1 << 20).contains(batchSize) {
+      throw ValidationError("--batch-size must be from 1 to 2^20.")
     }
   }
 
@@ -57,7 +57,8 @@ import ToolRuntime
     let sizes = transformer.configuration
     var data = TokenDataset(try session.openTokens(tokens).readAll())
     try session.requireFit(
-      data.header, of: tokens.path, view: view, to: sizes, description, of: model.path)
+      data.header, of: tokens.path, view: view.number(in: data.header), to: sizes, description, of: model.path
+    )
     if !noClass {
       let known = ClassList(names: description.classNames, count: sizes.classCount, file: model.path)
       data = data.relabelled(
@@ -103,7 +104,7 @@ import ToolRuntime
     let progress = session.progress("images", total: items.count)
     for first in stride(from: 0, to: items.count, by: batchSize) {
       let part = items[first..<min(first + batchSize, items.count)]
-      let (labels, tokens) = data.batch(part.map { ($0, view) })
+      let (labels, tokens) = data.batch(part.map { ($0, view.number(in: data.header)) })
       transformer.attention(
         labels: noClass ? labels.map { _ in sizes.noClass } : labels, tokens: tokens,
         layers: Set(layers.map { $0 - 1 })
@@ -154,7 +155,7 @@ import ToolRuntime
   }
 
   private func decoded(_ items: [Int], of data: TokenDataset, _ decoder: Tokenizer) throws -> [RGBImage] {
-    let tokens = data.batch(items.map { ($0, view) }).tokens
+    let tokens = data.batch(items.map { ($0, view.number(in: data.header)) }).tokens
     return decoder.store.device.images(
       try decoder.images(of: tokens, rows: data.header.rows, columns: data.header.columns))
   }

@@ -31,7 +31,7 @@ import ToolRuntime
         + "reconstructions."))
   var originals: InputPath?
   @Option(help: "Factor by which --grid is enlarged, from 1 to 32.") var enlarge = 1
-  @Option(help: "Number of the view to decode, counted from 0.") var view = 0
+  @OptionGroup var view: ViewOptions
   @Option(help: "Number of images decoded at a time. (default: those of 2^20 pixels, from 1 to 64)")
   var batchSize: Int?
   @Option(help: "Number format of the operands of convolutions and large matrix products.")
@@ -56,8 +56,8 @@ import ToolRuntime
     }
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
     if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
-    if [batchSize ?? 1, columns ?? 1].contains(where: { !(1...1 << 20).contains($0) }) || view < 0 {
-      throw ValidationError("--batch-size and --columns must be from 1 to 2^20, --view at least 0.")
+    if [batchSize ?? 1, columns ?? 1].contains(where: { !(1...1 << 20).contains($0) }) {
+      throw ValidationError("--batch-size and --columns must be from 1 to 2^20.")
     }
   }
 
@@ -69,6 +69,7 @@ import ToolRuntime
     try session.requireSameCodebook(
       reader.header, of: tokens.path, as: model.codebookSHA256, codes: model.configuration.codebookSize,
       of: tokenizer.path)
+    let view = view.number(in: reader.header)
     guard view < reader.header.viewCount else {
       throw ToolError(
         .badData,
@@ -82,7 +83,7 @@ import ToolRuntime
       toRun: model.configuration.parameterBytes,
       bytesPerImage: model.configuration.passBytesPerImage(
         size: batch.header.rows * model.configuration.downsampling),
-      images: min(batchSize, items.count))
+      images: min(imagesPerBatch(model, batch.header), items.count))
     let above = try originals.map {
       try readOriginals(
         $0.path, items, of: batch, session, size: batch.header.rows * model.configuration.downsampling, device
@@ -116,11 +117,11 @@ import ToolRuntime
     visit: ([LabelledImage]) throws -> Void
   ) throws {
     let progress = session.progress("images", total: items.count)
-    let batchSize = batchSize ?? defaultBatchSize(model, batch.header)
+    let batchSize = imagesPerBatch(model, batch.header)
     for first in stride(from: 0, to: items.count, by: batchSize) {
       try session.interruption.check()
       let part = items[first..<min(first + batchSize, items.count)]
-      let tokens = part.flatMap { batch.tokens(image: $0, view: view).map(Int.init) }
+      let tokens = part.flatMap { batch.tokens(image: $0, view: view.number(in: batch.header)).map(Int.init) }
       let images = try model.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns)
       try visit(
         zip(model.store.device.images(images), part).map {
@@ -132,9 +133,9 @@ import ToolRuntime
   }
 
   /// The activations of a batch take memory in proportion to its pixels: at 256 x 256, 16 images.
-  private func defaultBatchSize(_ model: Tokenizer, _ header: TokenHeader) -> Int {
+  private func imagesPerBatch(_ model: Tokenizer, _ header: TokenHeader) -> Int {
     let side = model.configuration.downsampling
-    return min(64, max(1, (1 << 20) / (header.tokensPerView * side * side)))
+    return batchSize ?? min(64, max(1, (1 << 20) / (header.tokensPerView * side * side)))
   }
 
   /// The first view of the images that the tokens were made from.

@@ -144,11 +144,10 @@ struct ArchiveImages: ImageProvider {
   func finish() throws { try items.finish() }
 }
 
-/// Images decoded from tokens.
+/// Images decoded from tokens: the centre view of each.
 struct TokenImages: ImageProvider {
   let name: String
   let batch: TokenBatch
-  let view: Int
   let tokenizer: Tokenizer
 
   var count: Int { batch.count }
@@ -157,7 +156,7 @@ struct TokenImages: ImageProvider {
   func title(_ item: Int) -> String { "\(name): image \(item)" }
 
   func load(_ items: [Int], on device: Device) throws -> [RGBImage] {
-    let tokens = items.flatMap { batch.tokens(image: $0, view: view).map(Int.init) }
+    let tokens = items.flatMap { batch.tokens(image: $0).map(Int.init) }
     return device.images(
       try tokenizer.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns))
   }

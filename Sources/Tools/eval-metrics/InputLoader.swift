@@ -148,7 +148,7 @@ struct InputLoader {
       batch.append(more)
     }
     return try images(
-      TokenImages(name: input.path, batch: batch, view: 0, tokenizer: tokenizer), input, kind: "tokens", role)
+      TokenImages(name: input.path, batch: batch, tokenizer: tokenizer), input, kind: "tokens", role)
   }
 
   /// Takes the part of the reference that is wanted, and all samples.

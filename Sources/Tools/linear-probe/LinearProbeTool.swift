@@ -25,7 +25,7 @@ import ToolRuntime
   @Option(help: "Token file to score; the classifiers then train on all images of the other file.") var test:
     InputPath?
   @OptionGroup var heldOut: HeldOutOptions
-  @Option(help: "Number of the view to read, counted from 0.") var view = 0
+  @OptionGroup var view: ViewOptions
   @Option(help: "Number of times that a classifier sees each training image.") var epochs = 90
   @Option(help: "Number of images per optimiser step of a classifier.") var batchSize = 256
   @Option(help: "Learning rate of a classifier at the first step; it falls to 0 along half a cosine.")
@@ -45,11 +45,9 @@ import ToolRuntime
     }
     try heldOut.requireSome()
     if [positions, layer ?? 1, epochs, batchSize, modelBatchSize].contains(where: { $0 < 1 || $0 > 1 << 20 })
-      || view < 0
     {
       throw ValidationError(
-        "--positions, --layer, --epochs, --batch-size and --model-batch-size must be from 1 to 2^20, --view not "
-          + "negative.")
+        "--positions, --layer, --epochs, --batch-size and --model-batch-size must be from 1 to 2^20.")
     }
     if !(learningRate > 0 && learningRate.isFinite) || !(weightDecay >= 0 && weightDecay.isFinite) {
       throw ValidationError("--learning-rate must be above 0, --weight-decay not negative.")
@@ -62,7 +60,7 @@ import ToolRuntime
     let settings = LinearProbe.Options(
       epochs: epochs, batchSize: batchSize, learningRate: learningRate, weightDecay: weightDecay,
       seed: session.seed)
-    var table = ProbeTable(data, view: view, settings: settings)
+    var table = ProbeTable(data, settings: settings)
     let progress = session.progress(
       "images", total: (data.training.items.count + data.test.items.count) * model.count)
     for path in model {
@@ -78,10 +76,10 @@ import ToolRuntime
   private func readData(_ session: ToolSession) throws -> ProbeData {
     let dataset = TokenDataset(try session.openTokens(tokens).readAll())
     guard let test else {
-      return try ProbeData(dataset, path: tokens.path, heldOut: heldOut.share)
+      return try ProbeData(dataset, path: tokens.path, heldOut: heldOut.share, view)
     }
     let other = TokenDataset(try session.openTokens(test).readAll())
-    return try ProbeData(dataset, path: tokens.path, test: other, testPath: test.path, session)
+    return try ProbeData(dataset, path: tokens.path, test: other, testPath: test.path, view, session)
   }
 
   private func probe(
@@ -92,7 +90,7 @@ import ToolRuntime
     let sizes = transformer.configuration
     for part in [data.training, data.test] {
       try session.requireFit(
-        part.tokens.header, of: part.path, view: view, to: sizes, description, of: path.path)
+        part.tokens.header, of: part.path, view: part.view, to: sizes, description, of: path.path)
     }
     let places = try places(in: sizes, of: path)
     let images = data.training.items.count + data.test.items.count
@@ -105,7 +103,7 @@ import ToolRuntime
         ], advice: "a smaller --positions or --model-batch-size"))
     func features(_ part: ProbeData.Part) throws -> [Tensor] {
       let features = transformer.features(
-        part.tokens, items: part.items.map { ($0, view) }, at: places, batchSize: modelBatchSize
+        part.tokens, items: part.items.map { ($0, part.view) }, at: places, batchSize: modelBatchSize
       ) { progress.advance(by: $0) }
       guard features.allSatisfy(\.isFinite) else {
         throw ToolError(

@@ -9,6 +9,8 @@ struct ProbeData {
     let path: String
     let tokens: TokenDataset
     let items: [Int]
+    /// The view of each image that is read.
+    let view: Int
 
     var labels: [Int] { items.map { tokens.labels[$0] } }
   }
@@ -18,22 +20,27 @@ struct ProbeData {
 
   /// The two parts that a split makes of one file.
   /// - Throws: `ToolError` (bad data) for an empty part.
-  init(_ tokens: TokenDataset, path: String, heldOut: HeldOutShare) throws {
+  init(_ tokens: TokenDataset, path: String, heldOut: HeldOutShare, _ view: ViewOptions) throws {
     let split = try heldOut.split(tokens)
-    training = Part(path: path, tokens: tokens, items: split.training)
-    test = Part(path: path, tokens: tokens, items: split.heldOut)
+    let view = view.number(in: tokens.header)
+    training = Part(path: path, tokens: tokens, items: split.training, view: view)
+    test = Part(path: path, tokens: tokens, items: split.heldOut, view: view)
     try check("try: a larger --held-out, or --test TOKENS2")
   }
 
   /// Two files, whole; the classes of the second are matched to those of the first by name.
   /// - Throws: `ToolError` (bad data) for classes that are not trained on, and for an empty file.
   init(
-    _ tokens: TokenDataset, path: String, test: TokenDataset, testPath: String, _ session: ToolSession
+    _ tokens: TokenDataset, path: String, test: TokenDataset, testPath: String, _ view: ViewOptions,
+    _ session: ToolSession
   ) throws {
-    training = Part(path: path, tokens: tokens, items: Array(0..<tokens.count))
+    training = Part(
+      path: path, tokens: tokens, items: Array(0..<tokens.count), view: view.number(in: tokens.header))
     let classes = try session.matchClasses(
       ClassList(test.header, file: testPath), to: ClassList(tokens.header, file: path))
-    self.test = Part(path: testPath, tokens: test.relabelled(classes), items: Array(0..<test.count))
+    self.test = Part(
+      path: testPath, tokens: test.relabelled(classes), items: Array(0..<test.count),
+      view: view.number(in: test.header))
     try check("try: a file with images")
   }
 

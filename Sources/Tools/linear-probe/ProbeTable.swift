@@ -11,14 +11,16 @@ struct ProbeTable: Encodable {
   let majority: Double
   let training: PartSize
   let test: PartSize
+  /// Of the training images; `test` has its own.
   let view: Int
   let settings: LinearProbe.Options
 
   struct PartSize: Encodable {
     let tokens: String
     let images: Int
+    let view: Int
 
-    init(_ part: ProbeData.Part) { (tokens, images) = (part.path, part.items.count) }
+    init(_ part: ProbeData.Part) { (tokens, images, view) = (part.path, part.items.count, part.view) }
   }
 
   struct ModelResult: Encodable {
@@ -72,11 +74,11 @@ struct ProbeTable: Encodable {
     }
   }
 
-  init(_ data: ProbeData, view: Int, settings: LinearProbe.Options) {
+  init(_ data: ProbeData, settings: LinearProbe.Options) {
     classes = data.training.tokens.header.classCount
     chance = 1 / Double(classes)
     majority = ProbeScores.majority(training: data.training.labels, test: data.test.labels)
     (training, test) = (PartSize(data.training), PartSize(data.test))
-    (self.view, self.settings) = (view, settings)
+    (view, self.settings) = (data.training.view, settings)
   }
 }

@@ -34,8 +34,35 @@ extension CodeVectors {
       }
       distances.append((sum, other))
     }
-    // Only the order up to the rank matters, but a codebook is small enough to sort.
-    distances.sort { ($0.distance, $0.code) < ($1.distance, $1.code) }
-    return UInt32(distances[rank - 1].code)
+    return UInt32(select(rank - 1, of: &distances).code)
   }
+}
+
+/// The entry that would have a place in ascending order (Hoare's selection): a codebook of 16,384 codes is sorted for each
+/// of them otherwise. Of equal distances the smaller code comes first, so that no two entries are equal.
+private func select(_ place: Int, of entries: inout [(distance: Double, code: Int)]) -> (
+  distance: Double, code: Int
+) {
+  var (low, high) = (0, entries.count - 1)
+  while low < high {
+    let pivot = entries[low + (high - low) / 2]
+    var (left, right) = (low, high)
+    while left <= right {
+      while (entries[left].distance, entries[left].code) < (pivot.distance, pivot.code) { left += 1 }
+      while (pivot.distance, pivot.code) < (entries[right].distance, entries[right].code) { right -= 1 }
+      if left <= right {
+        entries.swapAt(left, right)
+        left += 1
+        right -= 1
+      }
+    }
+    if place <= right {
+      high = right
+    } else if place >= left {
+      low = left
+    } else {
+      return entries[place]
+    }
+  }
+  return entries[place]
 }

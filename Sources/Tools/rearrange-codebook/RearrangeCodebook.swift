@@ -24,6 +24,11 @@ import ToolRuntime
   @Option(help: "Number of starts; the best result is kept.") var restarts = 1
   @Option(help: "Largest number of iterations per start.") var maximumIterations = 100
   @Flag(
+    help: ArgumentHelp(
+      "If --maximum-iterations ends a start early, take the clusters of its last iteration, as the paper does, not "
+        + "the best ones met."))
+  var lastIteration = false
+  @Flag(
     inversion: .prefixedNo, help: "Afterwards improve the clusters by exchanging codes (not in the paper).")
   var refine = true
   @Flag(inversion: .prefixedNo, help: "Order the codes of a cluster as a chain of nearest neighbours.")
@@ -62,7 +67,7 @@ import ToolRuntime
     let begin = ContinuousClock.now
     let clustering = BalancedClustering(
       clusterSize: clusterSize, start: startKind ?? .random, maximumIterations: maximumIterations,
-      restarts: restarts, seed: session.seed)
+      restarts: restarts, keepsLastRound: lastIteration, seed: session.seed)
     let plain = try clustering.run(points, on: device)
     let clusters =
       refine

@@ -32,7 +32,7 @@ import ToolRuntime
         + "their own order: so a baseline is scored by the clusters of IAR."))
   var mapping: InputPath?
   @OptionGroup(title: "Selection") var heldOut: HeldOutOptions
-  @Option(help: "Number of the view to score, counted from 0.") var view = 0
+  @OptionGroup var view: ViewOptions
   @Option(help: "Number of images scored at a time.") var batchSize = 16
   @Option(help: "Number format of the operands of large matrix products.") var precision = Precision.float32
   @OptionGroup(title: "Common") var common: CommonOptions
@@ -50,8 +50,8 @@ import ToolRuntime
     if logits?.isStandardOutput == true {
       throw ValidationError("the scores take standard output; name a file for --logits.")
     }
-    if !(1...1 << 20).contains(batchSize) || view < 0 || (clusterSize ?? 0) < 0 {
-      throw ValidationError("--batch-size must be from 1 to 2^20, --view and --cluster-size not negative.")
+    if !(1...1 << 20).contains(batchSize) || (clusterSize ?? 0) < 0 {
+      throw ValidationError("--batch-size must be from 1 to 2^20, --cluster-size not negative.")
     }
   }
 
@@ -60,7 +60,7 @@ import ToolRuntime
     let fine = try fine.map { try FineScoring($0, session, device) }
     let model = try model.map { try Transformer.read(session.readRecord($0), device: device) }
     let batch = try session.openTokens(tokens).readAll()
-    try fine?.requireFit(batch.header, of: tokens.path, view: view, session)
+    try fine?.requireFit(batch.header, of: tokens.path, view: view.number(in: batch.header), session)
     let tokens = TokenDataset(batch)
     let items = try chosenItems(tokens)
     var scores: [String: TokenScores] = [:]
@@ -169,7 +169,7 @@ import ToolRuntime
         "\(tokens.path): expected images that --held-out \(share.fraction) holds out; found none of \(data.count); try: a "
           + "larger share, or 0 for all")
     }
-    return items.map { ($0, view) }
+    return items.map { ($0, view.number(in: data.header)) }
   }
 
   private func requireFit(
@@ -177,7 +177,7 @@ import ToolRuntime
     _ session: ToolSession
   ) throws {
     try session.requireFit(
-      header, of: tokens.path, view: view, to: sizes, description, of: model?.path ?? "")
+      header, of: tokens.path, view: view.number(in: header), to: sizes, description, of: model?.path ?? "")
   }
 
   private func features(_ logits: Tensor, _ sizes: TransformerConfiguration, _ session: ToolSession) -> Record

@@ -23,10 +23,18 @@ struct ShowFile: Tool {
   @Flag(help: "Print only the commands that made the file, one per line, oldest first.")
   var provenance = false
 
+  @Flag(
+    help: ArgumentHelp(
+      "Of a token file, print how many tokens of each view equal those of the centre view at the same place (ST-AR, "
+        + "figure 1c)."))
+  var compareViews = false
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    if tensor != nil, provenance { throw ValidationError("--tensor and --provenance exclude each other.") }
+    if [tensor != nil, provenance, compareViews].count(where: { $0 }) > 1 {
+      throw ValidationError("--tensor, --provenance and --compare-views exclude each other.")
+    }
     if limit != nil, tensor == nil { throw ValidationError("--limit goes with --tensor.") }
     if let limit, limit < 0 { throw ValidationError("--limit must be at least 0, not \(limit).") }
   }
@@ -39,6 +47,8 @@ struct ShowFile: Tool {
       try printTensor(tensor, reader, session)
     } else if provenance {
       try printProvenance(reader, session)
+    } else if compareViews {
+      try printViews(ViewComparison(TokenReader(reader)), session)
     } else if common.json {
       try session.report(jsonReport(reader))
     } else {
@@ -59,6 +69,11 @@ struct ShowFile: Tool {
         ? session.report(values.json(record: index)) : values.print(record: index, to: session)
     }
     if !found, let last { _ = try last.tensor(name) }
+  }
+
+  private func printViews(_ comparison: ViewComparison, _ session: ToolSession) throws {
+    if common.json { return try session.report(comparison.json) }
+    for line in comparison.lines { try session.printLine(visible(line)) }
   }
 
   private func printProvenance(_ reader: RecordReader, _ session: ToolSession) throws {

@@ -19,7 +19,12 @@ struct BenchmarkRow: Sendable {
 }
 
 extension BenchmarkRow {
-  /// The rows of a format: sampling alone has all of them.
+  /// All rows of a format that have a name.
+  static func known(_ precision: SamplingPrecision) -> [BenchmarkRow] {
+    all(precision) + publishedSizes(precision)
+  }
+
+  /// The rows of a format that are measured where none is named: sampling alone has all of them.
   static func all(_ precision: SamplingPrecision) -> [BenchmarkRow] {
     let sampled = sampling(precision) + comparisons(precision)
     return precision == .int8 ? sampled : training + sampled + images

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Datasets
 import ImageModels
-import STAR
 import StreamFormat
 import SuiteOptions
 import TensorCore
@@ -54,24 +53,25 @@ import Training
     let settings = TransformerSettings(
       model: configuration, precision: device.precision, data: .init(tokens: data),
       heldOut: training.heldOut.share,
-      task: options, selfGuidance: guiding, training: training.options)
-    let views = guiding == nil ? 1 : SelfGuidance.viewCount
+      task: options, selfGuidance: guiding,
+      training: try training.options(images: training.heldOut.share.split(data).training.count))
     try session.requireMemory(
-      toTrain: configuration.parameterBytes, copies: guiding == nil ? 0 : 1, training: training.options,
-      bytesPerImage: configuration.trainingBytesPerImage * Double(views),
+      toTrain: configuration.parameterBytes, copies: guiding == nil ? 0 : 1, averages: training.averages,
+      bytesPerImage: configuration.trainingBytesPerImage
+        * Double(guiding == nil ? 1 : SelfGuidance.viewCount),
       images: training.batchSize / tokenTraining.gradientAccumulation)
     let model = Transformer(configuration, device: device, seed: session.seed)
     let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens, "
         + "\(task.counts.heldOut) held out")
-    let outcome = try session.train(task, training, output: output)
     let description = ModelDescription(
       codebookSHA256: data.header.codebookSHA256, classNames: data.header.classNames, clusterSize: clusterSize
     )
-    try session.write(try model.record(values: outcome.values, description: description), to: output)
-    try session.finishTraining(outcome)
-    try session.reportTraining(outcome, model.store, batchSize: training.batchSize * views, data: data)
+    let outcome = try session.train(task, training, output: output) {
+      try model.record(values: $0, description: description)
+    }
+    try session.reportTraining(outcome, task, parameters: model.store.scalarCount, data: data)
   }
 
   private func requireClusters(of header: TokenHeader) throws {

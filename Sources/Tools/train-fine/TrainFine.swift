@@ -44,7 +44,7 @@ import Training
     var configuration = try sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
     try session.requireMemory(
-      toTrain: configuration.parameterBytes, training: training.options,
+      toTrain: configuration.parameterBytes, averages: training.averages,
       bytesPerImage: configuration.trainingBytesPerImage,
       images: training.batchSize / tokenTraining.gradientAccumulation)
     let model = FineModel(
@@ -55,18 +55,18 @@ import Training
       data: .init(tokens: data, mapping: mapping.targetCodebookSHA256, clusterMask: clusterMask),
       heldOut: training.heldOut.share,
       task: tokenTraining.options(batchSize: training.batchSize, seed: session.seed),
-      training: training.options)
+      training: try training.options(images: training.heldOut.share.split(data).training.count))
     let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens, "
         + "\(task.counts.heldOut) held out, \(mapping.targetCount) coarse labels")
-    let outcome = try session.train(task, training, output: output)
     let description = FineModelDescription(
       codebookSHA256: mapping.sourceCodebookSHA256, coarseCodebookSHA256: mapping.targetCodebookSHA256,
       classNames: data.header.classNames)
-    try session.write(try model.record(values: outcome.values, description: description), to: output)
-    try session.finishTraining(outcome)
-    try session.reportTraining(outcome, model.store, batchSize: training.batchSize, data: data)
+    let outcome = try session.train(task, training, output: output) {
+      try model.record(values: $0, description: description)
+    }
+    try session.reportTraining(outcome, task, parameters: model.store.scalarCount, data: data)
   }
 
   private func requireFit(_ header: TokenHeader, _ mapping: CodeMapping, _ session: ToolSession) throws {

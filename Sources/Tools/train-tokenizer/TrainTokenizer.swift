@@ -60,31 +60,31 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let device = session.device(training.precision)
     let images = try images.open(session, size: configuration.imageSize)
     try session.requireMemory(
-      toTrain: configuration.parameterBytes, training: training.options,
+      toTrain: configuration.parameterBytes, averages: training.averages,
       bytesPerImage: configuration.trainingBytesPerImage(size: configuration.imageSize),
       images: training.batchSize)
     let usable = try session.requireReadable(images, skipUnreadable: self.images.skipUnreadable, on: device)
     let model = Tokenizer(configuration, device: device, seed: session.seed)
+    let split = try training.heldOut.share.split(
+      listed: images.listing.entries.count, present: usable)
+    let loop = try training.options(images: split.training.count)
     let options = TokenizerTask.Options(
       batchSize: training.batchSize, reconstruction: reconstruction, commitment: commitment,
       codebookWeight: codebookWeight,
       warmupSteps: autoencoderSteps, deadCodeThreshold: deadCodeThreshold, deadCodeInterval: deadCodeInterval,
-      deadCodeEnd: Int(Double(training.steps) * deadCodeEnd), seed: session.seed)
+      deadCodeEnd: Int(Double(loop.steps) * deadCodeEnd), seed: session.seed)
     let settings = TokenizerSettings(
       model: configuration, precision: device.precision,
       images: .init(content: try images.sha256(of: usable, on: device), reading: images.reading),
-      heldOut: training.heldOut.share, task: options, training: training.options)
+      heldOut: training.heldOut.share, task: options, training: loop)
     let task = try TokenizerTask(model, images: images, usable: usable, settings: settings)
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images, \(task.counts.heldOut) held out"
     )
-    let outcome = try session.train(task, training, output: output)
-    try session.write(try model.record(values: outcome.values), to: output)
-    try session.finishTraining(outcome)
+    let outcome = try session.train(task, training, output: output) { try model.record(values: $0) }
     try session.report(
-      outcome.scores.mapValues { .number($0) }.merging([
-        "parameters": .integer(model.store.scalarCount), "steps": .integer(outcome.steps),
-        "seconds": .number(outcome.seconds),
+      outcome.summary(task).merging([
+        "parameters": .integer(model.store.scalarCount),
         "images_per_second": .number(Double(outcome.steps * training.batchSize) / outcome.seconds),
       ]) { $1 })
   }

@@ -73,6 +73,12 @@ public final class TokenizerTask: TrainingTask {
   /// How many images are trained on, and how many are scored only.
   public var counts: (training: Int, heldOut: Int) { (split.training.count, split.heldOut.count) }
 
+  /// Images of an optimiser step.
+  public var imagesPerStep: Int { options.batchSize }
+
+  /// Images that are trained on.
+  public var trainingCount: Int { split.training.count }
+
   /// The tokenizer's parameters.
   public var store: ParameterStore { model.store }
 
@@ -112,14 +118,14 @@ public final class TokenizerTask: TrainingTask {
     uses = [Int](repeating: 0, count: uses.count)
   }
 
-  /// Mean PSNR of held-out reconstructions, first view, in dB of 8-bit images.
+  /// Mean PSNR of held-out reconstructions, centre view, in dB of 8-bit images.
   public func evaluate() throws -> [String: Double] {
     guard !split.heldOut.isEmpty else { return [:] }
     let device = store.device
     var total = 0.0
     for first in stride(from: 0, to: split.heldOut.count, by: options.batchSize) {
       let items = split.heldOut[first..<min(first + options.batchSize, split.heldOut.count)]
-      let batch = try images.batch(items.map { ($0, 0) }, on: device)
+      let batch = try images.batch(items.map { ($0, images.plan.centerView) }, on: device)
       let grid = (
         batch.shape[1] / model.configuration.downsampling, batch.shape[2] / model.configuration.downsampling
       )

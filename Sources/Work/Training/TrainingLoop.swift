@@ -34,12 +34,15 @@ public final class TrainingLoop {
     while optimizer.stepCount < options.steps {
       try step()
       let done = optimizer.stepCount
-      if done == options.steps { try requireFiniteParameters() }
+      let isSaved = events.savedSteps.contains(done)
+      if done == options.steps || isSaved { try requireFiniteParameters() }
       if done == options.steps || (options.evaluateEvery > 0 && done % options.evaluateEvery == 0) {
         scores = try evaluate()
         if done == options.steps { try requireFinite(heldOutLoss: scores["held_out_loss"]) }
         if !scores.isEmpty { try events.log(done, scores) }
       }
+      // Before the checkpoint: a run that goes on from it has all models up to its step.
+      if isSaved { try events.saveModel(done, values) }
       let interrupted = events.isInterrupted() && done < options.steps
       if interrupted || (options.checkpointEvery > 0 && done % options.checkpointEvery == 0) {
         pending = try snapshot()
@@ -47,8 +50,11 @@ public final class TrainingLoop {
       if interrupted || done == options.steps { try savePending() }
       if interrupted { throw TrainingError.interrupted(step: done) }
     }
-    return (scores, average?.values ?? task.store.parameters.map { $0.variable.value })
+    return (scores, values)
   }
+
+  /// What is saved: the moving average, or the parameters.
+  private var values: [Tensor] { average?.values ?? task.store.parameters.map { $0.variable.value } }
 
   private func step() throws {
     let step = optimizer.stepCount

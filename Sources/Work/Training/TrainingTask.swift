@@ -1,11 +1,18 @@
 import NeuralNet
 import StreamFormat
+import TensorCore
 
 /// What differs between the training tools: how a step's gradients come about and what is scored. The loop,
 /// the optimiser, the averages, checkpoints and logs are the same for all.
 public protocol TrainingTask: AnyObject {
   /// Everything that was set.
   var settings: any ExperimentSettings { get }
+  /// Images of an optimiser step.
+  var imagesPerStep: Int { get }
+  /// Images that are trained on, once each in an epoch.
+  var trainingCount: Int { get }
+  /// Views of each image that a step sees.
+  var viewsPerImage: Int { get }
   /// The parameters that are trained.
   var store: ParameterStore { get }
   /// Runs step `step` (from 0) forward and backward, leaving gradients in the store.
@@ -22,6 +29,14 @@ public protocol TrainingTask: AnyObject {
 }
 
 extension TrainingTask {
+  public var viewsPerImage: Int { 1 }
+
+  /// What a run has seen after `step` steps. An image counts each time that it is seen.
+  public func seen(after step: Int) -> [String: Int] {
+    let images = step * imagesPerStep
+    return ["images_seen": images, "views_seen": images * viewsPerImage]
+  }
+
   public func finishStep(_ step: Int, optimizer: AdamW) {}
   public var state: [StoredTensor] { [] }
   public func restore(_ record: Record) throws {}
@@ -66,15 +81,21 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
 public struct TrainingEvents {
   /// Called with every checkpoint.
   public var saveCheckpoint: (Record) throws -> Void
+  /// The steps after which ``saveModel`` is called.
+  public var savedSteps: SavedSteps
+  /// Called with the values that a run which ended here would save: the moving average, or the parameters.
+  public var saveModel: (_ step: Int, _ values: [Tensor]) throws -> Void
   /// Called with the values of every step, and of every scoring (their names start with `held_out_`).
   public var log: (_ step: Int, _ values: [String: Double]) throws -> Void
   /// Called between steps; if true, the loop saves a checkpoint and stops.
   public var isInterrupted: () -> Bool
 
   public init(
-    saveCheckpoint: @escaping (Record) throws -> Void, log: @escaping (Int, [String: Double]) throws -> Void,
-    isInterrupted: @escaping () -> Bool
+    saveCheckpoint: @escaping (Record) throws -> Void, savedSteps: SavedSteps = SavedSteps(),
+    saveModel: @escaping (_ step: Int, _ values: [Tensor]) throws -> Void = { _, _ in },
+    log: @escaping (Int, [String: Double]) throws -> Void, isInterrupted: @escaping () -> Bool
   ) {
-    (self.saveCheckpoint, self.log, self.isInterrupted) = (saveCheckpoint, log, isInterrupted)
+    (self.saveCheckpoint, self.savedSteps, self.saveModel) = (saveCheckpoint, savedSteps, saveModel)
+    (self.log, self.isInterrupted) = (log, isInterrupted)
   }
 }

@@ -77,6 +77,15 @@ public final class TransformerTask: TrainingTask {
   /// How many images are trained on, and how many are scored only.
   public var counts: (training: Int, heldOut: Int) { (split.training.count, split.heldOut.count) }
 
+  /// Images of an optimiser step.
+  public var imagesPerStep: Int { options.batchSize }
+
+  /// Images that are trained on.
+  public var trainingCount: Int { split.training.count }
+
+  /// Two with self-guidance.
+  public var viewsPerImage: Int { guidance == nil ? 1 : SelfGuidance.viewCount }
+
   /// The model's parameters; with self-guidance, what it trains besides comes after them.
   public var store: ParameterStore { guidance?.store ?? model.store }
 
@@ -135,10 +144,10 @@ public final class TransformerTask: TrainingTask {
   /// Restores the teacher.
   public func restore(_ record: Record) throws { try guidance?.restore(record) }
 
-  /// Loss and accuracies on the held-out images, first view.
+  /// Loss and accuracies on the held-out images, centre view.
   public func evaluate() throws -> [String: Double] {
     let scores = try model.scores(
-      of: data, items: split.heldOut.map { ($0, 0) }, clusterSize: options.clusterSize)
+      of: data, items: split.heldOut.map { ($0, data.header.centerView) }, clusterSize: options.clusterSize)
     return Dictionary(uniqueKeysWithValues: scores.means.map { ("held_out_" + $0.key, $0.value) })
   }
 }

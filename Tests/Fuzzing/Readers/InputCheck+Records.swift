@@ -61,7 +61,7 @@ extension InputCheck {
     try expect(again == mapping, "written again, the mapping is another")
     if let clusters = GroupedItems(mapping) {
       try expect(
-        clusters.clusterOf.allSatisfy { (0..<clusters.count).contains($0) }, "a cluster out of range")
+        clusters.labels.allSatisfy { (0..<clusters.count).contains($0) }, "a cluster out of range")
     }
   }
 

@@ -43,8 +43,9 @@ public struct TokenBatch: Equatable, Sendable {
   }
 
   /// The tokens of one view of one image.
-  public func tokens(image: Int, view: Int = 0) -> ArraySlice<UInt32> {
-    let start = (image * header.viewCount + view) * header.tokensPerView
+  /// - Parameter view: its number; without it the centre view.
+  public func tokens(image: Int, view: Int? = nil) -> ArraySlice<UInt32> {
+    let start = (image * header.viewCount + (view ?? header.centerView)) * header.tokensPerView
     return tokens[start..<start + header.tokensPerView]
   }
 }

@@ -43,6 +43,9 @@ public struct TokenHeader: Equatable, Sendable {
   public var tokensPerView: Int { rows * columns }
   /// Views of one image.
   public var viewCount: Int { viewNames.count }
+  /// The view that tells most of an image: the centre crop, and the first view where there is none, as among random
+  /// crops.
+  public var centerView: Int { viewNames.firstIndex(of: "center") ?? 0 }
 }
 
 // MARK: - Metadata

@@ -11,6 +11,9 @@ public struct BalancedClustering: Sendable {
   public var start: ClusterStart
   /// Largest number of rounds; there are fewer if the centroids stop moving.
   public var maximumIterations: Int
+  /// Which clusters are given when the centroids still move after the last round: those of that round, as in the paper,
+  /// or the best ones met.
+  public var keepsLastRound: Bool
   /// Independent runs, of which the one with the smallest error is kept.
   public var restarts: Int
   /// The run's seed.
@@ -21,16 +24,17 @@ public struct BalancedClustering: Sendable {
   ///   - start: how the first centroids are chosen.
   ///   - maximumIterations: the most rounds of each run.
   ///   - restarts: independent runs; given rows allow only one.
+  ///   - keepsLastRound: at an early stop the clusters are those of the last round, not the best ones met.
   ///   - seed: the run's seed.
   public init(
     clusterSize: Int, start: ClusterStart = .random, maximumIterations: Int = 100, restarts: Int = 1,
-    seed: UInt64 = 0
+    keepsLastRound: Bool = false, seed: UInt64 = 0
   ) {
     precondition(
       maximumIterations > 0 && restarts > 0,
       "BalancedClustering: \(maximumIterations) iterations, \(restarts) restarts")
     (self.clusterSize, self.start, self.maximumIterations) = (clusterSize, start, maximumIterations)
-    (self.restarts, self.seed) = (restarts, seed)
+    (self.restarts, self.keepsLastRound, self.seed) = (restarts, keepsLastRound, seed)
   }
 
   /// The result of a run.
@@ -47,7 +51,7 @@ public struct BalancedClustering: Sendable {
   }
 
   /// Clusters `codes`. The result does not depend on the number of threads. When the centroids still
-  /// move after the last round, the best clusters met are returned.
+  /// move after the last round, the best clusters met are returned, or those of that round if ``keepsLastRound``.
   /// - Parameter progress: called after each round with its number (from 1) and inner MSE.
   ///
   /// Throws `CodebookError` when the size does not divide, a code is not finite, or given first rows are
@@ -82,7 +86,7 @@ public struct BalancedClustering: Sendable {
       let error = codes.squaredError(clusterOf: clusterOf, centroids: means) / Double(codes.elements.count)
       progress(iteration, error)
       let converged = means == centroids
-      if converged || error < best.error { best = (clusterOf, error) }
+      if converged || keepsLastRound || error < best.error { best = (clusterOf, error) }
       if converged || iteration == maximumIterations {
         return Result(
           clusters: BalancedPartition(valid: best.clusterOf, clusterSize: clusterSize), innerMSE: best.error,

@@ -25,6 +25,9 @@ public enum ViewPlan: Sendable, Equatable, Codable {
     }
   }
 
+  /// The number of the centre crop among the views; the first view where there is none, as among random crops.
+  public var centerView: Int { names.firstIndex(of: "center") ?? 0 }
+
   /// The side of the square that an image must fill, in pixels.
   public func neededSide(size: Int) -> Int {
     switch self {

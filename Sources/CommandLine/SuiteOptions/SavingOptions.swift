@@ -1,0 +1,72 @@
+import ArgumentParser
+import ToolRuntime
+import Training
+
+/// The models that a training tool saves on the way, beside the output.
+public struct SavingOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Save the model every so many steps beside the output, as NAME.step-STEP.tensors.zst; 0 saves only the "
+        + "output."))
+  var saveEvery = 0
+
+  @Option(
+    help: ArgumentHelp(
+      "Save the model after these steps too, numbers separated by commas.", valueName: "steps"))
+  var saveAt: StepList?
+
+  /// No models but the output.
+  public init() {}
+
+  /// Checks the ranges.
+  public func validate() throws {
+    if saveEvery < 0 { throw ValidationError("--save-every must not be negative.") }
+  }
+
+  /// Steps separated by commas, such as `100,500`.
+  struct StepList: ExpressibleByArgument {
+    let steps: [Int]
+
+    init?(argument: String) {
+      guard let steps = commaSeparated(argument, { Int($0) }), steps.allSatisfy({ $0 > 0 }) else {
+        return nil
+      }
+      self.steps = steps
+    }
+  }
+
+  /// The most models that a run may save: a slip of the hand must not fill a disk.
+  private static let maximumCount = 1000
+
+  /// The steps after which the model is saved, in a run of `last` steps.
+  /// - Throws: `ToolError` (usage) for steps that the run does not have, and for too many of them.
+  func savedSteps(through last: Int, besides output: OutputPath) throws -> SavedSteps {
+    let saved = SavedSteps(every: saveEvery, and: Set(saveAt?.steps ?? []))
+    let count = saved.count(through: last)
+    func refuse(_ words: String) -> ToolError { ToolError(.usage, words) }
+    if let beyond = saveAt?.steps.first(where: { $0 > last }) {
+      throw refuse(
+        "--save-at: expected steps up to \(last), the last one; found \(beyond); try: more --steps")
+    }
+    if saveEvery > last {
+      throw refuse("--save-every: expected at most \(last), the number of steps; found \(saveEvery)")
+    }
+    if count > Self.maximumCount {
+      throw refuse(
+        "--save-every: expected at most \(Self.maximumCount) models; found \(count); try: a larger "
+          + "--save-every")
+    }
+    if count > 0, output.isStandardOutput {
+      throw refuse(
+        "--save-every: expected an output with a name, which the models are saved beside; found '-'; try: "
+          + "--output FILE")
+    }
+    return saved
+  }
+
+  /// Where the model of a step is saved: `model.step-500.tensors.zst` beside `model.tensors.zst`.
+  static func path(of step: Int, besides output: String) -> String {
+    let ending = [".tensors.zst", ".safetensors", ".zst"].first { output.hasSuffix($0) } ?? ""
+    return "\(output.dropLast(ending.count)).step-\(step)\(ending)"
+  }
+}

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""Writes docs/results.md: does each table and figure of the papers hold here?
+
+    results_page.py            writes the page
+    results_page.py --check    fails if the page is not what the committed tables give
+
+The papers' numbers and what they claim are in docs/results/papers.json, ours in the tables beside it that studies have
+written, and the minutes of a study in its makefile. A claim is that one cell is less than another, or that a column
+rises; a cell is TABLE / ROW / FIGURE, or a number."""
+
+import argparse
+import glob
+import itertools
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+
+from figure_names import PUBLISHED
+from paired import interval
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DOCS = os.path.join(os.path.dirname(HERE), "docs")
+
+INTRODUCTION = """# Results beside the papers'
+
+This page answers one question: does each table and figure of the papers hold here? `pipelines/results_page.py` writes
+it from the tables in `docs/results`, which the studies have written, and from `docs/results/papers.json`, which has the
+papers' numbers. "Not run" means that there is no table yet; the command makes it, on two cores in
+about as many minutes.
+
+The papers' figures are of ImageNet and of Inception's features. Ours are of small images and small models
+([experiments](experiments.md#the-papers-tables-and-figures)), and where a paper has FID they have the Fréchet distance
+of another network, `fd`: only directions can be compared. A claim holds, "yes", if the 95 % interval of the differences
+of equal seeds (Student's t) lies on the claimed side of zero, and does not hold, "no", if it lies on the other side.
+Figures that do not depend on a seed are compared as they are.
+"""
+
+
+class Tables:
+    """The committed tables, each read once: {row: {figure: [number per seed]}}."""
+
+    def __init__(self, folder):
+        self.folder, self.read = folder, {}
+
+    def table(self, name):
+        if name not in self.read:
+            path = os.path.join(self.folder, name + ".json")
+            self.read[name] = None
+            if os.path.exists(path):
+                with open(path, encoding="utf-8") as file:
+                    self.read[name] = rows_of(json.load(file))
+        return self.read[name]
+
+    def cell(self, text):
+        """The numbers of a cell, one per seed; None where its study was not run."""
+        if " / " not in text:
+            return [float(text)]
+        name, row, figure = text.split(" / ")
+        return ((self.table(name) or {}).get(row) or {}).get(figure)
+
+
+def rows_of(table):
+    """The rows of a table of paired.py, compare.py or tabulate.py."""
+    rows = {}
+    for row in table["rows"]:
+        if "figure" in row:
+            rows.setdefault(row["method"], {})[row["figure"]] = row["values"]
+        elif "reports" in row:
+            rows[row["name"]] = {key: value["values"] for key, value in row.items()
+                                 if isinstance(value, dict) and "values" in value}
+        else:
+            name, *figures = row
+            rows[str(row[name])] = {key: [row[key]] for key in figures}
+    return rows
+
+
+def number(value):
+    """Four digits, as the papers have at most."""
+    if not isinstance(value, float | int):
+        return "" if value is None else str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def shown(values):
+    """Mean and sample standard deviation."""
+    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+    return number(statistics.mean(values)) + spread
+
+
+def judged(claim, tables):
+    """(ours, verdict) of a claim."""
+    if "rises" in claim:
+        name, figure, rows = claim["rises"].split(" / ")
+        cells = [tables.cell(f"{name} / {row} / {figure}") for row in rows.split()]
+        if None in cells:
+            return "", "not run"
+        values = [statistics.mean(cell) for cell in cells]
+        rises = all(low < high for low, high in itertools.pairwise(values))
+        return f"{number(values[0])} to {number(values[-1])}", "yes" if rises else "no"
+    less, more = (tables.cell(text) for text in claim["less"])
+    if less is None or more is None:
+        return "", "not run"
+    measured_once = any(" / " not in text for text in claim["less"]) or len(less) != len(more)
+    sign = "<" if statistics.mean(less) < statistics.mean(more) else "≥"
+    return f"{shown(less)} {sign} {shown(more)}", verdict(less, more, measured_once)
+
+
+def verdict(less, more, measured_once):
+    """By the 95 % interval of the differences of equal seeds, where there are several."""
+    if measured_once:
+        return "yes" if statistics.mean(less) < statistics.mean(more) else "no"
+    mean, half = interval([low - high for low, high in zip(less, more)])
+    if half is None:
+        return "yes, one run" if mean < 0 else "no, one run"
+    if mean + half < 0:
+        return "yes"
+    return "no" if mean - half > 0 else f"not decided ({'same' if mean < 0 else 'other'} direction)"
+
+
+def markdown(head, rows):
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield f"| {' | '.join(map(number, row))} |"
+
+
+def minutes_of_studies():
+    """The minutes that `make -f pipelines/studies.mk` prints for each study."""
+    listing = subprocess.run(["make", "-s", "-f", os.path.join(HERE, "studies.mk")], check=True, capture_output=True,
+                             text=True, env={**os.environ, "MAKEFLAGS": ""}).stdout
+    return {name: int(minutes) for name, minutes in re.findall(r"^(\S+) +(\d+) min$", listing, re.M)}
+
+
+def command(study):
+    return f"`make {study}`" if study == "headlines" else f"`make study-{study}`"
+
+
+def own_table(name, tables):
+    """A table of ours with a row per arm and a column per figure."""
+    rows = tables.table(name)
+    columns = list(dict.fromkeys(figure for row in rows.values() for figure in row))
+    head = [figure.replace("-*", "") if figure.removesuffix("-*") in PUBLISHED else figure for figure in columns]
+    body = [[row, *(shown(figures[key]) if figures.get(key) else "" for key in columns)]
+            for row, figures in rows.items()]
+    yield from markdown([f"[{name}](results/{name}.tsv)", *head], body)
+
+
+def section(entry, tables, minutes):
+    yield f"### {entry['place']}: {entry['title']}"
+    yield ""
+    cost = f", about {minutes[entry['study']]} minutes" if entry["study"] in minutes else ""
+    yield f"{command(entry['study'])}{cost}."
+    if "note" in entry:
+        yield entry["note"]
+    if "columns" in entry:
+        yield ""
+        yield "The paper's:"
+        yield ""
+        yield from markdown(entry["columns"], entry["rows"])
+    there = [name for name in entry.get("ours", []) if tables.table(name)]
+    for name in there:
+        yield ""
+        yield "Ours:"
+        yield ""
+        yield from own_table(name, tables)
+    yield ""
+
+
+def page(papers, tables, minutes):
+    yield INTRODUCTION
+    for key, name in papers["papers"].items():
+        yield f"## {name}"
+        yield ""
+        yield from markdown(["place", "claim", "paper", "ours", "holds here", "command", "minutes"], [
+            [entry["place"], claim["says"], claim["paper"], *judged(claim, tables), command(entry["study"]),
+             minutes.get(entry["study"])]
+            for entry in papers["entries"] if entry["paper"] == key for claim in entry.get("claims", [])])
+        yield ""
+        for entry in papers["entries"]:
+            if entry["paper"] == key:
+                yield from section(entry, tables, minutes)
+    yield "## Where the papers contradict themselves"
+    yield ""
+    yield from (f"* {text}" for text in papers["contradictions"])
+    yield ""
+    yield "## What has no comparison here"
+    yield ""
+    yield from markdown(["place", "reason"], papers["without"])
+
+
+def unknown_studies(papers, minutes):
+    """Studies that the papers' file names and the makefiles do not have."""
+    named = {entry["study"] for entry in papers["entries"]} - {"headlines"}
+    return sorted(named - set(minutes))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
+    parser.add_argument("--docs", default=DOCS, metavar="FOLDER", help="of results.md and results/")
+    options = parser.parse_args()
+    with open(os.path.join(options.docs, "results", "papers.json"), encoding="utf-8") as file:
+        papers = json.load(file)
+    minutes = minutes_of_studies()
+    if unknown_studies(papers, minutes):
+        sys.exit("results_page.py: papers.json names studies that studies.mk lacks: "
+                 f"{', '.join(unknown_studies(papers, minutes))}")
+    tables = Tables(os.path.join(options.docs, "results"))
+    text = "\n".join(page(papers, tables, minutes)) + "\n"
+    path = os.path.join(options.docs, "results.md")
+    if options.check:
+        with open(path, encoding="utf-8") as file:
+            if file.read() != text:
+                sys.exit("results_page.py: docs/results.md is not what the tables in docs/results give; try: "
+                         "pipelines/results_page.py")
+        unused = unnamed_tables(options.docs, tables)
+        if unused:
+            sys.exit(f"results_page.py: tables that no row of docs/results.md uses: {', '.join(unused)}")
+        return
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def unnamed_tables(docs, tables):
+    """Committed tables that the page did not look at."""
+    paths = glob.glob(os.path.join(docs, "results", "*.json"))
+    there = {os.path.basename(path).removesuffix(".json") for path in paths}
+    return sorted(there - set(tables.read) - {"papers", "methods-combined"})
+
+
+if __name__ == "__main__":
+    main()
