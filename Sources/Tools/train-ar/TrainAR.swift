@@ -1,6 +1,7 @@
 import ArgumentParser
 import Datasets
 import ImageModels
+import STAR
 import StreamFormat
 import SuiteOptions
 import TensorCore
