@@ -248,9 +248,8 @@ let testTargets: [Target] =
     .target(
       name: "Fuzzing",
       dependencies: [
-        "CTF", "CZstd", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images", "NeuralNet",
-        "StreamFormat",
-        "SuiteOptions", "TensorCore", "ToolRuntime",
+        "CTF", "CZstd", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images", "Metrics",
+        "NeuralNet", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime",
       ], path: "Tests/Fuzzing"),
     .executableTarget(
       name: "tessera-fuzz", dependencies: [argumentParser, "Fuzzing"], path: "Tests/tessera-fuzz"),
