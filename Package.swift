@@ -250,8 +250,7 @@ let testTargets: [Target] =
       name: "Fuzzing",
       dependencies: [
         "CTF", "CZstd", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images", "Metrics",
-        "NeuralNet", "StreamFormat",
-        "SuiteOptions", "TensorCore", "ToolRuntime",
+        "NeuralNet", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime",
       ], path: "Tests/Fuzzing"),
     .executableTarget(
       name: "tessera-fuzz", dependencies: [argumentParser, "Fuzzing"], path: "Tests/tessera-fuzz"),

@@ -31,6 +31,7 @@ commands=(
   "tokenize images --tokenizer tokenizer.zst --output OUT"
   "detokenize tokens.zst --tokenizer tokenizer.zst --grid OUT"
   "detokenize tokens.zst --tokenizer tokenizer.zst --npz OUT"
+  "detokenize tokens.zst --tokenizer tokenizer.zst --folder OUT"
   "rearrange-codebook tokenizer.zst --cluster-size 4 --mapping SECOND --output OUT"
   "cluster-codebook tokenizer.zst --clusters 4 --output OUT"
   "relabel-tokens tokens.zst --mapping mapping.zst --output OUT"
@@ -54,6 +55,9 @@ texts=(
   "eval-metrics --reference images --samples images --allow-jpeg --network pixels --size 8 --metrics fid"
   "attention-maps tokens.zst --model model.zst --json"
 )
+
+# Whether two products, files or folders, are equal.
+same() { diff -rq "$1" "$2" >/dev/null 2>&1; }
 
 fault() {
   echo "check-outputs: $1: $2: $(head -c 300 messages 2>/dev/null)" >&2
@@ -83,7 +87,7 @@ continue_training() {
   rm "$disk/filler"
   mount -o remount,size=1m "$disk"
   "${words[@]}" --resume >/dev/null 2>messages || fault "$1" "it does not go on where there is room again"
-  cmp -s "$disk/product" whole-1 || fault "$1" "continued after a full disk: other bytes"
+  same "$disk/product" whole-1 || fault "$1" "continued after a full disk: other bytes"
   [[ $(ls -A "$disk") == product ]] || fault "$1" "continued after a full disk: left behind: $(ls -A "$disk")"
 }
 
@@ -136,8 +140,8 @@ closed_streams() {
   fill "$1" product second 1
   "${words[@]}" >&- 2>&- <&-
   judge "$1" "closed standard streams" $? 0 none
-  cmp -s product whole-1 || fault "$1" "closed standard streams: other bytes"
-  rm -f product second
+  same product whole-1 || fault "$1" "closed standard streams: other bytes"
+  rm -rf product second
 }
 
 # Two runs with different seeds: the product is one of the two, and nothing else is there.
@@ -157,7 +161,7 @@ two_runs() {
     mv messages-2 messages
     judge "$1" "two runs, the second" $second "0 73 74" message
     ((first == 0 || second == 0)) || fault "$1" "two runs: neither has finished"
-    cmp -s target/product whole-1 || cmp -s target/product whole-2 || fault "$1" "two runs: the product is neither's"
+    same target/product whole-1 || same target/product whole-2 || fault "$1" "two runs: the product is neither's"
     left=$(ls -A target)
     [[ $left == product || $left == $'product\nsecond' ]] || fault "$1" "two runs: left behind: ${left//$'\n'/ }"
     rm -r target
@@ -178,11 +182,11 @@ for command in "${commands[@]}"; do
     "${words[@]}" >/dev/null 2>messages || { fault "$command" "it fails where nothing is wrong"; continue 2; }
   done
   ((!can_mount)) || for pages in 0 1 2 4; do full_disk "$command" $pages; done
-  # These have a text on standard output beside their product.
-  [[ $command == *--logits* || $command == *--write-* ]] || to_standard_output "$command"
+  # These have a text on standard output beside their product, or a folder as product.
+  [[ $command == *--logits* || $command == *--write-* || $command == *--folder* ]] || to_standard_output "$command"
   [[ $command == *--logits* ]] || closed_streams "$command"
   two_runs "$command"
-  rm -f whole-? second-?
+  rm -rf whole-? second-?
 done
 for command in "${texts[@]}"; do
   fill "$command" - - 1

@@ -101,6 +101,13 @@ import TestSupport
     #expect(!result.errors.dropLast().unicodeScalars.contains { $0.value < 32 })
   }
 
+  @Test func longPathsOfAListAreShownByTheirEnds() throws {
+    let list = Array((String(repeating: "folder/", count: 500) + "end.png\n").utf8)
+    let result = try ToolProcess.run("tokenize", ["--tokenizer", files.tokenizer, "-"], input: list)
+    expectRefusal(result, "tokenize", 66, "...er/folder/", "end.png: not found")
+    #expect(result.errors.count < 500)
+  }
+
   @Test func controlCharactersOfAPathAreNotPrinted() throws {
     let result = try run("show-file", ["a\u{1B}[2J\nb"])
     expectRefusal(result, "show-file", 66, "[2J", "no such file")

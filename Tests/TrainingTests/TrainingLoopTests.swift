@@ -193,6 +193,20 @@ import TestSupport
     #expect(run.checkpoints.isEmpty)
   }
 
+  /// Settings that are no JSON object, or that are far too long to be shown.
+  @Test(arguments: ["", "{", "[]", "{\"data\":\"\(String(repeating: "x", count: 5000))\"}"])
+  func damagedSettingsAreShownInShort(settings: String) throws {
+    let run = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2)
+    _ = try run.loop.run()
+    var checkpoint = run.checkpoints[0]
+    checkpoint.metadata["settings"] = settings
+    let other = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2)
+    #expect { _ = try other.loop.run(from: checkpoint) } throws: { error in
+      let isTyped = error is FormatError || error is TrainingError
+      return isTyped && "\(error)".count < 560 && !"\(error)".contains("expected  ")
+    }
+  }
+
   @Test func whatOnlyWatchesTheRunMayChange() throws {
     let run = try Run(TinyTransformer(), steps: 4, checkpointEvery: 2)
     _ = try run.loop.run()

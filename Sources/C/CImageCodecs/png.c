@@ -41,6 +41,20 @@ static void read_bytes(png_structp png, png_bytep target, size_t wanted) {
   reader->position += wanted;
 }
 
+// Whether every chunk up to IEND lies in the file. libpng takes memory for some chunks before it reads them, as much as
+// their length says.
+static bool chunks_lie_in_file(const Reader *reader) {
+  size_t place = 8;
+  while (place < reader->count) {
+    size_t rest = reader->count - place;
+    const uint8_t *chunk = reader->bytes + place;
+    if (rest < 12 || png_get_uint_32(chunk) > rest - 12) return false;
+    if (memcmp(chunk + 4, "IEND", 4) == 0) break;
+    place += 12 + (size_t)png_get_uint_32(chunk);
+  }
+  return true;
+}
+
 // 16-bit samples to 8 bits, cut at 255.
 static void clip_samples(png_structp png, png_row_infop row, png_bytep bytes) {
   (void)png;
@@ -105,6 +119,7 @@ static void copy_texts(Reader *reader) {
 static CodecStatus read_image(Reader *reader) {
   if (setjmp(png_jmpbuf(reader->png))) return CODEC_MALFORMED;
   CodecImage *image = reader->image;
+  if (!chunks_lie_in_file(reader)) png_error(reader->png, "the file ends too early");
   png_set_read_fn(reader->png, reader, read_bytes);
   // A damaged tRNS or PLTE chunk would otherwise be dropped with a warning, and the picture be another one.
   png_set_crc_action(reader->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);

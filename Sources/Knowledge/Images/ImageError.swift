@@ -48,15 +48,20 @@ extension ImageError: CustomStringConvertible {
     text.count <= limit ? text : text.prefix(limit - 3) + "..."
   }
 
+  /// A list may name paths of thousands of characters, of which the end tells most.
+  private func place(_ file: String) -> String {
+    file.count <= 300 ? file : "..." + file.suffix(297)
+  }
+
   private var systemDescription: String {
     switch self {
-    case .notFound(let file, let expected): "\(file): not found: expected \(expected); check the path"
-    case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
+    case .notFound(let file, let expected): "\(place(file)): not found: expected \(expected); check the path"
+    case .unreadable(let file, let reason): "\(place(file)): cannot be read: \(reason)"
     case .inaccessible(let file, let reason):
-      "\(file): cannot be looked at: \(reason); give yourself the right to read it, or take it out"
+      "\(place(file)): cannot be looked at: \(reason); give yourself the right to read it, or take it out"
     case .unsuitable(let file, let found):
-      "\(file): expected a regular file of at most 1 GiB, or a folder; found \(found); take it out"
-    case .outOfMemory(let file): "\(file): not enough memory for its pixels"
+      "\(place(file)): expected a regular file of at most 1 GiB, or a folder; found \(found); take it out"
+    case .outOfMemory(let file): "\(place(file)): not enough memory for its pixels"
     default: ""
     }
   }
@@ -64,14 +69,14 @@ extension ImageError: CustomStringConvertible {
   private var imageDescription: String {
     switch self {
     case .unknownFormat(let file, let found):
-      "\(file): expected a PNG or JPEG image, found \(found); convert it, or take it out of the folder"
+      "\(place(file)): expected a PNG or JPEG image, found \(found); convert it, or take it out of the folder"
     case .malformed(let file, let format, let reason):
-      "\(file): damaged \(format) image: \(reason); fetch it again, or take it out of the folder"
+      "\(place(file)): damaged \(format) image: \(reason); fetch it again, or take it out of the folder"
     case .tooLarge(let file, let width, let height):
-      "\(file): \(width) x \(height) pixels; expected at most \(ImageDecoder.maximumSide) a side and "
+      "\(place(file)): \(width) x \(height) pixels; expected at most \(ImageDecoder.maximumSide) a side and "
         + "\(ImageDecoder.maximumPixels) in all; scale it down first"
     case .tooSmall(let file, let width, let height, let needed):
-      "\(file): \(width) x \(height) pixels; expected at least \(needed) a side; "
+      "\(place(file)): \(width) x \(height) pixels; expected at least \(needed) a side; "
         + "choose a smaller size, allow upscaling, or take it out"
     default: ""
     }

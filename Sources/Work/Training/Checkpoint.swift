@@ -45,6 +45,12 @@ extension TrainingLoop {
         found: "those of an earlier version",
         hint: "remove the checkpoint and start from the beginning, or finish the run with that version")
     }
+    guard SettingDifference.object(saved) != nil else {
+      throw FormatError(
+        .badMetadata, at: record.origin, expected: "settings as a JSON object",
+        found: "'\(saved.prefix(80))'",
+        hint: "remove the checkpoint and start from the beginning")
+    }
     guard let difference = SettingDifference(checkpoint: saved, now: try task.settings.json()) else { return }
     throw TrainingError.settingsChanged(
       name: difference.name, checkpoint: difference.checkpoint, now: difference.now)

@@ -1,4 +1,5 @@
 import Foundation
+import StreamFormat
 
 /// Where the settings of a checkpoint and those of a run differ: the innermost entry, such as
 /// `training.schedule.peak`, so that an error need not show all of them.
@@ -19,12 +20,13 @@ struct SettingDifference {
       names.append(key)
       (saved, current) = (old[key], new[key])
     }
-    name = names.joined(separator: ".")
-    self.checkpoint = Self.text(saved)
-    self.now = Self.text(current)
+    name = shortened(names.joined(separator: "."), to: 80)
+    self.checkpoint = shortened(Self.text(saved), to: 120)
+    self.now = shortened(Self.text(current), to: 120)
   }
 
-  private static func object(_ text: String) -> Any? {
+  /// The JSON object that a text is, or nil.
+  static func object(_ text: String) -> Any? {
     try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
   }
 
