@@ -1,7 +1,7 @@
 # The tables and figures of ST-AR's paper, and the methods combined with it. Included by studies.mk. All arms are trained on
 # the same views; the baseline sees one of them per image and step, ST-AR two. Reports have probes and attention.
-VIEWS ?= flip
-GUIDED := TEMPERATURE=0.8 VIEWS=$(VIEWS)
+ST_AR_VIEWS ?= flip
+GUIDED := TEMPERATURE=0.8 VIEWS=$(ST_AR_VIEWS)
 $(eval $(call arm,st-ar,st-ar,$(GUIDED)))
 $(eval $(call arm,st-ar-base,st-ar,$(GUIDED) METHOD_OPTIONS=))
 $(eval $(call arm,iar-st-ar,iar-st-ar,$(settings-iar) $(GUIDED)))
