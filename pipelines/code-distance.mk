@@ -82,12 +82,12 @@ $(OUT)/pictures.png: $(OUT)/pictures.tokens.zst $(tokenizer)
 # Clusters: their inner error and the distances of codes in them, over sizes, and over iterations without refinement.
 $(OUT)/tables/size-%.json: $(tokenizer)
 	@mkdir -p $(@D)
-	rearrange-codebook $< --cluster-size $* $(common) --json >$@
+	rearrange-codebook $< --cluster-size $* $(common) --json >$@.partial && mv $@.partial $@
 
 $(OUT)/tables/stop-%.json: $(tokenizer)
 	@mkdir -p $(@D)
 	rearrange-codebook $< --cluster-size $(STOPPED_SIZE) --no-refine --start random --last-iteration \
-	  --maximum-iterations $* $(common) --json >$@
+	  --maximum-iterations $* $(common) --json >$@.partial && mv $@.partial $@
 
 $(OUT)/cluster-sizes.tsv: $(TABLE_SIZES:%=$(OUT)/tables/size-%.json)
 	$(PYTHON) $(here)tabulate.py cluster_size $^ | tee $@
