@@ -82,8 +82,8 @@ st-ar-figure-4: FORCE
 	  $(STUDIES)/$(arm)/$(firstword $(GUIDANCES))/seed-$(firstword $(SEEDS))/probe.json=$(arm))
 st-ar-figure-1b: st-ar-figure-4
 
-# Figure 1c: the share of tokens that two near views have in common. Ten crops of 1.05 times the side: at 32 pixels a corner
-# lies half a pixel beside the centre, or a whole one.
+# Figure 1c: the share of tokens that two near views have in common. Ten crops of 1.05 times the side: at 32 pixels the top
+# left one is the centre crop, and the others lie one pixel beside it, or below.
 minutes-st-ar-figure-1c := 5
 st-ar-figure-1c: FORCE
 	$(codes_only) near-views
