@@ -82,12 +82,12 @@ $(OUT)/pictures.png: $(OUT)/pictures.tokens.zst $(tokenizer)
 # Clusters: their inner error and the distances of codes in them, over sizes, and over iterations without refinement.
 $(OUT)/tables/size-%.json: $(tokenizer)
 	@mkdir -p $(@D)
-	rearrange-codebook $< --cluster-size $* $(common) --json >$@
+	rearrange-codebook $< --cluster-size $* $(common) --json >$@.partial && mv $@.partial $@
 
 $(OUT)/tables/stop-%.json: $(tokenizer)
 	@mkdir -p $(@D)
 	rearrange-codebook $< --cluster-size $(STOPPED_SIZE) --no-refine --start random --last-iteration \
-	  --maximum-iterations $* $(common) --json >$@
+	  --maximum-iterations $* $(common) --json >$@.partial && mv $@.partial $@
 
 $(OUT)/cluster-sizes.tsv: $(TABLE_SIZES:%=$(OUT)/tables/size-%.json)
 	$(PYTHON) $(here)tabulate.py cluster_size $^ | tee $@
@@ -124,11 +124,13 @@ $(OUT)/generated.png: $(generated_rows:%=$(OUT)/generated/%.tokens.zst) $(tokeni
 	  cat $(generated_rows:%=$(OUT)/generated/%.tokens.zst) | detokenize - --tokenizer $(tokenizer) --every $$every \
 	  --columns 12 --enlarge 2 $(common) --grid $@
 
-# Near views: crops of a square that is a twentieth larger, at the corners and in the centre.
+# Near views: crops of a square that is a twentieth larger, at the corners and in the centre, of one image in ten.
+NEAR_EVERY ?= 10
 near-views: $(OUT)/near-views.json
 $(OUT)/near-views.tokens.zst: $(tokenizer) | $(DATA)
 	$(call stage,tokens of near views)
-	tokenize $(DATA) --tokenizer $< --views ten-crop --ten-crop-ratio 1.05 $(IMAGE_OPTIONS) $(common) --output $@
+	find $(DATA) -name '*.png' | LC_ALL=C sort | awk 'NR % $(NEAR_EVERY) == 0' | \
+	  tokenize - --tokenizer $< --views ten-crop --ten-crop-ratio 1.05 $(IMAGE_OPTIONS) $(common) --output $@
 
 $(OUT)/near-views.json: $(OUT)/near-views.tokens.zst
 	show-file --compare-views --json $< >$@.partial && mv $@.partial $@

@@ -35,7 +35,9 @@ st-ar := 256 1e-4 300 1
 settings := $(or $($(METHOD)),$(iar-$(TOKENS)-$(MODEL)))
 BATCH ?= $(word 1,$(settings))
 LEARNING_RATE ?= $(word 2,$(settings))
-EPOCHS ?= $(if $(MODEL_STEPS),,$(word 3,$(settings)))
+ifndef MODEL_STEPS
+  EPOCHS ?= $(word 3,$(settings))
+endif
 GUIDANCE ?= $(word 4,$(settings))
 TEMPERATURE ?= $(if $(filter ctf,$(METHOD)),1.1,1.0)
 

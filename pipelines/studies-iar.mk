@@ -1,19 +1,20 @@
 # The tables and figures of IAR's paper. Included by studies.mk. IAR has clusters of 128 codes unless said otherwise.
-CLUSTER_SIZE ?= 128
+# Variables of the pipelines have other names here: what the command line gives would reach every arm.
+CODES_PER_CLUSTER ?= 128
 pipeline-iar := iar
-settings-iar := CLUSTER_SIZE=$(CLUSTER_SIZE)
+settings-iar := CLUSTER_SIZE=$(CODES_PER_CLUSTER)
 
 # The new order without the cluster loss: a weight of 0, so that the accuracy of clusters is in the report all the same.
 $(eval $(call arm,order-only,iar,$(settings-iar) CLUSTER_WEIGHT=0))
 # The cluster loss without the new order: blocks of the codes as the tokenizer has them.
-$(eval $(call arm,loss-only,llamagen-baseline,'METHOD_OPTIONS=--cluster-size $(CLUSTER_SIZE)'))
+$(eval $(call arm,loss-only,llamagen-baseline,'METHOD_OPTIONS=--cluster-size $(CODES_PER_CLUSTER)'))
 $(eval $(call arm,smoothing,llamagen-baseline,'METHOD_OPTIONS=--label-smoothing 0.1'))
 
 CLUSTER_SIZES ?= 8 16 32 64 256 512
-WEIGHTS ?= 0.1 0.25 0.5 0.75 1.5
+CLUSTER_WEIGHTS ?= 0.1 0.25 0.5 0.75 1.5
 ROUNDS ?= 1 3
 $(foreach size,$(CLUSTER_SIZES),$(eval $(call arm,iar-size-$(size),iar,CLUSTER_SIZE=$(size))))
-$(foreach weight,$(WEIGHTS),$(eval $(call arm,iar-weight-$(weight),iar,$(settings-iar) CLUSTER_WEIGHT=$(weight))))
+$(foreach weight,$(CLUSTER_WEIGHTS),$(eval $(call arm,iar-weight-$(weight),iar,$(settings-iar) CLUSTER_WEIGHT=$(weight))))
 # Early stops of the paper's balanced k-means, whose last round counts, without the refinement that follows it here.
 $(foreach rounds,$(ROUNDS),$(eval $(call arm,iar-rounds-$(rounds),iar,$(settings-iar) \
   'CODEBOOK_OPTIONS=--no-refine --start random --last-iteration --maximum-iterations $(rounds)')))
@@ -50,7 +51,7 @@ iar-table-4: extra = $(clusters)
 
 # Table 5: the weight of the cluster loss. A weight of 0 is the order alone.
 minutes-iar-table-5 := 360
-iar-table-5: arms = baseline order-only $(WEIGHTS:%=iar-weight-%) iar
+iar-table-5: arms = baseline order-only $(CLUSTER_WEIGHTS:%=iar-weight-%) iar
 
 # Table A4 and Figure 4a: guidance, over all scales.
 minutes-iar-table-a4 := 110
@@ -92,12 +93,12 @@ of_arms += $(addprefix iar-table-,3 4 5 a6 a7 a8)
 # tokenizer.
 minutes-iar-table-a10 := 5
 codes_only = $(MAKE) --no-print-directory -f $(here)code-distance.mk PRESET=$(PRESET) OUT=$(STUDIES)/codebook \
-  SHARED=$(STUDIES)/shared STOPPED_SIZE=$(CLUSTER_SIZE) $(SETTINGS)
+  SHARED=$(STUDIES)/shared STOPPED_SIZE=$(CODES_PER_CLUSTER) $(SETTINGS)
 iar-table-a10: FORCE
-	$(codes_only) codebook-tables
+	$(codes_only) TABLE_SIZES='$(sort $(CODES_PER_CLUSTER) $(CLUSTER_SIZES))' codebook-tables
 	$(PYTHON) $(here)tabulate.py cluster_size $(STUDIES)/codebook/tables/size-*.json --output $(RESULTS)/$@-sizes
 	$(PYTHON) $(here)tabulate.py iterations $(STUDIES)/codebook/tables/stop-*.json --output $(RESULTS)/$@-rounds
-	$(PYTHON) $(here)tabulate.py order $(STUDIES)/codebook/tables/size-$(CLUSTER_SIZE).json --before-and-after \
+	$(PYTHON) $(here)tabulate.py order $(STUDIES)/codebook/tables/size-$(CODES_PER_CLUSTER).json --before-and-after \
 	  --output $(RESULTS)/$@-order
 
 # Figure 2: what a token costs that is replaced by its code's d-th nearest: in numbers, and as pictures.

@@ -1,7 +1,7 @@
 # The tables and figures of ST-AR's paper, and the methods combined with it. Included by studies.mk. All arms are trained on
 # the same views; the baseline sees one of them per image and step, ST-AR two. Reports have probes and attention.
-VIEWS ?= flip
-GUIDED := TEMPERATURE=0.8 VIEWS=$(VIEWS)
+ST_AR_VIEWS ?= flip
+GUIDED := TEMPERATURE=0.8 VIEWS=$(ST_AR_VIEWS)
 $(eval $(call arm,st-ar,st-ar,$(GUIDED)))
 $(eval $(call arm,st-ar-base,st-ar,$(GUIDED) METHOD_OPTIONS=))
 $(eval $(call arm,iar-st-ar,iar-st-ar,$(settings-iar) $(GUIDED)))
@@ -82,8 +82,8 @@ st-ar-figure-4: FORCE
 	  $(STUDIES)/$(arm)/$(firstword $(GUIDANCES))/seed-$(firstword $(SEEDS))/probe.json=$(arm))
 st-ar-figure-1b: st-ar-figure-4
 
-# Figure 1c: the share of tokens that two near views have in common. Ten crops of 1.05 times the side: at 32 pixels a corner
-# lies half a pixel beside the centre, or a whole one.
+# Figure 1c: the share of tokens that two near views have in common. Ten crops of 1.05 times the side: at 32 pixels the top
+# left one is the centre crop, and the others lie one pixel beside it, or below.
 minutes-st-ar-figure-1c := 5
 st-ar-figure-1c: FORCE
 	$(codes_only) near-views

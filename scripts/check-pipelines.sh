@@ -55,7 +55,7 @@ done
 lengths='^(MODEL|FINE)_STEPS='
 study() {
   make --no-print-directory -f pipelines/studies.mk STUDIES="$work/studies" RESULTS="$work/results" SEEDS=0 STEPS=60 \
-    PRESET=emoji-32 GUIDANCES='2 1' CLUSTER_SIZE=32 SPEED_SIZES=none settings-ctf='CLUSTERS=32 MODEL_STEPS=40 FINE_STEPS=40' \
+    PRESET=emoji-32 GUIDANCES='2 1' CODES_PER_CLUSTER=32 SPEED_SIZES=none settings-ctf='CLUSTERS=32 MODEL_STEPS=40 FINE_STEPS=40' \
     SETTINGS="$(printf '%q\n' "${settings[@]}" | grep -vE "$lengths" | tr '\n' ' ')" "$@"
 }
 trained() { study "$@" | grep -cE '^train-(ar|fine) ' || true; }
@@ -118,6 +118,15 @@ for method in iar ctf; do
   [[ -s $work/imagenet-$method/report.html ]] || fail "imagenet, $method: no page"
 done
 .build/release/show-file "$work/shared-96/images.tokens.zst" | grep -q 'grid.*24' || fail "the grid is not 24 x 24"
+
+# A file that the samples are compared with in place of the training images.
+pipeline llamagen-baseline llamagen-baseline REFERENCE="$work/quickstart/metrics/samples.npz"
+python3 -c "import json, sys; sys.exit(json.load(open('$work/llamagen-baseline/metrics/training.json'))['reference']['images'] != 90)" ||
+  fail "REFERENCE is not what the samples are compared with"
+make --no-print-directory -f pipelines/imagenet.mk DATA="$few" TOKENIZER="$work/tokenizer-96.tensors.zst" METHOD=st-ar \
+  REFERENCE="$work/quickstart/metrics/samples.npz" WEIGHTS="$work" --dry-run >"$work/plan"
+grep -qE "^train-ar .*--epochs 300 " "$work/plan" || fail "the papers' epochs are not those of the training"
+grep -qF -- "--reference $work/quickstart/metrics/samples.npz " "$work/plan" || fail "REFERENCE does not reach eval-metrics"
 
 # Without weights, and without pip to fetch them, a pipeline ends well and says what it has not computed.
 words=$(PIP_NO_INDEX=1 pipeline iar iar METRIC_NETWORK=squeezenet-1.1 WEIGHTS="$work/weights" 2>/dev/null)

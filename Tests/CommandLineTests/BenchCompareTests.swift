@@ -36,5 +36,6 @@ import TestSupport
     #expect(bad.status == 65 && bad.errors.contains("\(other): line 2"))
     let unknown = try ToolProcess.run("tessera-bench", ["--rows", "train-6x256", "--precision", "int8"])
     #expect(unknown.status == 64 && unknown.errors.contains("no row 'train-6x256' in int8"))
+    #expect(unknown.errors.contains("LlamaGen-B-1, CTF-B-1") && unknown.errors.contains("CTF-XL-64"))
   }
 }
