@@ -90,6 +90,15 @@ import TestSupport
     }
   }
 
+  /// A device is copied before it is imported, but not one that begins as no weights do.
+  @Test func devicesWithoutAnEndAreNotImported() throws {
+    for source in ["/dev/zero"] {
+      let result = try ToolProcess.run(
+        "import-weights", ["--as", "tokenizer", source, "-o", "out"], in: folder.url, timeout: 20)
+      expectRefusal(result, "import-weights", 65, source, "not a tensor file", "try:")
+    }
+  }
+
   @Test func threadsThatDoNotStart() throws {
     let line =
       "ulimit -v 4000000; tokenize '\(files.images)' --tokenizer '\(files.tokenizer)' -o out --threads 1000"

@@ -2,6 +2,8 @@
 
 import numpy as np
 import scipy.linalg
+from scipy.spatial.distance import cdist
+from scipy.special import softmax
 
 
 def frechet(a, b):
@@ -13,7 +15,7 @@ def frechet(a, b):
 
 def inception_score(logits, splits):
     """Mean and deviation over consecutive parts of exp(E KL(p(y|x), p(y)))."""
-    p = scipy.special.softmax(logits, axis=1)
+    p = softmax(logits, axis=1)
     scores = []
     for i in range(splits):
         part = p[i * len(p) // splits:(i + 1) * len(p) // splits]
@@ -33,17 +35,12 @@ def kernel_distance(a, b):
     return within(kernel(a, a)) + within(kernel(b, b)) - 2 * kernel(a, b).mean()
 
 
-def distances(a, b):
-    """Euclidean distances [n, m], block by block, by differences."""
-    return np.stack([np.sqrt(((b - row) ** 2).sum(1)) for row in a])
-
-
 def precision_recall(reference, samples, k):
     """Shares of the samples (references) within the distance of an image of the other set to its k-th neighbour."""
     def radii(x):
-        return np.sort(distances(x, x), axis=1)[:, k]
+        return np.sort(cdist(x, x), axis=1)[:, k]
 
-    between = distances(reference, samples)
+    between = cdist(reference, samples)
     precision = (between <= radii(reference)[:, None]).any(0).mean()
     recall = (between <= radii(samples)[None, :]).any(1).mean()
     return precision, recall

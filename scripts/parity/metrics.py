@@ -95,10 +95,9 @@ def by_torch_fidelity(reference, samples):
         return {}
     a, b, logits = (torch.from_numpy(x) for x in (reference[0], samples[0], samples[1]))
     statistics = [metric_fid.fid_features_to_statistics(x) for x in (b, a)]
-    settings = {
-        "kid_subsets": 1, "kid_subset_size": min(len(a), len(b)), "kid_degree": 3, "kid_gamma": None, "kid_coef0": 1,
-        "kid_kernel": "poly", "prc_neighborhood": NEIGHBOURS, "prc_batch_size": 1000, "rng_seed": 0, "verbose": False,
-        "cuda": False, "save_cpu_ram": True}
+    # One subset of all features is the estimate over all pairs.
+    settings = {"kid_subsets": 1, "kid_subset_size": min(len(a), len(b)), "prc_neighborhood": NEIGHBOURS,
+                "verbose": False}
     figures = metric_fid.fid_statistics_to_metric(*statistics, False)
     figures.update(metric_isc.isc_features_to_metric(logits, splits=SPLITS, shuffle=False))
     figures.update(metric_kid.kid_features_to_metric(b, a, **settings))

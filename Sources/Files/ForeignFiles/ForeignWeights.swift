@@ -41,6 +41,15 @@ public struct ForeignWeights {
     }
   }
 
+  /// Whether a file that begins with these bytes may be one of those. At least 64 bytes are needed, or the whole file.
+  public static func isKnown(start: [UInt8]) -> Bool {
+    let bytes = Data(start)
+    let isContainer =
+      start.count >= 4 && (start[1...3] == [0xB5, 0x2F, 0xFD] || start[1...3] == [0x2A, 0x4D, 0x18])
+    return isContainer || ArchiveReader.isArchive(bytes) || bytes.starts(with: NumPyHeader.start)
+      || bytes.first == 0x80 || bytes.starts(with: TorchFile.legacyStart) || startsLikeSafetensors(bytes)
+  }
+
   /// A header's length, of which the low byte can be a pickle's first, and the start of its JSON. In a pickle the second
   /// byte is the protocol, 2 to 5, and no opcode of one is `{`.
   private static func startsLikeSafetensors(_ bytes: Data) -> Bool {

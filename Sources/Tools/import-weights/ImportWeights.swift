@@ -113,7 +113,12 @@ import ToolRuntime
   }
 
   private func read(_ input: InputPath, _ session: ToolSession) throws -> ForeignWeights {
-    try ForeignWeights(MappedFile(session.open(input)))
+    let source = try PeekedSource(session.open(input), count: 64)
+    // A pipe or a device is copied first, and it may have no end: only what some reader knows is.
+    guard ForeignWeights.isKnown(start: source.peeked) else {
+      return try ForeignWeights(source.peeked, file: source.name)
+    }
+    return try ForeignWeights(MappedFile(source))
   }
 }
 

@@ -35,9 +35,21 @@ final class RecordParser {
     return tensor
   }
 
-  func skip(_ info: TensorInfo) throws {
-    var chunk = [UInt8](repeating: 0, count: min(info.byteCount, 1 << 18))
-    var left = info.byteCount
+  func skip(_ info: TensorInfo) throws { try skip(info.byteCount, of: info) }
+
+  /// Passes over the data of some tensors, but not further than `count` bytes.
+  func skip(atMost count: Int, of tensors: [TensorInfo]) throws {
+    var left = count
+    for info in tensors {
+      let part = min(left, info.byteCount)
+      try skip(part, of: info)
+      left -= part
+    }
+  }
+
+  private func skip(_ count: Int, of info: TensorInfo) throws {
+    var chunk = [UInt8](repeating: 0, count: min(count, 1 << 18))
+    var left = count
     while left > 0 {
       let count = try chunk.withUnsafeMutableBytes {
         try content.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[..<min(left, $0.count)]))

@@ -43,7 +43,13 @@ public final class RecordReader {
   public func next() throws -> Record? {
     try step { parser in
       let header = try parser.header()
-      try admit(RecordSummary(metadata: header.metadata, tensors: header.tensors, origin: parser.origin))
+      do {
+        try admit(RecordSummary(metadata: header.metadata, tensors: header.tensors, origin: parser.origin))
+      } catch {
+        // A damaged header may claim any size. It is not believed before some of the data has come.
+        try parser.skip(atMost: 1 << 26, of: header.tensors)
+        throw error
+      }
       let tensors = try header.tensors.map { try parser.tensor($0) }
       var record = Record(metadata: header.metadata, tensors: tensors)
       record.origin = parser.origin

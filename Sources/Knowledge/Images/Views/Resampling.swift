@@ -63,9 +63,9 @@ private struct Coefficients {
 }
 
 extension RGBImage {
-  /// Resampled to the given size, byte for byte as `Image.resize` of Pillow 12.3.0, by which the tests' pictures were made: columns
-  /// first, then rows, each pass rounded to 8 bits. Pillow 13 takes the rows first where the height shrinks much more than
-  /// the width, as in the centre crop of images of 3:1 and taller: up to 20 levels of a sample differ there.
+  /// Resampled to the given size, byte for byte as `Image.resize` of Pillow 12.3.0, by which the tests' pictures were made:
+  /// columns first, then rows, each pass rounded to 8 bits. Pillow 13 takes the rows first where the height shrinks much
+  /// more than the width, as in the centre crop of images of 3:1 and taller: up to 20 levels of a sample differ there.
   public func resized(width newWidth: Int, height newHeight: Int, filter: ResamplingFilter) -> RGBImage {
     precondition(newWidth > 0 && newHeight > 0, "an image has at least one pixel")
     var image = self
