@@ -104,7 +104,7 @@ iar-table-a10: FORCE
 # Figure 2: what a token costs that is replaced by its code's d-th nearest: in numbers, and as pictures.
 minutes-iar-figure-2a := 5
 minutes-iar-figure-2b := 2
-SHOWN ?= 0 1 2 4 8 16 32 64 128 256 512 1024 2048 4096 8192
+SHOWN ?= 0 1 4 16 64 256 1024 4096
 iar-figure-2a: FORCE
 	$(codes_only) DISTANCES='$(SHOWN)' distances
 	$(PYTHON) $(here)tabulate.py distance $(STUDIES)/codebook/pairs/distance-*.json --output $(RESULTS)/$@
