@@ -249,7 +249,8 @@ let testTargets: [Target] =
     .target(
       name: "Fuzzing",
       dependencies: [
-        "CTF", "CZstd", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images", "Metrics",
+        "CTF", "CZstd", "Codebooks", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images",
+        "Metrics",
         "NeuralNet", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime",
       ], path: "Tests/Fuzzing"),
     .executableTarget(

@@ -1,3 +1,4 @@
+import Codebooks
 import Datasets
 import Evaluation
 import StreamFormat
