@@ -87,9 +87,12 @@ if grep -E '(out/quickstart|out/iar)/' <<<"$plan"; then fail "images of one's ow
 for tool in train-tokenizer tokenize; do
   grep -qE "^$tool $few .*--allow-upscale --skip-unreadable" <<<"$plan" || fail "IMAGE_OPTIONS do not reach $tool"
 done
-for tool in detokenize eval-metrics; do
-  grep -A1 "^$tool " <<<"$plan" | grep -q -e --allow-upscale || fail "--allow-upscale does not reach $tool"
-  if grep -A1 "^$tool " <<<"$plan" | grep -q -e --skip-unreadable; then fail "$tool has no --skip-unreadable"; fi
+# Those of decoding also reach the tools that make no views; the plan's continued lines are joined first.
+joined=$(sed -e ':next; /\\$/ { N; s/\\\n//; b next }' <<<"$plan")
+for reading in "detokenize .*--originals $few" "eval-metrics --reference $few"; do
+  found=$(grep -E "$reading" <<<"$joined") || fail "no '$reading' in the plan"
+  grep -q -e --allow-upscale <<<"$found" || fail "--allow-upscale does not reach '$reading'"
+  if grep -q -e --skip-unreadable <<<"$found"; then fail "--skip-unreadable reaches '$reading'"; fi
 done
 
 # A tokenizer from elsewhere is used and not trained.

@@ -104,6 +104,8 @@ def by_torch_fidelity(reference, samples):
     figures.update(metric_prc.prc_features_to_metric(b, a, **settings))
     names = {"fid": "frechet_inception_distance", "is": "inception_score_mean", "is-deviation": "inception_score_std",
              "kid": "kernel_inception_distance_mean", "precision": "precision", "recall": "recall"}
+    if len(a) != len(b):
+        del names["kid"]  # torch-fidelity takes subsets of equal sizes
     return {name: float(figures[key]) for name, key in names.items()}
 
 
