@@ -118,11 +118,12 @@ def verdict(less, more, measured_once):
     if measured_once:
         return "yes" if statistics.mean(less) < statistics.mean(more) else "no"
     mean, half = interval([low - high for low, high in zip(less, more)])
+    direction = f"{'same' if mean < 0 else 'other'} direction"
     if half is None:
-        return "yes, one run" if mean < 0 else "no, one run"
+        return f"not decided (one run, {direction})"
     if mean + half < 0:
         return "yes"
-    return "no" if mean - half > 0 else f"not decided ({'same' if mean < 0 else 'other'} direction)"
+    return "no" if mean - half > 0 else f"not decided ({direction})"
 
 
 def markdown(head, rows):

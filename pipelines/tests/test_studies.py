@@ -141,7 +141,7 @@ class ResultsPageTests(Folder):
         self.assertIn("tables that no row of docs/results.md uses: other", message)
 
     def test_one_seed_decides_nothing(self):
-        self.assertEqual(results_page.verdict([1.0], [2.0], False), "yes, one run")
+        self.assertEqual(results_page.verdict([1.0], [2.0], False), "not decided (one run, same direction)")
         self.assertEqual(results_page.verdict([1.0, 3.0], [2.0, 2.5], False), "not decided (same direction)")
         self.assertEqual(results_page.verdict([2.0, 2.1], [1.0, 1.0], False), "no")
 
