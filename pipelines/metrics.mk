@@ -31,6 +31,7 @@ reference_images = $(or $(REFERENCE),$(reference) $(training_part))
 held_out_part := --reference-part held-out --held-out $(HELD_OUT)
 $(eval $(call kept,$(OUT)/settings/metrics,--count $(METRIC_SAMPLES) $(sampling_settings)))
 $(eval $(call kept,$(OUT)/settings/network,$(network)))
+$(eval $(call kept,$(OUT)/settings/reference,$(training_reference)))
 $(eval $(call kept,$(features)/settings,$(DATA) $(strip --size $(SIZE) $(IMAGE_OPTIONS)) --held-out $(HELD_OUT) $(network)))
 
 # Without weights nothing is computed and the report says so; once they are there, make goes on.
@@ -77,7 +78,7 @@ $(judged).tensors.zst: $(judged).npz $(OUT)/settings/network $(network_files) | 
 	$(call stage,features of the samples)
 	$(call extract,samples $<,$(OUT)/logs/metrics-features)
 
-$(OUT)/metrics/training.json $(OUT)/nearest.png &: $(judged).tensors.zst $(training_reference) | $(DATA)
+$(OUT)/metrics/training.json $(OUT)/nearest.png &: $(judged).tensors.zst $(training_reference) $(OUT)/settings/reference | $(DATA)
 	$(call stage,metrics: samples against $(or $(REFERENCE),training images))
 	@rm -f $(OUT)/nearest.png
 	$(call compare,$(training_reference) --samples $<,$(OUT)/logs/metrics-training,--nearest-sheet \

@@ -130,4 +130,16 @@ import TestSupport
     expectRefusal(clash, "train-ar", 64, "expected different files")
     #expect(folder.names == ["m.step-2.tensors.zst"])
   }
+
+  /// Nobody may be there to read from a pipe, and the training would wait for ever.
+  @Test func aPipeInTheirPlaceIsRefused() throws {
+    let folder = try TemporaryFolder()
+    #expect(mkfifo(folder.path("m.step-2.tensors.zst"), 0o600) == 0)
+    let result = try ToolProcess.run(
+      "train-ar",
+      [files.relabelled, "-o", "m.tensors.zst", "--steps", "4", "--save-at", "2"] + SharedFiles.modelSizes,
+      in: folder.url)
+    expectRefusal(result, "train-ar", 73, "expected a file or a new name for --save-at", "a pipe")
+    #expect(folder.names == ["m.step-2.tensors.zst"])
+  }
 }

@@ -38,6 +38,9 @@ public struct SavingOptions: ParsableArguments {
   /// The most models that a run may save: a slip of the hand must not fill a disk.
   private static let maximumCount = 1000
 
+  /// The option to which the user owes the saved models.
+  var optionName: String { saveEvery > 0 ? "--save-every" : "--save-at" }
+
   /// The steps after which the model is saved, in a run of `last` steps.
   /// - Throws: `ToolError` (usage) for steps that the run does not have, and for too many of them.
   func savedSteps(through last: Int, besides output: OutputPath) throws -> SavedSteps {
@@ -49,16 +52,17 @@ public struct SavingOptions: ParsableArguments {
         "--save-at: expected steps up to \(last), the last one; found \(beyond); try: more --steps")
     }
     if saveEvery > last {
-      throw refuse("--save-every: expected at most \(last), the number of steps; found \(saveEvery)")
+      throw refuse(
+        "--save-every: expected at most \(last), the number of steps; found \(saveEvery); try: more --steps")
     }
     if count > Self.maximumCount {
       throw refuse(
-        "--save-every: expected at most \(Self.maximumCount) models; found \(count); try: a larger "
+        "\(optionName): expected at most \(Self.maximumCount) models; found \(count); try: a larger "
           + "--save-every")
     }
     if count > 0, output.isStandardOutput {
       throw refuse(
-        "--save-every: expected an output with a name, which the models are saved beside; found '-'; try: "
+        "\(optionName): expected an output with a name, which the models are saved beside; found '-'; try: "
           + "--output FILE")
     }
     return saved

@@ -28,7 +28,7 @@ extension ToolSession {
     let steps = task.settings.training.steps
     let savedSteps = try command.saving.savedSteps(through: steps, besides: output)
     let saved = savedSteps.steps(through: steps).map { SavingOptions.path(of: $0, besides: output.path) }
-    try claim(saved.map { ClaimedFile(name: "--save-every", path: $0, role: .output) })
+    try claim(saved.map { ClaimedFile(name: command.saving.optionName, path: $0, role: .savedModel) })
     let file = try checkpointFile(command, output)
     try requireCreatable(output)
     let checkpoint = try command.resume ? readCheckpoint(file) : nil

@@ -9,6 +9,8 @@ public struct ClaimedFile: Sendable {
     case input
     /// A product takes its place. A pipe or a character device is written to as it stands.
     case output
+    /// A product that is made on the way takes its place. Nobody may be there to read from a pipe.
+    case savedModel
     /// It is created, or an empty folder is filled.
     case folder
     /// It is written many times and removed at the end, so that it must be this run's own.
@@ -130,10 +132,10 @@ final class FileClaims {
   private static func require(_ kind: FileIdentity.Kind, for file: ClaimedFile) throws {
     switch (file.role, kind) {
     case (.input, _), (_, .new), (.output, .regular), (.output, .pipe), (.output, .characterDevice),
-      (.checkpoint, .regular), (.folder, .folder):
+      (.savedModel, .regular), (.checkpoint, .regular), (.folder, .folder):
       return
     case (.log, .regular): try requireLog(file.path)
-    case (.output, .folder), (.checkpoint, .folder), (.log, .folder):
+    case (.output, .folder), (.savedModel, .folder), (.checkpoint, .folder), (.log, .folder):
       throw StreamError.cannotCreate(file: file.path, errno: EISDIR)
     case (.folder, _):
       throw ToolError(
@@ -170,6 +172,7 @@ extension ClaimedFile {
     switch role {
     case .input: return "an input"
     case .output, .folder: return "an output"
+    case .savedModel: return "a saved model"
     case .checkpoint: return "the checkpoint"
     case .log: return "--log"
     }
