@@ -192,12 +192,13 @@ def _entry(name: str, value: object, origin: Origin) -> tuple[int, int, TensorIn
 
 
 def _byte_count(shape: tuple[int, ...], dtype: str) -> int | None:
+    # An empty tensor may not have absurd sizes either: readers multiply some of them.
     count = ELEMENT_BYTES[dtype]
     for size in shape:
-        count *= size
+        count *= max(size, 1)
         if size < 0 or count >= _INTEGER_LIMIT:
             return None
-    return count
+    return 0 if 0 in shape else count
 
 
 def _sizes(name: str, key: str, entry: dict[str, Any], origin: Origin) -> tuple[int, ...]:
