@@ -293,20 +293,17 @@ public final class ToolSession {
   /// Writes a whole file of one record whose tensors are made as they are written, with this run's provenance.
   /// - Throws: ``StreamError``, ``ToolError``, and what making the tensors throws.
   public func write(_ record: RecordStream, to output: OutputPath) throws {
-    let sink = try create(output)
-    var record = record
-    record.metadata.merge(provenanceMetadata) { _, new in new }
-    let writer = RecordWriter(sink)
-    try writer.write(record)
-    try writer.finish()
-    try sink.commit()
+    try write(record, into: create(output))
   }
 
   /// Writes a whole file of one record that takes its place at once, for what a long run leaves on its way: what stops
   /// the run later does not take it back. The file was claimed before the work.
   /// - Throws: ``StreamError``, ``ToolError``.
   public func save(_ record: Record, to path: String) throws {
-    let sink = try createFile(path)
+    try write(RecordStream(record), into: createFile(path))
+  }
+
+  private func write(_ record: RecordStream, into sink: AtomicOutput) throws {
     var record = record
     record.metadata.merge(provenanceMetadata) { _, new in new }
     let writer = RecordWriter(sink)
