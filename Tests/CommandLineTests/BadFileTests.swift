@@ -52,6 +52,14 @@ import TestSupport
     expectNoProduct()
   }
 
+  /// There is something, but nothing that can be read.
+  @Test(arguments: readers) func aLoopOfLinks(reader: Reader) throws {
+    let loop = folder.path("loop")
+    try FileManager.default.createSymbolicLink(atPath: loop, withDestinationPath: "loop")
+    expectRefusal(try run(reader, loop), reader.tool, 65, "\(loop): cannot open for reading")
+    expectNoProduct()
+  }
+
   @Test(arguments: readers) func truncated(reader: Reader) throws {
     let whole = try bytes(reader.file(files))
     let cases: [(cut: Int, words: String)] = [

@@ -43,6 +43,8 @@ import TestSupport
     "rearrange-codebook tok --cluster-size 4 -o x --log tok", "relabel-tokens --mapping $MAPPING in -o hard",
     "relabel-tokens --mapping $MAPPING - -o in < in", "show-file in --log soft",
     "sample --model m --count 2 -o m", "score-tokens --model m in --logits m",
+    "detokenize --tokenizer tok in --folder f --grid f/g.png",
+    "detokenize --tokenizer tok in --npz ./f/a/n --folder f/",
     "detokenize --tokenizer tok in --grid g --npz ./g", "detokenize --tokenizer tok in --grid tok",
     "tokenize pictures --tokenizer tok -o pictures/a.png",
     "tokenize - --tokenizer tok -o pictures/a.png < list",

@@ -124,12 +124,38 @@ import VQGAN
     #expect(again.configuration == tokenizer.configuration)
   }
 
-  @Test func aMissingParameterIsTold() throws {
-    let broken = try checkpoint { $0.removeAll { $0.name == "decoder.up.1.attn.0.k.weight" } }
+  /// In the words of the checkpoint, not in those of our files.
+  @Test(arguments: [
+    "decoder.up.1.attn.0.k.weight", "encoder.mid.block_1.norm1.bias", "encoder.conv_in.weight",
+  ])
+  func aMissingParameterIsTold(name: String) throws {
+    let broken = try checkpoint { $0.removeAll { $0.name == name } }
     #expect {
       try WeightsImport(broken, as: .tokenizer, settings()).record(as: .tokenizer, device: device)
     } throws: {
-      "\($0)".contains("decoder.conv_blocks.1.attn.0.k.weight")
+      "\($0)".contains(name)
+    }
+  }
+
+  @Test(arguments: [
+    "encoder.down.9.block.0.conv1.weight", "decoder.up.9.block.0.conv1.weight", "decoder.strange",
+  ])
+  func aSurplusParameterIsTold(name: String) throws {
+    let broken = try checkpoint {
+      $0.append(StoredTensor(name: name, shape: [2], floats: [1, 2] as [Float]))
+    }
+    #expect {
+      try WeightsImport(broken, as: .tokenizer, settings()).record(as: .tokenizer, device: device)
+    } throws: {
+      "\($0)".contains("found a tensor \(name);")
+    }
+  }
+
+  @Test func namesTranslateBothWays() throws {
+    let names = try Fixture("vqgan_tiny.safetensors").names(withPrefix: "param.")
+    let translation = try #require(VQGANParameterNames(names))
+    for name in names {
+      #expect(translation.publishedName(of: try #require(translation.llamaGenName(of: name))) == name)
     }
   }
 

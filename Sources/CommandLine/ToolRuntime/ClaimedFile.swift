@@ -85,7 +85,9 @@ final class FileClaims {
     for other in claims where other.identity == identity {
       try Self.requireCompatible(other.file, file, kind)
     }
-    claims.append(Claim(file: file, identity: identity, kind: kind))
+    let claim = Claim(file: file, identity: identity, kind: kind)
+    for other in claims { try Self.requireApart(other, claim) }
+    claims.append(claim)
   }
 
   /// Stops if one of the files, which are read, is an output of this run too.
@@ -120,6 +122,27 @@ final class FileClaims {
     // What is written to a terminal or to /dev/null destroys nothing.
     if kind == .characterDevice || (old.role == .input && new.role == .input) { return }
     throw clash(old, new)
+  }
+
+  /// A new folder appears whole, at the end: no other file can be created in it before.
+  private static func requireApart(_ old: Claim, _ new: Claim) throws {
+    for (folder, other) in [(old, new), (new, old)]
+    where folder.file.role == .folder && other.file.role != .input && other.file.path != "-" {
+      guard isPlace(other.file.path, in: folder.identity) else { continue }
+      throw ToolError(
+        .usage,
+        "\(other.file.path): expected a place outside of \(folder.file.words), which must be a new folder; found one "
+          + "in it; try: another name")
+    }
+  }
+
+  private static func isPlace(_ path: String, in folder: FileIdentity) -> Bool {
+    var place = parentFolder(of: path)
+    while place != ".", place != "/" {
+      if FileIdentity.of(path: place).identity == folder { return true }
+      place = parentFolder(of: place)
+    }
+    return false
   }
 
   private static func clash(_ old: ClaimedFile, _ new: ClaimedFile) -> ToolError {

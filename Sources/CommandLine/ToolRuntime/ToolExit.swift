@@ -1,3 +1,4 @@
+import Foundation
 import ArgumentParser
 import StreamFormat
 
@@ -74,6 +75,8 @@ extension StreamError: ExitCoded {
   /// Depends on what failed: opening, creating, reading and writing, or the pipe.
   public var exitCode: ToolExit {
     switch self {
+    // There is something, and it is no file that can be read: a loop of links, a socket.
+    case .cannotOpen(_, ELOOP), .cannotOpen(_, ENXIO), .cannotOpen(_, ENODEV): .badData
     case .notFound, .isDirectory, .cannotOpen: .noInput
     case .cannotCreate: .cannotCreate
     case .readFailed, .writeFailed: .ioError

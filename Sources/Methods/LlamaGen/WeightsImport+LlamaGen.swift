@@ -25,7 +25,8 @@ extension WeightsImport {
     }
     if isVQGAN { configuration.attentionLevels = attentionLevels(configuration.multipliers.count) }
     try require(configuration.problem, scalars: configuration.scalarCount, tensors)
-    try Tokenizer(configuration, device: device, seed: nil).store.require(tensors, at: origin)
+    try Tokenizer(configuration, device: device, seed: nil).store.require(
+      tensors, at: origin, named: publishedName)
     var header = Record(kind: .tokenizer)
     try header.setJSONMetadata("config", configuration)
     header.metadata["codebook_sha256"] = try float32(Tokenizer.codebookName, named: "").withBytes {

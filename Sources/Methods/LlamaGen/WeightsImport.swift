@@ -64,8 +64,9 @@ public struct WeightsImport {
   private let checkpointPart: CheckpointPart
   /// Names without the part's prefix, a VQGAN's in LlamaGen's words, and what they are called in the file.
   let inPart: [String: String]
-  /// Whether the parameters had a VQGAN's names.
-  let isVQGAN: Bool
+  /// The names of a VQGAN, where the parameters had them.
+  private let vqgan: VQGANParameterNames?
+  var isVQGAN: Bool { vqgan != nil }
   /// The part of the checkpoint that is taken; empty for the whole file.
   public var part: String { checkpointPart.name }
 
@@ -77,7 +78,7 @@ public struct WeightsImport {
     let source = try CheckpointPart(
       weights, among: settings.part.map { [$0] } ?? target.usualParts, isChosen: settings.part != nil)
     let published = target == .tokenizer ? VQGANParameterNames(source.names.keys) : nil
-    (checkpointPart, isVQGAN) = (source, published != nil)
+    (checkpointPart, vqgan) = (source, published)
     inPart = try published.map { try source.renamed($0.llamaGenName) } ?? source.names
   }
 
@@ -140,7 +141,8 @@ public struct WeightsImport {
     let stored = try stored(key)
     guard stored.elementType.isFloatingPoint else {
       throw FormatError(
-        .wrongType, at: Origin(file: weights.file), expected: "tensor '\(key)' of floating point",
+        .wrongType, at: Origin(file: weights.file),
+        expected: "tensor '\(publishedName(key))' of floating point",
         found: stored.elementType.rawValue, hint: "check what the file holds, and --as")
     }
     let result =
@@ -148,7 +150,8 @@ public struct WeightsImport {
       ? stored.renamed(name) : StoredTensor(name: name, shape: stored.shape, floats: try stored.floats())
     if !settings.allowsNonFinite, let place = result.firstNonFinite {
       throw ForeignFileError(
-        defect: .malformed, file: weights.file, offset: nil, expected: "finite numbers in tensor '\(key)'",
+        defect: .malformed, file: weights.file, offset: nil,
+        expected: "finite numbers in tensor '\(publishedName(key))'",
         found: "NaN or infinity in element \(place) of \(result.elementCount)",
         hint: "copy the file again; --allow-non-finite takes it as it is")
     }
@@ -172,16 +175,20 @@ public struct WeightsImport {
     guard let name = inPart[key], let shape = weights.shape(name) else { throw missing(key) }
     guard shape.count == rank, shape.allSatisfy({ $0 > 0 }) else {
       throw FormatError(
-        .wrongShape, at: Origin(file: weights.file), expected: "\(key) of \(rank) sizes", found: "\(shape)",
+        .wrongShape, at: Origin(file: weights.file), expected: "\(publishedName(key)) of \(rank) sizes",
+        found: "\(shape)",
         hint: "check what the file holds")
     }
     return shape
   }
 
+  /// What a parameter is called in the part, for messages.
+  func publishedName(_ key: String) -> String { vqgan?.publishedName(of: key) ?? key }
+
   func missing(_ key: String) -> FormatError {
     FormatError(
-      .missingTensor, at: Origin(file: weights.file), expected: "a tensor \(key)",
-      found: inPart.keys.sorted().prefix(6).joined(separator: ", "),
+      .missingTensor, at: Origin(file: weights.file), expected: "a tensor \(publishedName(key))",
+      found: inPart.keys.map(publishedName).sorted().prefix(6).joined(separator: ", "),
       hint: "check what the file holds, and --part")
   }
 

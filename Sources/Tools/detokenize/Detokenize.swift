@@ -76,7 +76,7 @@ import ToolRuntime
         "\(tokens.path): expected a view \(view); found views 0 to \(reader.header.viewCount - 1); try: another --view"
       )
     }
-    let pictures = try folder.map { try session.create($0) }
+    let files = try folder.map { try session.create($0) }
     let batch = try reader.readAll()
     let items = try selection.items(of: TokenDataset(batch), in: tokens.path)
     try session.requireMemory(
@@ -91,14 +91,19 @@ import ToolRuntime
     }
     let start = ContinuousClock.now
     let archive = try npz.map { try ImageArchive(session.create($0), model, batch, items) }
+    var pictures = try files.map {
+      try ImageFolderWriter(
+        $0, classNames: reader.header.classNames, labels: Set(items.map { Int(batch.labels[$0]) }))
+    }
     var decoded: [LabelledImage] = []
     try decode(items, of: batch, model, session) { images in
       try archive?.write(images)
-      // A sheet and a folder need all of them; an archive is written as they come.
-      if grid != nil || folder != nil { decoded += images }
+      try pictures?.write(images)
+      // A sheet needs all of them; the others are written as they come.
+      if grid != nil { decoded += images }
     }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    try pictures?.write(decoded, classNames: reader.header.classNames)
+    try pictures?.finish()
     if let grid {
       let sink = try session.create(grid)
       try PNGEncoder.encode(try sheet(decoded, above: above))

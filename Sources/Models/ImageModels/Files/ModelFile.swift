@@ -30,23 +30,29 @@ extension ParameterStore {
 
 extension ParameterStore {
   /// Checks that there is a tensor in the shape of every parameter, and nothing else, without reading any.
+  /// - Parameter fileName: what a parameter is called in the file, for messages.
   /// - Throws: `FormatError` for a missing, misshapen or unknown tensor.
-  public func require(_ tensors: [TensorInfo], at origin: Origin) throws {
+  public func require(
+    _ tensors: [TensorInfo], at origin: Origin, named fileName: (String) -> String = { $0 }
+  ) throws {
     var summary = Record(tensors: [])
     summary.origin = origin
     let shapes = Dictionary(tensors.map { ($0.name, $0.shape) }) { first, _ in first }
     for parameter in parameters {
-      guard let shape = shapes[parameter.name] else { _ = try summary.tensor(parameter.name); continue }
+      guard let shape = shapes[parameter.name] else {
+        _ = try summary.tensor(fileName(parameter.name))
+        continue
+      }
       guard shape == parameter.variable.shape else {
         throw FormatError(
           .wrongShape, at: origin,
-          expected: "tensor '\(parameter.name)' of shape \(parameter.variable.shape)",
+          expected: "tensor '\(fileName(parameter.name))' of shape \(parameter.variable.shape)",
           found: "\(shape)", hint: "give a file made with the same settings")
       }
     }
     let known = Set(parameters.map(\.name))
     if let unknown = tensors.first(where: { !known.contains($0.name) }) {
-      throw unexpectedTensor(unknown.name, at: origin)
+      throw unexpectedTensor(fileName(unknown.name), at: origin)
     }
   }
 }
