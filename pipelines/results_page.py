@@ -6,7 +6,8 @@
 
 The papers' numbers and what they claim are in docs/results/papers.json, ours in the tables beside it that studies have
 written, and the minutes of a study in its makefile. A claim is that one cell is less than another, or that a column
-rises; a cell is TABLE / ROW / FIGURE, or a number."""
+rises; a cell is TABLE / ROW / FIGURE, or a number. The row of a method at another value than its best one, such as a
+guidance scale, is called METHOD at VALUE. Plots are drawn of cells over an x that stands in their names."""
 
 import argparse
 import glob
@@ -20,6 +21,7 @@ import sys
 
 from figure_names import PUBLISHED
 from paired import interval
+from result_plot import Line, plot
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.join(os.path.dirname(HERE), "docs")
@@ -43,7 +45,7 @@ class Tables:
     """The committed tables, each read once: {row: {figure: [number per seed]}}."""
 
     def __init__(self, folder):
-        self.folder, self.read = folder, {}
+        self.folder, self.read, self.swept = folder, {}, {}
         # Tables of tabulate.py, whose figures do not depend on a seed.
         self.seedless = set()
 
@@ -55,6 +57,7 @@ class Tables:
                 with open(path, encoding="utf-8") as file:
                     table = json.load(file)
                 self.read[name] = rows_of(table)
+                self.swept[name] = swept_rows_of(table)
                 if not any("figure" in row or "reports" in row for row in table["rows"]):
                     self.seedless.add(name)
         return self.read[name]
@@ -64,7 +67,8 @@ class Tables:
         if " / " not in text:
             return [float(text)]
         name, row, figure = text.split(" / ")
-        return ((self.table(name) or {}).get(row) or {}).get(figure)
+        rows = (self.table(name) or {}) | self.swept.get(name, {})
+        return (rows.get(row) or {}).get(figure)
 
 
 def rows_of(table):
@@ -80,6 +84,14 @@ def rows_of(table):
             name, *figures = row
             rows[str(row[name])] = {key: [row[key]] for key in figures}
     return rows
+
+
+def swept_rows_of(table):
+    """The rows of all values of a table of paired.py, whose own rows have the best value of each method."""
+    return {f"{method} at {value}": {figure: [found[str(seed)][figure] for seed in table["seeds"]]
+                                     for figure in found[str(table["seeds"][0])]}
+            for method, values in table.get("sweeps", {}).items() for value, found in values.items()
+            if all(str(seed) in found for seed in table["seeds"])}
 
 
 def number(value):
@@ -154,6 +166,23 @@ def own_table(name, tables):
     yield from markdown([f"[{name}](results/{name}.tsv)", *head], body)
 
 
+def plots_of(entry, tables):
+    """The plots of an entry that have at least two points, as {name: SVG}."""
+    plots = {}
+    for drawing in entry.get("plots", []):
+        lines = [Line(name, [(x, tables.cell(cell.replace("{x}", str(x)))) for x in drawing["places"]])
+                 for name, cell in drawing["lines"].items()]
+        lines = [line for line in lines if len(line.points) > 1]
+        if lines:
+            # Only places that some line has.
+            there = [x for x in drawing["places"] if any(x == place for line in lines for place, _ in line.points)]
+            places = [str(x) for x in there] if drawing.get("even") else there
+            if drawing.get("even"):
+                lines = [Line(line.name, [(str(x), values) for x, values in line.points]) for line in lines]
+            plots[drawing["name"]] = plot(drawing["title"], drawing["x"], drawing["y"], places, lines)
+    return plots
+
+
 def section(entry, tables, minutes):
     yield f"### {entry['place']}: {entry['title']}"
     yield ""
@@ -172,6 +201,10 @@ def section(entry, tables, minutes):
         yield "Ours:"
         yield ""
         yield from own_table(name, tables)
+    titles = {drawing["name"]: drawing["title"] for drawing in entry.get("plots", [])}
+    for name in plots_of(entry, tables):
+        yield ""
+        yield f"![{titles[name]}](results/{name}.svg)"
     yield ""
 
 
@@ -215,19 +248,29 @@ def main():
         sys.exit("results_page.py: papers.json names studies that studies.mk lacks: "
                  f"{', '.join(unknown_studies(papers, minutes))}")
     tables = Tables(os.path.join(options.docs, "results"))
-    text = "\n".join(page(papers, tables, minutes)) + "\n"
-    path = os.path.join(options.docs, "results.md")
+    files = {"results.md": "\n".join(page(papers, tables, minutes)) + "\n"}
+    for entry in papers["entries"]:
+        files |= {f"results/{name}.svg": drawing for name, drawing in plots_of(entry, tables).items()}
     if options.check:
-        with open(path, encoding="utf-8") as file:
-            if file.read() != text:
-                sys.exit("results_page.py: docs/results.md is not what the tables in docs/results give; try: "
+        for name, text in files.items():
+            if content_of(os.path.join(options.docs, name)) != text:
+                sys.exit(f"results_page.py: docs/{name} is not what the tables in docs/results give; try: "
                          "pipelines/results_page.py")
         unused = unnamed_tables(options.docs, tables)
         if unused:
             sys.exit(f"results_page.py: tables that no row of docs/results.md uses: {', '.join(unused)}")
         return
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    for name, text in files.items():
+        with open(os.path.join(options.docs, name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def content_of(path):
+    """The text of a file; None where there is none."""
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def unnamed_tables(docs, tables):

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import unittest
+from xml.etree import ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -96,6 +97,14 @@ PAPERS = {
             {"says": "curve", "paper": "-", "rises": "curve / mse / 0 1 2"},
             {"says": "small", "paper": "-", "less": ["curve / 2 / mse", "0.5"]},
             {"says": "absent", "paper": "-", "less": ["none / a / fd-*", "none / b / fd-*"]},
+        ],
+        "plots": [
+            {"name": "shape", "title": "Mean & shape", "x": "distance", "y": "MSE", "places": [0, 1, 2, 7],
+             "lines": {"ours": "curve / {x} / mse", "absent": "none / {x} / mse"}},
+            {"name": "scales", "title": "Over guidance", "x": "scale", "y": "fd", "even": True, "places": [2, 1.5],
+             "lines": {"IAR": "swept / iar at {x} / fd-*"}},
+            {"name": "nothing", "title": "Not run", "x": "", "y": "", "places": [1, 2],
+             "lines": {"a": "none / {x} / b"}},
         ]}],
 }
 
@@ -109,6 +118,9 @@ class ResultsPageTests(Folder):
             {"method": method, "figure": figure, "values": numbers} for method, pair in values.items()
             for figure, numbers in zip(("fd-*", "recall"), pair)]})
         self.write("curve", {"rows": [{"distance": number, "mse": number / 2} for number in range(3)]})
+        sweep = {value: {str(seed): {"fd-*": base + seed} for seed in range(3)}
+                 for value, base in (("1.5", 5.0), ("2", 8.0))}
+        self.write("swept", {"rows": [], "seeds": [0, 1], "sweeps": {"iar": sweep}})
 
     def write(self, name, content):
         synthetic.write(self.path("results", f"{name}.json"), json.dumps(content))
@@ -129,12 +141,39 @@ class ResultsPageTests(Folder):
         ]:
             self.assertIn(row + "\n", text)
 
+    def test_plots(self):
+        text = self.page()
+        self.assertIn("![Mean & shape](results/shape.svg)\n", text)
+        self.assertIn("![Over guidance](results/scales.svg)\n", text)
+        self.assertNotIn("nothing.svg", text)
+        self.assertFalse(os.path.exists(self.path("results", "nothing.svg")))
+        drawing = ElementTree.fromstring(self.read("results", "shape.svg"))
+        tag = "{http://www.w3.org/2000/svg}%s"
+        # A line through the three places of the table; the fourth place and the absent line are left out.
+        [line] = drawing.iter(tag % "polyline")
+        points = [tuple(map(float, point.split(","))) for point in line.get("points").split()]
+        self.assertEqual(len(points), 3)
+        self.assertEqual(points[1][0] * 2, points[0][0] + points[2][0])
+        self.assertTrue(points[0][1] > points[1][1] > points[2][1])
+        words = [text.text for text in drawing.iter(tag % "text")]
+        self.assertTrue({"Mean & shape", "distance", "MSE", "ours", "0", "2"} <= set(words) and "7" not in words)
+        # Bars from the least to the greatest of the two common seeds, in the order of the places.
+        bars = [bar for bar in ElementTree.fromstring(self.read("results", "scales.svg")).iter(tag % "line")
+                if bar.get("class") is None and bar.get("x1") == bar.get("x2")]
+        self.assertEqual(len(bars), 2)
+        self.assertLess(float(bars[0].get("x1")), float(bars[1].get("x1")))
+        self.assertLess(float(bars[0].get("y2")), float(bars[1].get("y2")))
+
     def test_check(self):
         self.page()
         synthetic.run("results_page.py", "--docs", self.temporary.name, "--check")
         self.write("curve", {"rows": [{"distance": number, "mse": -number} for number in range(3)]})
         message = self.fails("results_page.py", "--docs", self.temporary.name, "--check")
         self.assertIn("is not what the tables in docs/results give", message)
+        self.page()
+        os.remove(self.path("results", "shape.svg"))
+        message = self.fails("results_page.py", "--docs", self.temporary.name, "--check")
+        self.assertIn("docs/results/shape.svg is not what", message)
         self.page()
         self.write("other", {"rows": []})
         message = self.fails("results_page.py", "--docs", self.temporary.name, "--check")
