@@ -17,13 +17,16 @@ from pages.single_run import single_run
 
 
 def names_of(folders):
-    """The shortest ends of the paths that tell the folders apart."""
+    """The parts of the paths in which the folders differ: what they begin and end with alike says nothing."""
     parts = [os.path.abspath(folder).split(os.sep) for folder in folders]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-length:]) for part in parts]
-        if len(set(names)) == len(names):
-            return names
-    return folders
+    if len(parts) == 1:
+        return [parts[0][-1]]
+    if len(set(map(tuple, parts))) < len(parts):
+        return folders
+    shortest = min(map(len, parts))
+    first = next((place for place in range(shortest) if len({part[place] for part in parts}) > 1), shortest)
+    last = next((place for place in range(shortest - first) if len({part[-1 - place] for part in parts}) > 1), 0)
+    return ["/".join(part[first:len(part) - last]) or "." for part in parts]
 
 
 def main():

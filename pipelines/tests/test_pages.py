@@ -13,9 +13,20 @@ import synthetic
 from pages.chart import ticks
 from pages.html_parts import duration, number
 from pages.several_runs import options_of
+from report_page import names_of
 from test_reports import Folder
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class NameTests(unittest.TestCase):
+    def test_the_parts_that_differ(self):
+        for folders, names in [
+            (["out/quickstart", "out/iar"], ["quickstart", "iar"]), (["out/iar"], ["iar"]),
+            (["o/iar/1.5/seed-0", "o/ctf/2/seed-0"], ["iar/1.5", "ctf/2"]),
+            (["o/x/seed-0", "o/x/seed-1"], ["seed-0", "seed-1"]), (["a/b/c", "b/c"], ["a/b/c", "b/c"]),
+        ]:
+            self.assertEqual(names_of(folders), names)
 
 
 class Page(HTMLParser):
