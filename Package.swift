@@ -138,8 +138,8 @@ let commandLine: [Target] = [
   room(
     "SuiteOptions", in: .commandLine,
     imports: [
-      argumentParser, "Codebooks", "Datasets", "Evaluation", "ImageModels", "Images", "LlamaGen",
-      "NeuralNet", "StreamFormat", "TensorCore", "ToolRuntime", "Training",
+      argumentParser, "Codebooks", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images",
+      "LlamaGen", "NeuralNet", "StreamFormat", "TensorCore", "ToolRuntime", "Training",
     ]),
 ]
 
@@ -209,8 +209,15 @@ let tools: [Target] = [
     "import-weights",
     imports: [
       argumentParser, "FeatureNetworks", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat",
-      "TensorCore", "ToolRuntime",
+      "SuiteOptions", "TensorCore", "ToolRuntime",
     ]),
+  tool(
+    "import-tokens",
+    imports: [
+      argumentParser, "ForeignFiles", "ImageModels", "Images", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime",
+    ]),
+  tool("export-tokens", imports: [argumentParser, "ForeignFiles", "StreamFormat", "ToolRuntime"]),
   tool(
     "perturb-tokens",
     imports: [
@@ -298,8 +305,10 @@ let testTargets: [Target] =
     tests(of: "ToolRuntime", [argumentParser, "StreamFormat", "TestSupport"]),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["Images", "Metrics", "StreamFormat", "TensorCore", "TestSupport"]
-        + tools.map { .target(name: $0.name) }),
+      dependencies: ["ForeignFiles", "Images", "Metrics", "StreamFormat", "TensorCore", "TestSupport"]
+        + tools.map { .target(name: $0.name) },
+      // These tests start tools and wait for them: optimising them takes minutes and gains nothing.
+      swiftSettings: [.unsafeFlags(["-Onone"])]),
   ]
 
 let package = Package(

@@ -43,6 +43,8 @@ commands=(
   "attention-maps tokens.zst --model model.zst --tokenizer tokenizer.zst --output OUT"
   "perturb-tokens tokens.zst --same-cluster coarse-mapping.zst --output OUT"
   "import-weights tokenizer.zst --as tokenizer --image-size 8 --groups 2 --output OUT"
+  "export-tokens tokens.zst --labels SECOND --codes OUT"
+  "export-tokens tokens.zst --folder OUT"
   "score-tokens tokens.zst --model model.zst --logits OUT"
   "eval-metrics --reference images --network pixels --size 8 --write-features OUT"
   "eval-metrics --reference images --network pixels --size 8 --write-statistics OUT"

@@ -64,7 +64,7 @@ import Testing
   @Test func originalsLieAboveReconstructions() {
     let upper = (0..<3).map { randomImage(2, 2, seed: UInt64($0)) }
     let lower = (3..<6).map { randomImage(2, 2, seed: UInt64($0)) }
-    let sheet = try! ContactSheet(padding: 0).compose(upper, above: lower, columns: 2)
+    let sheet = try! ContactSheet(padding: 0).compose(stacked: [upper, lower], columns: 2)
     #expect(sheet.width == 4 && sheet.height == 8)
     #expect(sheet.cropped(x: 2, y: 0, width: 2, height: 2) == upper[1])
     #expect(sheet.cropped(x: 2, y: 2, width: 2, height: 2) == lower[1])

@@ -11,6 +11,9 @@ public struct ClassList {
   /// The file, for messages.
   public let file: String
 
+  /// Their numbers.
+  var places: Range<Int> { 0..<count }
+
   /// The classes of a file.
   public init(names: [String], count: Int, file: String) {
     (self.names, self.count, self.file) = (names, count, file)

@@ -1,6 +1,7 @@
 import Codebooks
 import Datasets
 import Evaluation
+import ForeignFiles
 import ImageModels
 import Images
 import ToolRuntime
@@ -18,6 +19,10 @@ extension ImageError: ExitCoded {
     default: .badData
     }
   }
+}
+
+extension ForeignFileError: ExitCoded {
+  public var exitCode: ToolExit { .badData }
 }
 
 extension CodebookError: ExitCoded {

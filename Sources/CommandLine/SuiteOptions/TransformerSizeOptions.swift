@@ -8,23 +8,26 @@ import ToolRuntime
 /// come from the tokens.
 public struct TransformerSizeOptions: ParsableArguments {
   @Option(
-    help:
-      "Named set of sizes, which the options below change: \(TransformerConfiguration.named.keys.sorted().joined(separator: ", "))."
-  )
-  public var model = "GPT-B"
+    help: ArgumentHelp(
+      "Named set of sizes, which the options below change: \(TransformerConfiguration.named.keys.sorted().joined(separator: ", ")). "
+        + "(default: \(Self.defaultModel))"))
+  public var model: String?
   @Option(help: "Number of blocks, from 1 to 511. (default: that of --model)")
   public var layers: Int?
   @Option(help: "Number of attention heads per block; divides the width. (default: that of --model)")
   public var heads: Int?
   @Option(help: "Width of the residual stream, from 4 to 65536. (default: that of --model)")
   public var width: Int?
-  @Option(help: "The feed-forward width, 8/3 of the width, is rounded up to a multiple of this.")
-  public var feedForwardMultiple = 256
+  @Option(
+    help: "The feed-forward width, 8/3 of the width, is rounded up to a multiple of this. (default: 256)")
+  public var feedForwardMultiple: Int?
+
+  private static let defaultModel = "GPT-B"
 
   public init() {}
 
   public func validate() throws {
-    if TransformerConfiguration.named[model] == nil {
+    if let model, TransformerConfiguration.named[model] == nil {
       throw ValidationError(
         "--model must be one of \(TransformerConfiguration.named.keys.sorted().joined(separator: ", ")), not '\(model)'."
       )
@@ -49,11 +52,31 @@ public struct TransformerSizeOptions: ParsableArguments {
   public var layerCount: Int { sizes(vocabulary: 1, rows: 1, columns: 1, classes: 1).layers }
 
   private func sizes(vocabulary: Int, rows: Int, columns: Int, classes: Int) -> TransformerConfiguration {
-    let named = TransformerConfiguration.named[model] ?? (1, 1, 4)
+    let named = TransformerConfiguration.named[model ?? Self.defaultModel] ?? (1, 1, 4)
     var sizes = TransformerConfiguration(
       layers: layers ?? named.layers, heads: heads ?? named.heads, width: width ?? named.width,
       vocabularySize: vocabulary, gridRows: rows, gridColumns: columns, classCount: classes)
-    sizes.feedForwardMultiple = feedForwardMultiple
+    sizes.feedForwardMultiple = feedForwardMultiple ?? sizes.feedForwardMultiple
+    return sizes
+  }
+
+  /// Names of the options that were given.
+  var given: [String] {
+    let options: [(String, Bool)] = [
+      ("--model", model != nil), ("--layers", layers != nil), ("--heads", heads != nil),
+      ("--width", width != nil), ("--feed-forward-multiple", feedForwardMultiple != nil),
+    ]
+    return options.filter(\.1).map(\.0)
+  }
+
+  /// The sizes of another model for tokens of a file: vocabulary, grid and classes are those of the tokens.
+  /// - Throws: `ToolError` for a layout that a raster model cannot read.
+  public func configuration(of other: TransformerConfiguration, for header: TokenHeader) throws
+    -> TransformerConfiguration
+  {
+    let own = try configuration(for: header)
+    var sizes = other
+    (sizes.gridRows, sizes.gridColumns, sizes.classCount) = (own.gridRows, own.gridColumns, own.classCount)
     return sizes
   }
 }

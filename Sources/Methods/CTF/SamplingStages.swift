@@ -28,13 +28,16 @@ public struct ModelStage: FirstStage {
   private let guidance: Guidance
   private let draw: DrawOptions
   private let seed: UInt64
+  private let kept: KeptTokens?
   private let interrupted: () -> Bool
 
+  /// - Parameter kept: the tokens that images must have, where they are completed.
   /// - Parameter interrupted: called at every position; true ends a batch early.
   public init(
     _ model: PackedTransformer, _ description: ModelDescription, labels: [Int], guidance: Guidance,
-    draw: DrawOptions, seed: UInt64, interrupted: @escaping () -> Bool = { false }
+    draw: DrawOptions, seed: UInt64, kept: KeptTokens? = nil, interrupted: @escaping () -> Bool = { false }
   ) {
+    self.kept = kept
     sizes = model.configuration
     let names = description.classNames
     // Images of no class have the label after the last class, and a token file must count it.
@@ -52,7 +55,7 @@ public struct ModelStage: FirstStage {
   public func tokens(of images: Range<Int>) throws -> [[Int]]? {
     try generator.generate(
       labels: Array(labels[images]), imageIndices: Array(images), guidance: guidance, draw: draw, seed: seed,
-      interrupted: interrupted)
+      kept: kept, interrupted: interrupted)
   }
 }
 
@@ -86,6 +89,10 @@ public struct FineStage {
   public let description: FineModelDescription
   /// The number in this stage of each class of the first stage; nil where they are the same.
   public var classes: [Int]?
+  /// The fine codes that images must have, where they are completed.
+  public var kept: KeptTokens?
+  /// The coarse label of each fine code.
+  public let fineToCoarse: [Int]
   private let generator: FineGenerator
   private let guidance: Float
   private let draw: DrawOptions
@@ -94,6 +101,7 @@ public struct FineStage {
     _ model: FineModel, _ description: FineModelDescription, path: String, guidance: Float, draw: DrawOptions
   ) {
     (sizes, self.description, self.path) = (model.configuration, description, path)
+    fineToCoarse = model.fineToCoarse
     generator = FineGenerator(model)
     (self.guidance, self.draw) = (guidance, draw)
   }
@@ -136,7 +144,9 @@ public struct StagedSampler {
   ) throws -> [[Int]]? {
     guard let tokens = try first.tokens(of: images) else { return nil }
     try betweenStages(tokens)
-    return try second?.fill(
-      tokens, labels: Array(first.labels[images]), streams: images.map(first.stream), seed: seed) ?? tokens
+    guard let second else { return tokens }
+    let drawn = try second.fill(
+      tokens, labels: Array(first.labels[images]), streams: images.map(first.stream), seed: seed)
+    return zip(images, drawn).map { second.kept?.completed($1, image: $0) ?? $1 }
   }
 }

@@ -44,7 +44,7 @@ public final class AdamW {
   /// The norm of all gradients together; not finite when any of them is not.
   public func gradientNorm() -> Double {
     var total = 0.0
-    for parameter in parameters {
+    for parameter in parameters where parameter.variable.requiresGradient {
       guard let gradient = parameter.variable.gradient else { continue }
       total += device.sumOfSquares(gradient)
     }
@@ -52,7 +52,7 @@ public final class AdamW {
   }
 
   /// Takes one step with the gradients that are there, then forgets them. Parameters without a gradient
-  /// stay as they are.
+  /// and frozen ones stay as they are.
   /// - Parameter gradientNorm: what `gradientNorm()` returned; decides the clipping.
   public func step(learningRate: Float, gradientNorm: Double) {
     stepCount += 1
@@ -60,7 +60,7 @@ public final class AdamW {
     let scale = clipped ? Float(Double(options.clip) / (gradientNorm + 1e-6)) : 1
     let correction1 = biasCorrection(options.beta1)
     let correction2 = biasCorrection(options.beta2)
-    for (parameter, moment) in zip(parameters, moments) {
+    for (parameter, moment) in zip(parameters, moments) where parameter.variable.requiresGradient {
       guard let gradient = parameter.variable.gradient else { continue }
       let decay = parameter.decays ? options.weightDecay : 0
       device.forRanges(gradient.count, grain: 4096) {

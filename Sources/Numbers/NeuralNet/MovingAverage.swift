@@ -31,11 +31,11 @@ public final class MovingAverage {
     }
   }
 
-  /// average = decay average + (1 - decay) parameter.
+  /// average = decay average + (1 - decay) parameter; a frozen parameter is its own average, to the last bit.
   /// - Parameter decay: overrides the constant, for a warm-up.
   public func update(decay: Float? = nil) {
     let decay = decay ?? self.decay
-    for (average, parameter) in zip(values, store.parameters) {
+    for (average, parameter) in zip(values, store.parameters) where parameter.variable.requiresGradient {
       store.device.forRanges(average.count, grain: 4096) {
         let i = $0.lowerBound
         tsr_moving_average(average.pointer + i, parameter.variable.value.pointer + i, decay, $0.count)

@@ -69,7 +69,7 @@ public final class ParameterStore {
     return variable
   }
 
-  /// Number of trained scalars.
+  /// Number of scalars, trained or frozen.
   public var scalarCount: Int { parameters.reduce(0) { $0 + $1.variable.value.count } }
 
   /// Forgets all gradients.

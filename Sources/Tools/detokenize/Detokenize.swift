@@ -30,6 +30,7 @@ import ToolRuntime
       "Folder that was tokenised: each row of --grid shows the originals above their "
         + "reconstructions."))
   var originals: InputPath?
+  @OptionGroup(title: "Completed images") var given: GivenOptions
   @Option(help: "Factor by which --grid is enlarged, from 1 to 32.") var enlarge = 1
   @OptionGroup var view: ViewOptions
   @Option(help: "Number of images decoded at a time. (default: those of 2^20 pixels, from 1 to 64)")
@@ -44,12 +45,15 @@ import ToolRuntime
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: grid, npz)
-    try InputPath.requireDistinct(tokens, tokenizer)
+    try InputPath.requireDistinct(tokens, tokenizer, given.given)
     if grid == nil && folder == nil && npz == nil {
       throw ValidationError("give at least one of --grid, --folder and --npz.")
     }
-    if rowPerClass && (columns != nil || originals != nil) {
-      throw ValidationError("--row-per-class decides the columns; leave --columns and --originals out.")
+    if rowPerClass && (columns != nil || originals != nil || given.given != nil) {
+      throw ValidationError("--row-per-class decides the rows; leave --columns, --originals and --given out.")
+    }
+    if given.given != nil && (grid == nil || originals != nil) {
+      throw ValidationError("--given needs --grid, and takes the place of --originals.")
     }
     if originals == nil && (allowUpscale || decoding.isGiven) {
       throw ValidationError("--allow-upscale and the options of decoding are for --originals.")
@@ -84,11 +88,14 @@ import ToolRuntime
       bytesPerImage: model.configuration.passBytesPerImage(
         size: batch.header.rows * model.configuration.downsampling),
       images: min(imagesPerBatch(model, batch.header), items.count))
-    let above = try originals.map {
-      try readOriginals(
-        $0.path, items, of: batch, session, size: batch.header.rows * model.configuration.downsampling, device
-      )
-    }
+    let above =
+      try originals.map {
+        [
+          try readOriginals(
+            $0.path, items, of: batch, session, size: batch.header.rows * model.configuration.downsampling,
+            device)
+        ]
+      } ?? given.pictures(session, of: batch, items: items, model)
     let start = ContinuousClock.now
     let archive = try npz.map { try ImageArchive(session.create($0), model, batch, items) }
     var pictures = try files.map {
@@ -165,7 +172,7 @@ import ToolRuntime
     return try source.views(of: items.map { places[$0] }, on: device).map { try $0.get()[0] }
   }
 
-  private func sheet(_ decoded: [LabelledImage], above originals: [RGBImage]?) throws -> RGBImage {
+  private func sheet(_ decoded: [LabelledImage], above: [[RGBImage]]) throws -> RGBImage {
     let images = decoded.map(\.image)
     let sheet = ContactSheet(enlargement: enlarge)
     let columns = columns ?? max(1, Int(Double(images.count).squareRoot().rounded(.up)))
@@ -173,8 +180,7 @@ import ToolRuntime
       let rows = Dictionary(grouping: decoded, by: \.label).sorted { $0.key < $1.key }
       return try sheet.compose(rows: rows.map { $0.value.map(\.image) })
     }
-    return try originals.map { try sheet.compose($0, above: images, columns: columns) }
-      ?? sheet.compose(images, columns: columns)
+    return try sheet.compose(stacked: above + [images], columns: columns)
   }
 }
 

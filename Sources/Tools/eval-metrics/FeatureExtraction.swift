@@ -1,6 +1,5 @@
 import Evaluation
 import FeatureNetworks
-import ForeignFiles
 import Images
 import Metrics
 import StreamFormat
@@ -68,10 +67,6 @@ extension MetricsError: ExitCoded {
   public var exitCode: ToolExit {
     if case .noConvergence = self { .failed } else { .badData }
   }
-}
-
-extension ForeignFileError: ExitCoded {
-  public var exitCode: ToolExit { .badData }
 }
 
 extension FeatureNetworkError: ExitCoded {

@@ -4,6 +4,7 @@ import ForeignFiles
 import ImageModels
 import LlamaGen
 import StreamFormat
+import SuiteOptions
 import TensorCore
 import ToolRuntime
 
@@ -135,10 +136,6 @@ private final class WeightsHasher {
       return tensor
     }
   }
-}
-
-extension ForeignFileError: ExitCoded {
-  public var exitCode: ToolExit { .badData }
 }
 
 extension AmbiguousCheckpoint: ExitCoded {

@@ -25,7 +25,8 @@ struct FineOptions: ParsableArguments {
   var coarseOutput: OutputPath?
   @Option(help: "Run only the second stage, on the coarse tokens and classes of this token file.")
   var coarseTokens: InputPath?
-  @Option(help: "Number of images to draw per image of --coarse-tokens, from 1 to 1048576.") var fillings = 1
+  @Option(help: "Number of images to draw per image of --coarse-tokens or --keep, from 1 to 1048576.")
+  var fillings = 1
 
   func validate() throws {
     let isChanged =
@@ -35,7 +36,6 @@ struct FineOptions: ParsableArguments {
     if coarseOutput != nil && coarseTokens != nil {
       throw ValidationError("--coarse-output keeps what --coarse-tokens is given: leave one of them out.")
     }
-    if fillings != 1 && coarseTokens == nil { throw ValidationError("--fillings goes with --coarse-tokens.") }
     if !(1...1 << 20).contains(fillings) || fineTopK < 0 {
       throw ValidationError("--fillings must be from 1 to 1048576, --fine-top-k not negative.")
     }

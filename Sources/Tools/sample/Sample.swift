@@ -46,6 +46,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       "Number format of weights and products; with int8 the second stage uses bfloat16.")
   var precision = SamplingPrecision.float32
   @OptionGroup(title: "Second stage") var second: FineOptions
+  @OptionGroup(title: "Completion") var completion: CompletionOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -73,10 +74,16 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     if second.coarseTokens != nil && labels.isGiven {
       throw ValidationError("--coarse-tokens has a class for each image; leave the options of classes out.")
     }
+    if completion.keep != nil && labels.isGiven {
+      throw ValidationError("--keep has a class for each image; leave the options of classes out.")
+    }
+    if second.fillings != 1 && second.coarseTokens == nil && completion.keep == nil {
+      throw ValidationError("--fillings goes with --coarse-tokens or --keep.")
+    }
     if second.coarseOutput?.isStandardOutput == true {
       throw ValidationError("the tokens take standard output; name a file for --coarse-output.")
     }
-    try InputPath.requireDistinct(model, second.fine, second.coarseTokens, labels.labels)
+    try InputPath.requireDistinct(model, second.fine, second.coarseTokens, labels.labels, completion.keep)
   }
 
   func execute(_ session: ToolSession) throws {
@@ -85,7 +92,11 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     // One pass over all positions is bound by products, which int8 would not make faster.
     var fine = try second.read(
       session, precision == .float32 ? device : session.device(.bfloat16))
-    let first = try firstStage(session, precision, device)
+    let given = try fine.flatMap {
+      try keptTokens(session, codebook: $0.description.codebookSHA256, sizes: $0.sizes, of: $0.path)
+    }
+    fine?.kept = given?.tokens
+    let first = try firstStage(session, precision, device, fine, given)
     try fine?.fit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
     let settings = try sortedJSON(settings(precision))
     let coarseFile = try second.coarseOutput.map {
@@ -134,17 +145,58 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   }
 
   private func firstStage(
-    _ session: ToolSession, _ precision: SamplingPrecision, _ device: Device
+    _ session: ToolSession, _ precision: SamplingPrecision, _ device: Device, _ fine: FineStage?,
+    _ given: GivenImages?
   ) throws -> any FirstStage {
     if let path = second.coarseTokens {
-      return FileStage(try session.openTokens(path).readAll(), fillings: second.fillings)
+      let stage = FileStage(try session.openTokens(path).readAll(), fillings: second.fillings)
+      try requireEqualCounts(fine?.kept, stage.labels.count, path)
+      return stage
     }
     guard let model else { preconditionFailure("sample: validated without a model") }
     let (packed, description) = try session.readPackedModel(model, precision: precision, device: device)
-    let labels = try labels.labels(classCount: packed.configuration.classCount, seed: session.seed)
+    let (kept, labels) = try start(session, packed.configuration, description, fine, given)
+    if kept?.hasKeptAfterDrawn == true {
+      session.warn(
+        "warning: an autoregressive model draws a token without seeing the kept ones that follow it")
+    }
     return ModelStage(
       packed, description, labels: labels, guidance: stageGuidance, draw: draw, seed: session.seed,
+      kept: kept,
       interrupted: { session.interruption.isRaised })
+  }
+
+  /// What the first stage keeps, in its own tokens, and the class of each image.
+  private func start(
+    _ session: ToolSession, _ sizes: TransformerConfiguration, _ description: ModelDescription,
+    _ fine: FineStage?, _ given: GivenImages?
+  ) throws -> (kept: KeptTokens?, labels: [Int]) {
+    guard let keep = completion.keep, let model,
+      let given = try given
+        ?? keptTokens(session, codebook: description.codebookSHA256, sizes: sizes, of: model.path)
+    else {
+      return (nil, try labels.labels(classCount: sizes.classCount, seed: session.seed))
+    }
+    let classes = try session.matchClasses(
+      ClassList(given.header, file: keep.path),
+      to: ClassList(names: description.classNames, count: sizes.classCount, file: model.path),
+      noClass: sizes.noClass)
+    let labels = given.labels.flatMap { [Int](repeating: classes[$0], count: second.fillings) }
+    return (fine.map { given.tokens.mapped($0.fineToCoarse) } ?? given.tokens, labels)
+  }
+
+  private func keptTokens(
+    _ session: ToolSession, codebook: String, sizes: TransformerConfiguration, of model: String
+  ) throws -> GivenImages? {
+    try completion.read(session, codebook: codebook, sizes: sizes, of: model, fillings: second.fillings)
+  }
+
+  private func requireEqualCounts(_ kept: KeptTokens?, _ count: Int, _ coarse: InputPath) throws {
+    guard let kept, kept.count != count else { return }
+    throw ToolError(
+      .badData,
+      "\(completion.keep?.path ?? ""): expected the images of \(coarse.path), \(count / second.fillings); found "
+        + "\(kept.count / second.fillings); try: the tokens that the coarse ones were made from")
   }
 
   private var stageGuidance: Guidance {

@@ -76,7 +76,8 @@ struct SelfGuidedOptions: ParsableArguments {
   }
 
   /// Checks the options against those of the loop and the model.
-  func validate(batchSize: Int, accumulation: Int, layers: Int) throws {
+  /// - Parameter layers: the model's blocks; nil where only a file knows them.
+  func validate(batchSize: Int, accumulation: Int, layers: Int?) throws {
     guard selfGuided else { return }
     let contrasts = losses?.contains { $0 != .masked } == true
     if contrasts && batchSize / accumulation < 2 {
@@ -84,7 +85,7 @@ struct SelfGuidedOptions: ParsableArguments {
         "--self-guided contrasts images: --batch-size must be at least 2, in each part of "
           + "--gradient-accumulation.")
     }
-    if let contrastLayer, contrastLayer > layers {
+    if let contrastLayer, let layers, contrastLayer > layers {
       throw ValidationError("--contrast-layer must be from 1 to the model's \(layers) blocks.")
     }
   }
@@ -116,6 +117,12 @@ struct SelfGuidedOptions: ParsableArguments {
     options.teacherWarmup = teacherWarmup ?? options.teacherWarmup
     options.projectorLayers = projectorLayers ?? options.projectorLayers
     options.projectorWidth = projectorWidth ?? options.projectorWidth
+    guard options.contrastLayer <= model.layers else {
+      throw ToolError(
+        .usage,
+        "--contrast-layer: expected 1 to the model's \(model.layers) blocks; found \(options.contrastLayer); try: a "
+          + "smaller number")
+    }
     guard options.contrastPositions <= model.tokenCount || !options.contrasts else {
       throw ToolError(
         .badData,

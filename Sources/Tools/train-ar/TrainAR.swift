@@ -19,6 +19,7 @@ import Training
   @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
   @Option(name: .shortAndLong, help: "Model file to write.") var output: OutputPath
   @OptionGroup(title: "Architecture") var sizes: TransformerSizeOptions
+  @OptionGroup(title: "Start") var start: InitialOptions
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
   @OptionGroup(title: "Training on tokens") var tokenTraining: TokenTrainingOptions
   @Option(
@@ -37,31 +38,42 @@ import Training
     if clusterSize < 0 || !(clusterWeight >= 0 && clusterWeight.isFinite) {
       throw ValidationError("--cluster-size and --cluster-weight must not be negative nor infinite.")
     }
+    try InputPath.requireDistinct(tokens, start.initial)
+    try start.requireOwnSizes(sizes)
     try tokenTraining.requireParts(of: training.batchSize)
     try selfGuided.validate(
       batchSize: training.batchSize, accumulation: tokenTraining.gradientAccumulation,
-      layers: sizes.layerCount)
+      layers: start.initial == nil ? sizes.layerCount : nil)
   }
 
   func execute(_ session: ToolSession) throws {
     let device = session.device(training.precision)
     let data = TokenDataset(try session.openTokens(tokens).readAll())
-    let configuration = try sizes.configuration(for: data.header)
+    let first = try readInitial(session, device, data.header)
+    let configuration =
+      try first.map { try sizes.configuration(of: $0.model.configuration, for: data.header) }
+      ?? sizes.configuration(for: data.header)
     try requireClusters(of: data.header)
     let guiding = try selfGuided.options(for: configuration, data.header, file: tokens.path)
     var options = tokenTraining.options(batchSize: training.batchSize, seed: session.seed)
     (options.clusterSize, options.clusterWeight) = (clusterSize, clusterWeight)
-    let settings = TransformerSettings(
-      model: configuration, precision: device.precision, data: .init(tokens: data),
-      heldOut: training.heldOut.share,
-      task: options, selfGuidance: guiding,
-      training: try training.options(images: training.heldOut.share.split(data).training.count))
     try session.requireMemory(
       toTrain: configuration.parameterBytes, copies: guiding == nil ? 0 : 1, averages: training.averages,
       bytesPerImage: configuration.trainingBytesPerImage
         * Double(guiding == nil ? 1 : SelfGuidance.viewCount),
       images: training.batchSize / tokenTraining.gradientAccumulation)
     let model = Transformer(configuration, device: device, seed: session.seed)
+    let initial = try first.map {
+      try start.start(
+        model, from: $0.model,
+        own: ClassList(names: data.header.classNames, count: configuration.classCount, file: tokens.path),
+        classes: $0.classes, session)
+    }
+    let settings = TransformerSettings(
+      model: configuration, precision: device.precision, data: .init(tokens: data),
+      heldOut: training.heldOut.share,
+      task: options, selfGuidance: guiding, initial: initial,
+      training: try training.options(images: training.heldOut.share.split(data).training.count))
     let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens, "
@@ -73,6 +85,21 @@ import Training
       try model.record(values: $0, description: description)
     }
     try session.reportTraining(outcome, task, parameters: model.store.scalarCount, data: data)
+  }
+
+  /// The model of --initial, which must be of the tokens' codebook.
+  private func readInitial(
+    _ session: ToolSession, _ device: Device, _ header: TokenHeader
+  ) throws -> (model: Transformer, classes: ClassList)? {
+    guard let path = start.initial else { return nil }
+    let (model, description) = try Transformer.read(session.readRecord(path), device: device)
+    try session.requireSameCodebook(
+      header, of: tokens.path, as: description.codebookSHA256, codes: model.configuration.vocabularySize,
+      of: path.path)
+    return (
+      model,
+      ClassList(names: description.classNames, count: model.configuration.classCount, file: path.path)
+    )
   }
 
   private func requireClusters(of header: TokenHeader) throws {

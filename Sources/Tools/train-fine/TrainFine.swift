@@ -21,6 +21,7 @@ import Training
   var mapping: InputPath
   @Option(name: .shortAndLong, help: "Model file to write.") var output: OutputPath
   @OptionGroup(title: "Architecture") var sizes: TransformerSizeOptions
+  @OptionGroup(title: "Start") var start: InitialOptions
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
   @OptionGroup(title: "Training on tokens") var tokenTraining: TokenTrainingOptions
   @Flag(
@@ -32,7 +33,8 @@ import Training
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
-    try InputPath.requireDistinct(tokens, mapping)
+    try InputPath.requireDistinct(tokens, mapping, start.initial)
+    try start.requireOwnSizes(sizes)
     try tokenTraining.requireParts(of: training.batchSize)
   }
 
@@ -41,7 +43,10 @@ import Training
     let mapping = try CodeMapping(session.readRecord(mapping))
     let data = TokenDataset(try session.openTokens(tokens).readAll())
     try requireFit(data.header, mapping, session)
-    var configuration = try sizes.configuration(for: data.header)
+    let first = try readInitial(session, device, mapping)
+    var configuration =
+      try first.map { try sizes.configuration(of: $0.model.configuration, for: data.header) }
+      ?? sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
     try session.requireMemory(
       toTrain: configuration.parameterBytes, averages: training.averages,
@@ -50,11 +55,18 @@ import Training
     let model = FineModel(
       Transformer(configuration, device: device, seed: session.seed), fineToCoarse: mapping.table,
       isMasked: clusterMask)
+    let initial = try first.map {
+      try start.start(
+        model.transformer, from: $0.model,
+        own: ClassList(names: data.header.classNames, count: configuration.classCount, file: tokens.path),
+        classes: $0.classes,
+        session)
+    }
     let settings = TransformerSettings(
       model: configuration, precision: device.precision,
       data: .init(tokens: data, mapping: mapping.targetCodebookSHA256, clusterMask: clusterMask),
       heldOut: training.heldOut.share,
-      task: tokenTraining.options(batchSize: training.batchSize, seed: session.seed),
+      task: tokenTraining.options(batchSize: training.batchSize, seed: session.seed), initial: initial,
       training: try training.options(images: training.heldOut.share.split(data).training.count))
     let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
@@ -67,6 +79,25 @@ import Training
       try model.record(values: $0, description: description)
     }
     try session.reportTraining(outcome, task, parameters: model.store.scalarCount, data: data)
+  }
+
+  /// The model of --initial, which must be of the same mapping.
+  private func readInitial(
+    _ session: ToolSession, _ device: Device, _ mapping: CodeMapping
+  ) throws -> (model: Transformer, classes: ClassList)? {
+    guard let path = start.initial else { return nil }
+    let (model, description) = try FineModel.read(session.readRecord(path), device: device)
+    guard model.fineToCoarse == mapping.table, description.codebookSHA256 == mapping.sourceCodebookSHA256
+    else {
+      throw ToolError(
+        .badData,
+        "\(path.path): expected a model of the mapping \(self.mapping.path); found one of another mapping; try: the "
+          + "mapping that it was trained with")
+    }
+    return (
+      model.transformer,
+      ClassList(names: description.classNames, count: model.configuration.classCount, file: path.path)
+    )
   }
 
   private func requireFit(_ header: TokenHeader, _ mapping: CodeMapping, _ session: ToolSession) throws {

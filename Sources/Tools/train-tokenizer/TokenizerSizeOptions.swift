@@ -6,10 +6,10 @@ import ToolRuntime
 /// The sizes of a tokenizer: a named configuration, and options that change it.
 struct TokenizerSizeOptions: ParsableArguments {
   @Option(
-    help:
-      "Named set of sizes, which the options below change: \(TokenizerConfiguration.named.keys.sorted().joined(separator: ", "))."
-  )
-  var model = "VQ-16"
+    help: ArgumentHelp(
+      "Named set of sizes, which the options below change: \(TokenizerConfiguration.named.keys.sorted().joined(separator: ", ")). "
+        + "(default: \(Self.defaultModel))"))
+  var model: String?
   @Option(help: "Side of the images in pixels. (default: that of --model)") var size: Int?
   @Option(help: "Number of channels of the first level. (default: that of --model)") var channels: Int?
   @Option(
@@ -28,11 +28,15 @@ struct TokenizerSizeOptions: ParsableArguments {
   @Option(help: "K, the number of codes. (default: that of --model)") var codes: Int?
   @Option(help: "Number of dimensions of a code. (default: that of --model)") var codeDimension: Int?
   @Option(help: "Number of groups of group normalisation; divides the width of every level.") var groups: Int?
-  @Flag(inversion: .prefixedNo, help: "Scale latents and codes to length 1 before they are compared.")
-  var normalizeCodes = true
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Scale latents and codes to length 1 before they are compared. (default: yes)")
+  var normalizeCodes: Bool?
+
+  private static let defaultModel = "VQ-16"
 
   func validate() throws {
-    if TokenizerConfiguration.named[model] == nil {
+    if let model, TokenizerConfiguration.named[model] == nil {
       throw ValidationError(
         "--model must be one of \(TokenizerConfiguration.named.keys.sorted().joined(separator: ", ")), not '\(model)'."
       )
@@ -49,9 +53,21 @@ struct TokenizerSizeOptions: ParsableArguments {
 
   private var attending: [Int]? { attentionLevels.flatMap { commaSeparated($0) { Int($0) } } }
 
+  /// Names of the options that were given, without the size of the images, which any tokenizer can read.
+  var given: [String] {
+    let options: [(String, Bool)] = [
+      ("--model", model != nil), ("--channels", channels != nil), ("--multipliers", multipliers != nil),
+      ("--residual-blocks", residualBlocks != nil), ("--attention-levels", attentionLevels != nil),
+      ("--z-channels", zChannels != nil), ("--codes", codes != nil),
+      ("--code-dimension", codeDimension != nil), ("--groups", groups != nil),
+      ("--normalize-codes", normalizeCodes != nil),
+    ]
+    return options.filter(\.1).map(\.0)
+  }
+
   /// The sizes asked for; nil for an unknown name.
   var configuration: TokenizerConfiguration? {
-    guard var sizes = TokenizerConfiguration.named[model] else { return nil }
+    guard var sizes = TokenizerConfiguration.named[model ?? Self.defaultModel] else { return nil }
     sizes.imageSize = size ?? sizes.imageSize
     sizes.channels = channels ?? sizes.channels
     if let levels { sizes.multipliers = levels }
@@ -60,7 +76,7 @@ struct TokenizerSizeOptions: ParsableArguments {
     sizes.codebookSize = codes ?? sizes.codebookSize
     sizes.codeDimension = codeDimension ?? sizes.codeDimension
     sizes.groups = groups ?? sizes.groups
-    sizes.normalizesCodes = normalizeCodes
+    sizes.normalizesCodes = normalizeCodes ?? true
     sizes.attentionLevels = attending
     return sizes
   }

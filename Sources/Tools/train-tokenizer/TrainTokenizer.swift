@@ -21,6 +21,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   @OptionGroup var images: ImageOptions
   @Option(name: .shortAndLong, help: "Tokenizer file to write.") var output: OutputPath
   @OptionGroup(title: "Architecture") var sizes: TokenizerSizeOptions
+  @OptionGroup(title: "Start") var start: InitialTokenizerOptions
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
   @Option(help: "Reconstruction loss: the mean squared (l2) or absolute (l1) error.")
   var reconstruction = ReconstructionLoss.l2
@@ -43,7 +44,10 @@ extension ReconstructionLoss: ExpressibleByArgument {}
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
-    if let problem = sizes.configuration?.problem { throw ValidationError(problem + ".") }
+    if start.initial == nil, let problem = sizes.configuration?.problem {
+      throw ValidationError(problem + ".")
+    }
+    try start.validate(sizes, autoencoderSteps: autoencoderSteps)
     if autoencoderSteps < 0 || deadCodeInterval < 0 {
       throw ValidationError("--autoencoder-steps and --dead-code-interval must not be negative.")
     }
@@ -56,15 +60,16 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   }
 
   func execute(_ session: ToolSession) throws {
-    guard let configuration = sizes.configuration else { return }
     let device = session.device(training.precision)
+    let first = try start.read(session, size: sizes.size, device: device)
+    guard let configuration = first?.model.configuration ?? sizes.configuration else { return }
     let images = try images.open(session, size: configuration.imageSize)
     try session.requireMemory(
       toTrain: configuration.parameterBytes, averages: training.averages,
       bytesPerImage: configuration.trainingBytesPerImage(size: configuration.imageSize),
       images: training.batchSize)
     let usable = try session.requireReadable(images, skipUnreadable: self.images.skipUnreadable, on: device)
-    let model = Tokenizer(configuration, device: device, seed: session.seed)
+    let model = first?.model ?? Tokenizer(configuration, device: device, seed: session.seed)
     let split = try training.heldOut.share.split(
       listed: images.listing.entries.count, present: usable)
     let loop = try training.options(images: split.training.count)
@@ -76,7 +81,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let settings = TokenizerSettings(
       model: configuration, precision: device.precision,
       images: .init(content: try images.sha256(of: usable, on: device), reading: images.reading),
-      heldOut: training.heldOut.share, task: options, training: loop)
+      heldOut: training.heldOut.share, task: options, initial: first?.start, training: loop)
     let task = try TokenizerTask(model, images: images, usable: usable, settings: settings)
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images, \(task.counts.heldOut) held out"

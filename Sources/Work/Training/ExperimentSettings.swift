@@ -38,6 +38,8 @@ public struct TransformerSettings: ExperimentSettings {
   public var task: TransformerTask.Options
   /// Self-guidance, where it is on.
   public var selfGuidance: SelfGuidance.Options?
+  /// What the training starts from, where it is a model.
+  public var initial: InitialModel?
   /// The loop.
   public var training: TrainingOptions
 
@@ -58,7 +60,7 @@ public struct TransformerSettings: ExperimentSettings {
 
   private enum CodingKeys: String, CodingKey {
     case model = "config"
-    case precision, data, task, training
+    case precision, data, task, initial, training
     case heldOut = "held_out"
     case selfGuidance = "self_guidance"
   }
@@ -66,10 +68,11 @@ public struct TransformerSettings: ExperimentSettings {
   /// The settings of a run.
   public init(
     model: TransformerConfiguration, precision: Precision, data: Data, heldOut: HeldOutShare,
-    task: TransformerTask.Options, selfGuidance: SelfGuidance.Options? = nil, training: TrainingOptions
+    task: TransformerTask.Options, selfGuidance: SelfGuidance.Options? = nil,
+    initial: InitialModel? = nil, training: TrainingOptions
   ) {
     (self.model, self.precision, self.data, self.heldOut) = (model, precision, data, heldOut)
-    (self.task, self.selfGuidance, self.training) = (task, selfGuidance, training)
+    (self.task, self.selfGuidance, self.initial, self.training) = (task, selfGuidance, initial, training)
   }
 }
 
@@ -85,6 +88,8 @@ public struct TokenizerSettings: ExperimentSettings {
   public var heldOut: HeldOutShare
   /// The losses and the batches.
   public var task: TokenizerTask.Options
+  /// What the training starts from, where it is a tokenizer.
+  public var initial: InitialModel?
   /// The loop.
   public var training: TrainingOptions
 
@@ -103,16 +108,16 @@ public struct TokenizerSettings: ExperimentSettings {
 
   private enum CodingKeys: String, CodingKey {
     case model = "config"
-    case precision, images, task, training
+    case precision, images, task, initial, training
     case heldOut = "held_out"
   }
 
   /// The settings of a run.
   public init(
     model: TokenizerConfiguration, precision: Precision, images: Images, heldOut: HeldOutShare,
-    task: TokenizerTask.Options, training: TrainingOptions
+    task: TokenizerTask.Options, initial: InitialModel? = nil, training: TrainingOptions
   ) {
     (self.model, self.precision, self.images, self.heldOut) = (model, precision, images, heldOut)
-    (self.task, self.training) = (task, training)
+    (self.task, self.initial, self.training) = (task, initial, training)
   }
 }

@@ -89,7 +89,9 @@ public final class TokenizerTask: TrainingTask {
       first: step * options.batchSize, count: options.batchSize, viewCount: images.plan.names.count)
     let batch = Variable(try images.batch(places, on: device))
     let kind = options.reconstruction
-    if step == options.warmupSteps && step > 0 { try startCodebook(step: step) }
+    if step == options.warmupSteps && step > 0 && model.codebook.requiresGradient {
+      try startCodebook(step: step)
+    }
     let tape = Tape(device: device)
     if step < options.warmupSteps {
       let error = model.unquantizedPass(tape, images: batch, reconstruction: kind)
@@ -112,7 +114,9 @@ public final class TokenizerTask: TrainingTask {
 
   /// Searches for dead codes every few steps.
   public func finishStep(_ step: Int, optimizer: AdamW) {
-    guard options.deadCodeInterval > 0, step >= options.warmupSteps else { return }
+    guard options.deadCodeInterval > 0, step >= options.warmupSteps, model.codebook.requiresGradient else {
+      return
+    }
     guard (step + 1 - options.warmupSteps) % options.deadCodeInterval == 0 else { return }
     if step < options.deadCodeEnd { reviveDeadCodes(step: step, optimizer) }
     uses = [Int](repeating: 0, count: uses.count)

@@ -2,8 +2,9 @@ import CArchive
 import Foundation
 import StreamFormat
 
-/// The members of a zip archive, one after the other in the order of the file, read by libarchive: stored or deflated,
-/// zip64 included. A member that is read to its end has the checksum that the archive has for it.
+/// The members of a zip or tar archive, one after the other in the order of the file, read by libarchive: of zip stored
+/// or deflated, zip64 included; of tar uncompressed. A member that is read to its end has the checksum that the archive
+/// has for it.
 public final class ArchiveReader {
   private let mapped: MappedFile
   private var bytes: Data { mapped.bytes }
@@ -32,20 +33,30 @@ public final class ArchiveReader {
     starts.contains { start.starts(with: $0) }
   }
 
+  /// The formats of archives.
+  public enum Format: String, Sendable {
+    case zip, tar
+  }
+
   /// Reads the directory.
   /// - Throws: ``ForeignFileError``.
-  public convenience init(_ file: MappedFile) throws { try self.init(file, spare: 1 << 28) }
+  public convenience init(_ file: MappedFile, format: Format = .zip) throws {
+    try self.init(file, spare: 1 << 28, format: format)
+  }
 
-  init(_ file: MappedFile, spare: Int) throws {
+  init(_ file: MappedFile, spare: Int, format: Format = .zip) throws {
     guard let archive = archive_read_new() else { fatalError("out of memory") }
     (mapped, self.archive, self.spare) = (file, archive, spare)
-    archive_read_support_format_zip_seekable(archive)
+    switch format {
+    case .zip: archive_read_support_format_zip_seekable(archive)
+    case .tar: archive_read_support_format_tar(archive)
+    }
     // An archive takes 22 bytes at least; the bytes of a Data this long do not move.
-    guard bytes.count >= 22 else { throw error(.truncated, "a zip archive", "\(bytes.count) bytes") }
+    guard bytes.count >= 22 else { throw error(.truncated, "a \(format) archive", "\(bytes.count) bytes") }
     let opened = bytes.withUnsafeBytes {
       archive_read_open_memory2(archive, $0.baseAddress, $0.count, Self.blockSize)
     }
-    guard opened == ARCHIVE_OK else { throw damaged("a whole zip archive with its directory") }
+    guard opened == ARCHIVE_OK else { throw damaged("a whole \(format) archive") }
   }
 
   deinit { archive_read_free(archive) }

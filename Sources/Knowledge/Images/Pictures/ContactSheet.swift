@@ -59,13 +59,14 @@ public struct ContactSheet: Sendable {
     try compose(rows: Self.broken(images, columns: columns))
   }
 
-  /// Each row of `upper` directly above the corresponding row of `lower`: originals above reconstructions.
-  public func compose(_ upper: [RGBImage], above lower: [RGBImage], columns: Int) throws(ImageError)
-    -> RGBImage
-  {
-    precondition(upper.count == lower.count, "as many below as above")
-    let pairs = zip(Self.broken(upper, columns: columns), Self.broken(lower, columns: columns))
-    return try compose(rows: pairs.flatMap { [$0, $1] })
+  /// Several lists of equally many images, row by row below each other: originals above reconstructions, and what was given
+  /// above what was made of it.
+  ///
+  /// Throws as `size(rows:columns:imageWidth:imageHeight:)`.
+  public func compose(stacked lists: [[RGBImage]], columns: Int) throws(ImageError) -> RGBImage {
+    precondition(Set(lists.map(\.count)).count == 1, "as many images in each list")
+    let broken = lists.map { Self.broken($0, columns: columns) }
+    return try compose(rows: broken[0].indices.flatMap { row in broken.map { $0[row] } })
   }
 
   private static func broken(_ images: [RGBImage], columns: Int) -> [[RGBImage]] {

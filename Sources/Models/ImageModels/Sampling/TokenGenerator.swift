@@ -36,12 +36,13 @@ public final class TokenGenerator {
   /// Draws one image for each label.
   /// - Parameters:
   ///   - imageIndices: the number of each image in the whole run; keys its random stream.
+  ///   - kept: the tokens that the images of the whole run must have; nil where all are drawn.
   ///   - interrupted: asked at every position; true ends the batch early with nil.
   /// - Returns: tokens [B, N], raster order.
   /// - Throws: ``GenerationError``.
   public func generate(
     labels: [Int], imageIndices: [Int], guidance: Guidance, draw: DrawOptions, seed: UInt64,
-    interrupted: () -> Bool = { false }
+    kept: KeptTokens? = nil, interrupted: () -> Bool = { false }
   ) throws -> [[Int]]? {
     precondition(
       labels.count == imageIndices.count, "generate: \(labels.count) labels, \(imageIndices.count) indices")
@@ -52,7 +53,9 @@ public final class TokenGenerator {
       if let bad = drawn.firstIndex(of: nil) {
         throw GenerationError.notFinite(image: imageIndices[bad], position: position)
       }
-      return drawn.compactMap { $0 }
+      let tokens = drawn.compactMap { $0 }
+      guard let kept else { return tokens }
+      return zip(imageIndices, tokens).map { kept[$0, position] ?? $1 }
     }
   }
 

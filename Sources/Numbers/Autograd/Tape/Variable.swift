@@ -5,7 +5,7 @@ public final class Variable {
   /// The value. Optimisers overwrite the elements of a parameter's value in place.
   public let value: Tensor
   /// Whether gradients flow into this variable.
-  public let requiresGradient: Bool
+  public private(set) var requiresGradient: Bool
   /// d loss / d value, same shape; nil before the backward pass and where none arrived.
   public internal(set) var gradient: Tensor?
 
@@ -17,6 +17,12 @@ public final class Variable {
 
   /// The sizes of the value.
   public var shape: [Int] { value.shape }
+
+  /// Keeps a parameter as it is: no gradient flows into it any more, and optimisers leave it alone.
+  public func freeze() {
+    requiresGradient = false
+    gradient = nil
+  }
 
   /// Forgets the gradient and gives its memory back.
   public func clearGradient() { gradient = nil }

@@ -1,0 +1,71 @@
+import StreamFormat
+
+/// The codes of one image as another program stored them.
+public struct ForeignImageTokens: Equatable, Sendable {
+  /// Codes of all views, view after view; how many views these are follows from the grid.
+  public var tokens: [Int]
+  /// The number of its class.
+  public var label: Int
+  /// Where it stood, for messages: a file and, in files of several images, the place in it.
+  public var place: String
+  /// The product of the array's sizes but the last one, which counts tokens: the number of views, or 1 where the codes are
+  /// a plain list.
+  public var views: Int
+
+  init(tokens: [Int], views: Int, label: Int, place: String) {
+    (self.tokens, self.views, self.label, self.place) = (tokens, views, label, place)
+  }
+
+  /// The codes of an array, [..., views, tokens].
+  init(_ array: StoredTensor, label: Int, place: String) throws {
+    self.init(
+      tokens: try array.integers(), views: array.shape.dropLast().reduce(1, *), label: label, place: place)
+  }
+}
+
+/// Images in the order of a file or folder, read one after the other so that memory does not grow with their number.
+public protocol ForeignTokenSequence: AnyObject {
+  /// Names of the classes in the order of their numbers; empty where classes have numbers only.
+  var classNames: [String] { get }
+  /// Number of classes where the files tell it before all are read.
+  var classCount: Int? { get }
+  /// The next image, or nil after the last.
+  /// - Throws: ``ForeignFileError``, `StreamError`, `FormatError`.
+  func next() throws -> ForeignImageTokens?
+}
+
+/// Tells classes by the names of folders: where all names are numbers they are the classes' numbers, otherwise the names
+/// are the classes' names, sorted byte by byte.
+struct FolderClasses {
+  let names: [String]
+  let count: Int
+  private let numbers: [String: Int]
+
+  init(_ folders: some Collection<String>) {
+    let sorted = Set(folders).sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+    let values = sorted.map { name in
+      Int(name).flatMap { (0..<TokenHeader.maximumSize).contains($0) ? $0 : nil }
+    }
+    if values.allSatisfy({ $0 != nil }) {
+      (names, count) = ([], (values.compactMap { $0 }.max() ?? 0) + 1)
+      numbers = Dictionary(zip(sorted, values.compactMap { $0 })) { first, _ in first }
+    } else {
+      (names, count) = (sorted, sorted.count)
+      numbers = Dictionary(sorted.enumerated().map { ($1, $0) }) { first, _ in first }
+    }
+  }
+
+  func number(of folder: String) -> Int? { numbers[folder] }
+}
+
+/// Names in the order of the numbers that they are, `9` before `10`; other names follow, sorted byte by byte.
+func inNumericOrder(_ stems: some Sequence<String>) -> [String] {
+  stems.sorted { a, b in
+    switch (Int(a), Int(b)) {
+    case (let a?, let b?) where a != b: a < b
+    case (.some, nil): true
+    case (nil, .some): false
+    default: Array(a.utf8).lexicographicallyPrecedes(Array(b.utf8))
+    }
+  }
+}

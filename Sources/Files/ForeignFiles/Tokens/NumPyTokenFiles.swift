@@ -1,0 +1,115 @@
+import Foundation
+import StreamFormat
+
+/// A folder of `.npy` files with the codes of an image each: `INDEX.npy` beside a folder of labels of the same names, as
+/// LlamaGen extracts them, or `CLASS/INDEX.npy`, as RandAR does.
+public final class NumPyTokenFiles: ForeignTokenSequence {
+  public let classNames: [String]
+  public let classCount: Int?
+  private let files: [(codes: String, label: Label)]
+  private var position = 0
+
+  private enum Label {
+    case number(Int)
+    case file(String)
+  }
+
+  /// Files of one folder with labels in another one.
+  /// - Throws: ``ForeignFileError`` for files without a label.
+  public init(codes: String, labels: String) throws {
+    let stems = try Self.stems(in: codes)
+    let known = Set(try Self.stems(in: labels))
+    if let missing = stems.first(where: { !known.contains($0) }) {
+      throw ForeignFileError(
+        defect: .malformed, file: "\(labels)/\(missing).npy", offset: nil,
+        expected: "a label for each file of \(codes)", found: "no such file",
+        hint: "extract codes and labels again")
+    }
+    (classNames, classCount) = ([], nil)
+    files = stems.map { ("\(codes)/\($0).npy", .file("\(labels)/\($0).npy")) }
+  }
+
+  /// Files in folders of their classes.
+  /// - Throws: ``ForeignFileError`` where there are none.
+  public init(classFolders root: String) throws {
+    let folders = try Self.entries(of: root).filter { !$0.hasPrefix(".") && Self.isFolder("\(root)/\($0)") }
+    let classes = FolderClasses(folders)
+    (classNames, classCount) = (classes.names, classes.count)
+    // In the order of the classes.
+    files = try inNumericOrder(folders).flatMap { folder in
+      try Self.stems(in: "\(root)/\(folder)").map {
+        ("\(root)/\(folder)/\($0).npy", Label.number(classes.number(of: folder) ?? 0))
+      }
+    }
+    guard !files.isEmpty else { throw Self.nothing(in: root) }
+  }
+
+  /// Whether a folder has `.npy` files itself, and not only folders of them.
+  public static func hasFiles(_ folder: String) throws -> Bool {
+    try entries(of: folder).contains { $0.hasSuffix(".npy") }
+  }
+
+  public func next() throws -> ForeignImageTokens? {
+    guard position < files.count else { return nil }
+    let file = files[position]
+    position += 1
+    let codes = try Self.array(in: file.codes)
+    switch file.label {
+    case .number(let label): return try ForeignImageTokens(codes, label: label, place: file.codes)
+    case .file(let path):
+      let labels = try Self.array(in: path).integers()
+      guard labels.count == 1 else {
+        throw ForeignFileError(
+          defect: .malformed, file: path, offset: nil, expected: "one label",
+          found: "\(labels.count) numbers",
+          hint: "extract the labels again")
+      }
+      return try ForeignImageTokens(codes, label: labels[0], place: file.codes)
+    }
+  }
+
+  private static func array(in path: String) throws -> StoredTensor {
+    try ForeignWeights(MappedFile(FileSource(path: path))).integerArray(of: path)
+  }
+
+  private static func stems(in folder: String) throws -> [String] {
+    let names = try entries(of: folder).filter { $0.hasSuffix(".npy") && !$0.hasPrefix(".") }
+    return inNumericOrder(names.map { String($0.dropLast(4)) })
+  }
+
+  private static func entries(of folder: String) throws -> [String] {
+    guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
+      throw StreamError.notFound(file: folder)
+    }
+    return names
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+  }
+
+  static func nothing(in file: String) -> ForeignFileError {
+    ForeignFileError(
+      defect: .malformed, file: file, offset: nil, expected: ".npy files, or folders of them for each class",
+      found: "none", hint: "name the folder that holds them")
+  }
+}
+
+extension ForeignWeights {
+  /// The array of an `.npy` file, which must be of integers.
+  /// - Parameter file: what messages call it.
+  func integerArray(of file: String) throws -> StoredTensor {
+    guard let stored = try tensor("array") else {
+      throw ForeignFileError(
+        defect: .malformed, file: file, offset: nil, expected: "one array of integers",
+        found: names.prefix(6).joined(separator: ", "), hint: "save it with numpy.save")
+    }
+    guard !stored.elementType.isFloatingPoint else {
+      throw ForeignFileError(
+        defect: .malformed, file: file, offset: nil, expected: "integers", found: stored.elementType.rawValue,
+        hint: "save the codes as integers, such as uint16 or int64")
+    }
+    return stored
+  }
+}

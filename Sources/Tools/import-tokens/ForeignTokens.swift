@@ -1,0 +1,58 @@
+import ForeignFiles
+import Foundation
+import StreamFormat
+import SuiteOptions
+import ToolRuntime
+
+/// Finds out in which of the forms codes are stored.
+enum ForeignTokens {
+  /// - Throws: `ToolError` for labels that do not go with the codes; `StreamError`, `ForeignFileError`.
+  static func open(_ codes: InputPath, labels: InputPath?, _ session: ToolSession) throws
+    -> any ForeignTokenSequence
+  {
+    if isFolder(codes) {
+      session.recordInput(name: codes.path)
+      if let labels {
+        session.recordInput(name: labels.path)
+        return try NumPyTokenFiles(codes: codes.path, labels: labels.path)
+      }
+      guard try !NumPyTokenFiles.hasFiles(codes.path) else { throw needsLabels(codes, "folder of labels") }
+      return try NumPyTokenFiles(classFolders: codes.path)
+    }
+    let source = try PeekedSource(session.open(codes), count: 512)
+    let start = Data(source.peeked)
+    if TokenArchive.isArchive(start) {
+      try refuse(labels, codes)
+      return try TokenArchive(MappedFile(source))
+    }
+    // Codes of many images: NumPy's files begin with this.
+    if start.starts(with: [0x93] + Array("NUMPY".utf8)) {
+      guard let labels else { throw needsLabels(codes, "array of labels") }
+      return try NumPyTokenArray(codes: MappedFile(source), labels: MappedFile(session.open(labels)))
+    }
+    try refuse(labels, codes)
+    return TokenLines(source)
+  }
+
+  private static func isFolder(_ input: InputPath) -> Bool {
+    var isFolder: ObjCBool = false
+    return !input.isStandardInput
+      && FileManager.default.fileExists(atPath: input.path, isDirectory: &isFolder)
+      && isFolder.boolValue
+  }
+
+  private static func needsLabels(_ codes: InputPath, _ what: String) -> ToolError {
+    ToolError(
+      .usage,
+      "\(codes.path): expected --labels, the \(what) of these images; found no such option; try: --labels PATH"
+    )
+  }
+
+  private static func refuse(_ labels: InputPath?, _ codes: InputPath) throws {
+    guard let labels else { return }
+    throw ToolError(
+      .usage,
+      "--labels \(labels.path): expected no labels, since \(codes.path) has a class for each image; found some; "
+        + "try: without --labels")
+  }
+}

@@ -1,0 +1,165 @@
+import ArgumentParser
+import ForeignFiles
+import Foundation
+import ImageModels
+import Images
+import StreamFormat
+import SuiteOptions
+import TensorCore
+import ToolRuntime
+
+@main struct ImportTokens: Tool {
+  static let toolName = "import-tokens"
+  static let summary =
+    "Converts codes that other programs extracted: folders and arrays of NumPy, tar, JSON lines."
+  static let usageExample =
+    "import-tokens imagenet256_codes --labels imagenet256_labels --classes 1000 --tokenizer vq.tensors.zst --output codes.tokens.zst"
+
+  @Argument(
+    help: ArgumentHelp(
+      "Folder of INDEX.npy (with --labels) or CLASS/INDEX.npy, a tar or zip archive of CLASS/INDEX.npy, an .npy "
+        + "array (with --labels), or lines of JSON, which '-' reads from standard input."))
+  var codes: InputPath
+  @Option(help: "Folder of INDEX.npy with a label each, or an .npy array of labels.") var labels: InputPath?
+  @Option(help: "File of the tokenizer whose codes these are.") var tokenizer: InputPath
+  @Option(name: .shortAndLong, help: "Token file to write; '-' is standard output.")
+  var output = OutputPath.standardOutput
+  @Option(help: "The token grid, rows x columns. (default: a square of the last dimension)") var grid: String?
+  @Option(
+    help: ArgumentHelp(
+      "Views per image: center, flip or ten-crop, in the order of LlamaGen and of tokenize. (default: by their number)"
+    ))
+  var views: String?
+  @Option(help: "Number of classes. (default: from the folders' names or the array of labels)") var classes:
+    Int?
+  @OptionGroup(title: "Common") var common: CommonOptions
+
+  func validate() throws {
+    try common.requireFreeStandardOutput(besides: output)
+    try InputPath.requireDistinct(codes, labels, tokenizer)
+    if let grid, gridSize == nil {
+      throw ValidationError("--grid must be rows x columns, as 16x16, not '\(grid)'.")
+    }
+    if let views, Self.plans[views] == nil {
+      throw ValidationError("--views must be center, flip or ten-crop, not '\(views)'.")
+    }
+    if !(1...TokenHeader.maximumSize).contains(classes ?? 1) {
+      throw ValidationError("--classes must be from 1 to \(TokenHeader.maximumSize).")
+    }
+  }
+
+  private static let plans: [String: ViewPlan] = ["center": .center, "flip": .flip, "ten-crop": .tenCrop]
+  private static let imagesPerRecord = 1024
+
+  private var gridSize: (rows: Int, columns: Int)? {
+    let sides = (grid ?? "").split(separator: "x", omittingEmptySubsequences: false).compactMap { Int($0) }
+    guard sides.count == 2, sides.allSatisfy({ (1...TokenHeader.maximumTokens).contains($0) }),
+      sides[0] * sides[1] <= TokenHeader.maximumTokens
+    else { return nil }
+    return (sides[0], sides[1])
+  }
+
+  func execute(_ session: ToolSession) throws {
+    let model = try Tokenizer(session.readRecord(tokenizer), device: Device(threadCount: session.threads))
+    let source = try ForeignTokens.open(codes, labels: labels, session)
+    guard let first = try source.next() else {
+      throw ToolError(.badData, "\(codes.path): expected at least one image; found none; try: another file")
+    }
+    let header = try header(of: first, source, model)
+    let sink = try session.create(output)
+    let writer = TokenWriter(RecordWriter(sink), header: header, metadata: session.provenanceMetadata)
+    let progress = session.progress("images")
+    var (count, next) = (0, Optional(first))
+    while next != nil {
+      try session.interruption.check()
+      var batch = TokenBatch(header: header, tokens: [], labels: [])
+      while let image = next, batch.count < Self.imagesPerRecord {
+        try append(image, to: &batch)
+        next = try source.next()
+      }
+      try writer.write(batch)
+      progress.advance(by: batch.count)
+      count += batch.count
+    }
+    try writer.finish()
+    try sink.commit()
+    progress.finish()
+    try session.report([
+      "images": .integer(count), "views": .integer(header.viewCount), "classes": .integer(header.classCount),
+    ])
+  }
+
+  /// What all images have in common, as the first one and the options tell it.
+  private func header(
+    of first: ForeignImageTokens, _ source: any ForeignTokenSequence, _ model: Tokenizer
+  ) throws -> TokenHeader {
+    guard let classCount = classes ?? source.classCount else {
+      throw ToolError(
+        .usage,
+        "\(codes.path): expected --classes, the number of classes, which is not known before all is read; "
+          + "found no such option; try: --classes 1000 for ImageNet")
+    }
+    guard source.classNames.isEmpty || source.classNames.count == classCount else {
+      throw ToolError(
+        .usage,
+        "--classes: expected \(source.classNames.count), the number of class folders; found \(classCount); try: without it"
+      )
+    }
+    let (rows, columns, viewCount) = try layout(first)
+    let plan = views.flatMap { Self.plans[$0] } ?? Self.plans.values.first { $0.names.count == viewCount }
+    let names = plan?.names ?? (0..<viewCount).map { "view-\($0)" }
+    guard names.count == viewCount else {
+      throw ToolError(
+        .badData,
+        "\(first.place): expected \(names.count) views of \(rows)x\(columns) tokens, for --views \(views ?? ""); found "
+          + "\(viewCount); try: another --views or --grid")
+    }
+    return TokenHeader(
+      vocabSize: model.configuration.codebookSize, rows: rows, columns: columns,
+      codebookSHA256: model.codebookSHA256,
+      classCount: classCount, classNames: source.classNames, viewNames: names)
+  }
+
+  private func layout(_ first: ForeignImageTokens) throws -> (rows: Int, columns: Int, views: Int) {
+    let count = first.tokens.count
+    if let (rows, columns) = gridSize {
+      guard count > 0, count % (rows * columns) == 0 else {
+        throw ToolError(
+          .badData,
+          "\(first.place): expected views of \(rows)x\(columns) tokens; found \(count) tokens; try: another --grid"
+        )
+      }
+      return (rows, columns, count / (rows * columns))
+    }
+    let viewCount = views.flatMap { Self.plans[$0]?.names.count } ?? first.views
+    let side = Int(Double(count / max(1, viewCount)).squareRoot())
+    guard count > 0, viewCount * side * side == count, side * side <= TokenHeader.maximumTokens else {
+      throw ToolError(
+        .badData,
+        "\(first.place): expected square grids of tokens; found \(count) tokens in \(viewCount) views; try: --grid "
+          + "ROWSxCOLUMNS")
+    }
+    return (side, side, viewCount)
+  }
+
+  private func append(_ image: ForeignImageTokens, to batch: inout TokenBatch) throws {
+    let header = batch.header
+    func refuse(_ expected: String, _ found: String, _ hint: String) -> ToolError {
+      ToolError(.badData, "\(image.place): expected \(expected); found \(found); try: \(hint)")
+    }
+    guard image.tokens.count == header.viewCount * header.tokensPerView else {
+      throw refuse(
+        "\(header.viewCount * header.tokensPerView) tokens, as the first image has", "\(image.tokens.count)",
+        "images of one size in one file")
+    }
+    if let token = image.tokens.first(where: { !(0..<header.vocabSize).contains($0) }) {
+      throw refuse(
+        "codes from 0 to \(header.vocabSize - 1)", "\(token)", "the tokenizer that made these codes")
+    }
+    guard (0..<header.classCount).contains(image.label) else {
+      throw refuse("a class from 0 to \(header.classCount - 1)", "\(image.label)", "another --classes")
+    }
+    batch.append(
+      TokenBatch(header: header, tokens: image.tokens.map { UInt32($0) }, labels: [UInt32(image.label)]))
+  }
+}

@@ -1,0 +1,206 @@
+import ForeignFiles
+import Foundation
+import StreamFormat
+import Testing
+import TestSupport
+
+/// Codes of other programs: each form gives back what was written, and what is damaged is refused with its place.
+@Suite struct ForeignTokensTests {
+  private let files: SharedFiles
+  private let folder = try! TemporaryFolder()
+
+  init() throws { files = try SharedFiles.get() }
+
+  @discardableResult private func run(_ tool: String, _ arguments: [String]) throws -> ToolProcess.Result {
+    try ToolProcess.run(tool, arguments, in: folder.url, timeout: 60)
+  }
+
+  /// Imports with the shared tokenizer, and gives the tokens.
+  private func imported(_ arguments: [String], _ location: SourceLocation = #_sourceLocation) throws
+    -> TokenBatch
+  {
+    try succeed(
+      "import-tokens", arguments + ["--tokenizer", files.tokenizer, "-o", "back.zst"], in: folder.url,
+      location: location)
+    return try tokenBatch(folder.path("back.zst"))
+  }
+
+  private func expectSame(
+    _ batch: TokenBatch, _ other: TokenBatch, _ location: SourceLocation = #_sourceLocation
+  ) {
+    #expect(batch.tokens == other.tokens && batch.labels == other.labels, sourceLocation: location)
+    #expect(batch.header.viewNames == other.header.viewNames, sourceLocation: location)
+    #expect(batch.header.codebookSHA256 == other.header.codebookSHA256, sourceLocation: location)
+    #expect(batch.header.rows == 8 && batch.header.columns == 8, sourceLocation: location)
+  }
+
+  /// The shared tokens as LlamaGen's folders.
+  private func exportFolder(_ tokens: String, _ name: String = "llamagen") throws -> [String] {
+    try succeed("export-tokens", [tokens, "--folder", name], in: folder.url)
+    return ["\(name)/codes", "--labels", "\(name)/labels"]
+  }
+
+  /// The same as `CLASS/INDEX.npy`.
+  private func exportClasses(_ names: [String]) throws -> TokenBatch {
+    _ = try exportFolder(files.tokens)
+    let batch = try tokenBatch(files.tokens)
+    for (image, label) in batch.labels.enumerated() {
+      let place = folder.path("classes/\(names[Int(label)])")
+      try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+      try FileManager.default.moveItem(
+        atPath: folder.path("llamagen/codes/\(image).npy"), toPath: "\(place)/\(image).npy")
+    }
+    return batch
+  }
+
+  @Test(arguments: [false, true]) func arraysAndFoldersComeBack(ofTwoViews: Bool) throws {
+    let tokens = ofTwoViews ? files.views : files.tokens
+    let batch = try tokenBatch(tokens)
+    try succeed("export-tokens", [tokens, "--codes", "c.npy", "--labels", "l.npy"], in: folder.url)
+    let array = try imported(["c.npy", "--labels", "l.npy"])
+    expectSame(array, batch)
+    #expect(array.header.classCount == 3 && array.header.classNames.isEmpty)
+    expectSame(try imported(try exportFolder(tokens) + ["--classes", "3"]), batch)
+    let named = try imported([
+      "c.npy", "--labels", "l.npy", "--views", ofTwoViews ? "flip" : "center", "--grid", "8x8",
+    ])
+    expectSame(named, batch)
+  }
+
+  @Test func arraysAreWhatNumPyReads() throws {
+    try succeed("export-tokens", [files.views, "--codes", "c.npy", "--labels", "l.npy"], in: folder.url)
+    let batch = try tokenBatch(files.views)
+    let codes = try #require(
+      try ForeignWeights(MappedFile(FileSource(path: folder.path("c.npy")))).tensor("array"))
+    #expect(codes.elementType == .uint16 && codes.shape == [batch.count, 2, 64])
+    #expect(try codes.integers() == batch.tokens.map(Int.init))
+    let labels = try #require(
+      try ForeignWeights(MappedFile(FileSource(path: folder.path("l.npy")))).tensor("array"))
+    #expect(labels.elementType == .int64 && labels.shape == [batch.count])
+    #expect(try labels.integers() == batch.labels.map(Int.init))
+  }
+
+  /// Folders of numbers are class numbers; others are names. The order is that of the classes, then of the numbers of the
+  /// files: 9 before 10.
+  @Test(arguments: [["2", "10", "7"], ["bird", "ant", "cow"]]) func classFolders(names: [String]) throws {
+    let batch = try exportClasses(names)
+    let sorted = names[0] == "2" ? ["2", "7", "10"] : names.sorted()
+    func expected(_ back: TokenBatch, inOrder: Bool) {
+      #expect(back.header.classCount == (names[0] == "2" ? 11 : 3))
+      #expect(back.header.classNames == (names[0] == "2" ? [] : sorted))
+      for name in names {
+        let label = UInt32(names.firstIndex(of: name)!)
+        let number = names[0] == "2" ? UInt32(name)! : UInt32(sorted.firstIndex(of: name)!)
+        let own = batch.labels.indices.filter { batch.labels[$0] == label }.map {
+          Array(batch.tokens(image: $0))
+        }
+        let found = back.labels.indices.filter { back.labels[$0] == number }.map {
+          Array(back.tokens(image: $0))
+        }
+        #expect(inOrder ? found == own : Set(found) == Set(own) && found.count == own.count, "\(name)")
+      }
+    }
+    expected(try imported(["classes"]), inOrder: true)
+    _ = try ToolProcess.shell("tar cf codes.tar -C classes .", in: folder.url, timeout: 30)
+    expected(try imported(["codes.tar"]), inOrder: false)
+    expected(try imported(["codes.tar", "--grid", "8x8"]), inOrder: false)
+  }
+
+  @Test func linesOfJSON() throws {
+    let batch = try tokenBatch(files.tokens)
+    let lines = batch.labels.enumerated().map { image, label in
+      "{\"class_id\": \(label), \"tokens\": \(Array(batch.tokens(image: image)))}"
+    }
+    _ = try write(Array((lines.joined(separator: "\n") + "\n\n").utf8), "lines.jsonl", in: folder)
+    expectSame(try imported(["lines.jsonl", "--classes", "3"]), batch)
+    let piped = try ToolProcess.shell(
+      "import-tokens - --classes 3 --tokenizer '\(files.tokenizer)' < lines.jsonl > piped.zst",
+      in: folder.url,
+      timeout: 30)
+    #expect(piped.status == 0, "\(piped.errors)")
+    expectSame(try tokenBatch(folder.path("piped.zst")), batch)
+  }
+
+  private func npy(_ type: ElementType, _ shape: [Int], _ bytes: [UInt8]) -> [UInt8] {
+    NumPyHeader(type, shape).bytes + bytes
+  }
+
+  @Test func whatIsDamagedIsRefusedWithItsPlace() throws {
+    try succeed("export-tokens", [files.tokens, "--codes", "c.npy", "--labels", "l.npy"], in: folder.url)
+    let whole = try bytes(folder.path("c.npy"))
+    _ = try exportClasses(["a", "b", "c"])
+    _ = try ToolProcess.shell(
+      """
+      tar cf codes.tar -C classes . ; head -c 3000 codes.tar > cut.tar; tar cf empty.tar -T /dev/null
+      mkdir -p none one/codes one/labels; cp llamagen/labels/0.npy one/codes/7.npy
+      """, in: folder.url, timeout: 30)
+    _ = try write(Array(whole.dropLast()), "cut.npy", in: folder)
+    _ = try write(whole + [0], "long.npy", in: folder)
+    _ = try write(npy(.float32, [1, 64], [UInt8](repeating: 0, count: 256)), "float.npy", in: folder)
+    _ = try write(npy(.uint8, [1, 64], [UInt8](repeating: 32, count: 64)), "large.npy", in: folder)
+    _ = try write(npy(.int8, [1, 64], [UInt8](repeating: 255, count: 64)), "negative.npy", in: folder)
+    _ = try write(npy(.int64, [1], [3, 0, 0, 0, 0, 0, 0, 0]), "three.npy", in: folder)
+    _ = try write(npy(.uint8, [1, 60], [UInt8](repeating: 1, count: 60)), "sixty.npy", in: folder)
+    _ = try write(Array("{\"class_id\": 0, \"tokens\": [1, 2.5]}\n".utf8), "bad.jsonl", in: folder)
+    _ = try write(
+      Array("{\"class_id\": 0, \"tokens\": [1,2,3,4]}\n{\"class_id\": 0, \"tokens\": [1]}\n".utf8),
+      "short.jsonl", in: folder)
+    _ = try write([], "nothing", in: folder)
+    let one = ["--labels", "three.npy", "--classes", "4"]
+    let cases: [([String], Int32, String)] = [
+      (
+        ["cut.npy", "--labels", "l.npy"], 65,
+        "cut.npy: malformed; expected 7680 bytes of elements; found 7679"
+      ),
+      (["long.npy", "--labels", "l.npy"], 65, "found 7681"),
+      (["float.npy"] + one, 65, "expected an array of integers"),
+      (["large.npy"] + one, 65, "large.npy: image 0: expected codes from 0 to 31; found 32"),
+      (["negative.npy"] + one, 65, "found -1"),
+      (["sixty.npy"] + one, 65, "expected square grids of tokens; found 60"),
+      (["sixty.npy", "--grid", "7x8"] + one, 65, "expected views of 7x8 tokens; found 60"),
+      (
+        ["c.npy", "--labels", "three.npy"], 65, "expected as many images as three.npy has labels, 1; found 60"
+      ),
+      (["c.npy", "--labels", "l.npy", "--classes", "2"], 65, "expected a class from 0 to 1; found 2"),
+      (["c.npy", "--labels", "l.npy", "--views", "flip"], 65, "try: --grid"),
+      (["c.npy"], 64, "expected --labels, the array of labels"), (["none"], 65, "expected .npy files"),
+      (["llamagen/labels"], 64, "expected --labels, the folder of labels"),
+      (["one/codes", "--labels", "one/labels", "--classes", "3"], 65, "one/labels/7.npy"),
+      (["cut.tar"], 65, "cut.tar: truncated"), (["empty.tar"], 65, "empty.tar"),
+      (["codes.tar", "--labels", "l.npy"], 64, "try: without --labels"),
+      (["codes.tar", "--classes", "7"], 64, "expected 3, the number of class folders"),
+      (
+        ["bad.jsonl", "--classes", "3"], 65,
+        "bad.jsonl: line 1: malformed; expected an object with an integer 'class_id'"
+      ),
+      (
+        ["short.jsonl", "--classes", "3"], 65,
+        "short.jsonl: line 2: expected 4 tokens, as the first image has; found 1"
+      ),
+      (["short.jsonl"], 64, "expected --classes"),
+      (["nothing", "--classes", "3"], 65, "expected at least one image"),
+      (["missing"], 66, "no such file"), (["c.npy", "--labels", "gone.npy"], 66, "gone.npy"),
+      (["c.npy", "--grid", "0x4"], 64, "--grid must be rows x columns"),
+    ]
+    for (arguments, status, words) in cases {
+      let result = try run("import-tokens", arguments + ["--tokenizer", files.tokenizer, "-o", "out"])
+      #expect(
+        result.status == status && result.errors.contains(words),
+        "\(arguments): \(result.status) \(result.errors)")
+      #expect(!FileManager.default.fileExists(atPath: folder.path("out")), "\(arguments)")
+    }
+  }
+
+  @Test func exportsThatCannotBe() throws {
+    let cases: [([String], String)] = [
+      ([files.tokens], "give at least one of"), (["-", "--codes", "c.npy"], "name a file, not '-'"),
+      ([files.tokens, "--codes", "-", "--labels", "-"], "one standard output only"),
+    ]
+    for (arguments, words) in cases {
+      expectRefusal(try run("export-tokens", arguments), "export-tokens", 64, words)
+    }
+    let piped = try ToolProcess.shell(
+      "cat '\(files.tokens)' | export-tokens - --folder f", in: folder.url, timeout: 30)
+    #expect(piped.status == 0 && FileManager.default.fileExists(atPath: folder.path("f/codes/59.npy")))
+  }
+}
