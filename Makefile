@@ -15,7 +15,7 @@ TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool
 
 .PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar \
   iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines code-distance codebook-tables \
-  test test-python check check-long check-sanitizers fuzz snapshots weights bench install uninstall lint format clean
+  test test-python check check-long check-sanitizers fuzz snapshots weights bench install uninstall dist deb lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List all targets
@@ -24,7 +24,7 @@ help: ## List all targets
 deps: ## Install the Debian packages that are missing, or print the command that does
 	@ONEDNN=$(ONEDNN) scripts/deps.sh
 
-deps-dev: deps ## Install what developers need too: clang-format, ruff, shellcheck, graphviz, chromium, mandoc, R, packages of Python
+deps-dev: deps ## Install what developers need too: clang-format, ruff, shellcheck, graphviz, chromium, mandoc, R, what packs, packages of Python
 	@scripts/deps-dev.sh
 
 build: deps ## Build the tools, into .build/release
@@ -75,6 +75,8 @@ check: lint test ## Run lint and tests: what a change must pass
 
 check-long: check build ## Run check, the installation, the pipelines and documents in small, outputs that fail, 60 s of fuzzing per kind
 	scripts/check-install.sh
+	scripts/check-recipes.sh
+	@$(MAKE) --no-print-directory dist && scripts/check-dist.sh
 	scripts/check-pipelines.sh
 	scripts/check-documents.py
 	scripts/check-outputs.sh
@@ -100,6 +102,12 @@ bench: build ## Measure the speed of training, sampling, encoding and decoding
 
 install: build ## Install the tools, their completions and manual pages under PREFIX (/usr/local)
 	scripts/install.sh "$(DESTDIR)$(PREFIX)" $(BIN) $(TOOLS)
+
+dist: build ## Pack an archive that runs without Swift, into out/dist
+	scripts/dist.sh out/dist
+
+deb: build ## Build a Debian package, into out/dist; scripts/check-deb.sh tries it in a fresh system
+	fakeroot debian/rules clean binary
 
 uninstall: ## Remove what `install` installed
 	scripts/uninstall.sh "$(DESTDIR)$(PREFIX)" $(TOOLS)

@@ -1,12 +1,13 @@
 #!/bin/bash
 # Installs what checks and documents use and a user does not need: clang-format, shellcheck, chromium, graphviz, mandoc,
-# mypy, R and packages of Python from Debian, ruff from Debian or by pip. As root or with a sudo that asks for no
-# password; otherwise prints the commands that do it, and fails.
+# mypy, R, what packs (patchelf, debhelper, lintian, debootstrap, fakeroot) and packages of Python from Debian, ruff from
+# Debian or by pip. As root or with a sudo that asks for no password; otherwise prints the commands that do it, and fails.
 set -euo pipefail
 
 # Package by program.
 declare -A programs=([clang-format]=clang-format [shellcheck]=shellcheck [dot]=graphviz [chromium]=chromium
-  [mypy]=mypy [mandoc]=mandoc [Rscript]=r-base-core)
+  [mypy]=mypy [mandoc]=mandoc [Rscript]=r-base-core [patchelf]=patchelf [dh]=debhelper [lintian]=lintian
+  [debootstrap]=debootstrap [fakeroot]=fakeroot)
 ruff='ruff>=0.9,<1'
 
 say() { echo "deps-dev: $*" >&2; }

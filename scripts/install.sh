@@ -11,7 +11,7 @@ man=$prefix/share/man/man1
 install -d "$prefix/bin" "$bash" "$zsh" "$fish" "$man"
 for tool in "$@"; do
   install -m755 "$folder/$tool" "$prefix/bin/$tool"
-  "$folder/$tool" --generate-completion-script bash >"$bash/$tool"
+  "$folder/$tool" --generate-completion-script bash | sed '1{/^#!/d}' >"$bash/$tool"
   "$folder/$tool" --generate-completion-script zsh >"$zsh/_$tool"
   "$folder/$tool" --generate-completion-script fish >"$fish/$tool.fish"
   "$(dirname "$0")/man-page.py" "$folder/$tool" >"$man/$tool.1"
