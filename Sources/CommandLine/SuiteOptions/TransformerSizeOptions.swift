@@ -35,11 +35,9 @@ public struct TransformerSizeOptions: ParsableArguments {
   }
 
   /// The sizes for tokens of a file.
-  /// - Throws: `ToolError` for a layout that a raster model cannot read.
-  public func configuration(for header: TokenHeader) throws -> TransformerConfiguration {
-    guard header.layout == "raster" else {
-      throw ToolError(.badData, "tokens: expected the layout raster; found \(header.layout)")
-    }
+  /// - Precondition: the tokens are of one grid.
+  public func configuration(for header: TokenHeader) -> TransformerConfiguration {
+    precondition(header.layout == .raster, "TransformerSizeOptions: \(header.layout)")
     return sizes(
       vocabulary: header.vocabSize, rows: header.rows, columns: header.columns,
       classes: max(1, header.classCount))

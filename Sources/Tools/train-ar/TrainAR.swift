@@ -46,7 +46,8 @@ import Training
   func execute(_ session: ToolSession) throws {
     let device = session.device(training.precision)
     let data = TokenDataset(try session.openTokens(tokens).readAll())
-    let configuration = try sizes.configuration(for: data.header)
+    try session.requireRaster(data.header, of: tokens.path)
+    let configuration = sizes.configuration(for: data.header)
     try requireClusters(of: data.header)
     let guiding = try selfGuided.options(for: configuration, data.header, file: tokens.path)
     var options = tokenTraining.options(batchSize: training.batchSize, seed: session.seed)

@@ -40,8 +40,9 @@ import Training
     let device = session.device(training.precision)
     let mapping = try CodeMapping(session.readRecord(mapping))
     let data = TokenDataset(try session.openTokens(tokens).readAll())
+    try session.requireRaster(data.header, of: tokens.path)
     try requireFit(data.header, mapping, session)
-    var configuration = try sizes.configuration(for: data.header)
+    var configuration = sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
     try session.requireMemory(
       toTrain: configuration.parameterBytes, averages: training.averages,
