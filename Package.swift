@@ -95,10 +95,11 @@ let models: [Target] = [
 
 let methods: [Target] = [
   room("VQGAN", in: .methods, imports: []),
+  room("VAR", in: .methods, imports: ["ImageModels"]),
   room(
     "LlamaGen", in: .methods,
     imports: [
-      "FeatureNetworks", "ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "VQGAN",
+      "FeatureNetworks", "ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "VAR", "VQGAN",
     ]),
   room("IAR", in: .methods, imports: ["Autograd", "CKernels"]),
   room(
@@ -127,7 +128,7 @@ let work: [Target] = [
     "Training", in: .work,
     imports: [
       "Autograd", "CTF", "Codebooks", "Datasets", "Evaluation", "IAR", "ImageModels", "Metrics", "NeuralNet",
-      "STAR", "StreamFormat", "TensorCore",
+      "STAR", "StreamFormat", "TensorCore", "VAR",
     ]),
 ]
 
@@ -284,6 +285,9 @@ let testTargets: [Target] =
       ]),
     tests(
       of: "VQGAN",
+      ["Autograd", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(
+      of: "VAR",
       ["Autograd", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "LlamaGen", ["ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(

@@ -108,6 +108,37 @@ import Testing
     #expect(labelError.expected == "labels of item 3 from 0 to 2")
   }
 
+  @Test func tokensOfSeveralScales() throws {
+    let header = TokenHeader(
+      vocabSize: 9, rows: 3, columns: 3, codebookSHA256: "ab", classCount: 2, viewNames: ["center", "b"],
+      layout: .scales([1, 2, 3]))
+    #expect(header.tokensPerView == 14)
+    let (bytes, batches) = try tokenFile(header, counts: [2, 3])
+    let reader = try TokenReader(RecordReader(MemorySource(bytes)))
+    #expect(reader.header == header && reader.metadata["scales"] == "[1,2,3]")
+    for batch in batches { #expect(try reader.next() == batch) }
+    let record = TokenBatch(header: header, tokens: [], labels: []).record()
+    for (key, value) in [
+      ("scales", "[1,2]"), ("scales", "[]"), ("scales", "[1,3,2,3]"), ("scales", "[0,3]"), ("scales", "3"),
+      ("scales", "[1,2,3.0]"), ("grid", "3x4"), ("grid", "4x4"), ("layout", "raster"),
+    ] {
+      var changed = record
+      changed.metadata[key] = value
+      let error = #expect(throws: FormatError.self, "\(key) \(value)") { try TokenBatch(changed) }
+      #expect(error?.defect == (key == "layout" ? .wrongShape : .badMetadata), "\(key) \(value)")
+    }
+    var large = record
+    (large.metadata["scales"], large.metadata["grid"]) = ("[200,256]", "256x256")
+    #expect(try #require(throws: FormatError.self) { try TokenHeader(large) }.defect == .badMetadata)
+    // A file of another list of scales is not the same kind of tokens.
+    var other = record
+    other.metadata["scales"] = "[2,3]"
+    other.tensors[0] = StoredTensor(name: "tokens", shape: [0, 2, 13], uint16s: [])
+    let joined = try TokenReader(RecordReader(MemorySource(file(record) + file(other))))
+    _ = try joined.next()
+    #expect(try #require(throws: FormatError.self) { try joined.next() }.defect == .streamMismatch)
+  }
+
   @Test func metadataIsChecked() throws {
     let record = TokenBatch(header: smallHeader, tokens: [], labels: []).record()
     let cases: [(key: String, value: String?, defect: FormatError.Defect)] = [
@@ -118,7 +149,7 @@ import Testing
       ("grid", "-1x6", .badMetadata),
       ("grid", "2x3x1", .badMetadata), ("grid", "65537x1", .badMetadata), ("views", "[]", .badMetadata),
       ("views", "{", .badMetadata), ("class_names", #"["one"]"#, .badMetadata),
-      ("layout", "scales", .badMetadata),
+      ("layout", "spiral", .badMetadata), ("layout", "scales", .missingMetadata),
       ("num_classes", nil, .missingMetadata), ("codebook_sha256", nil, .missingMetadata),
     ]
     for (key, value, defect) in cases {

@@ -70,13 +70,17 @@ final class TinyTokenizer: TinyTask {
   let learningRate = 0.003
   let heldOut: HeldOutShare
   let background: RGBColor
+  /// Sides of its grids, where it has more than one.
+  let scales: [Int]?
 
   init(
-    heldOut: HeldOutShare = .init(fraction: 0.25, seed: 3), background: RGBColor = .white, noise: UInt64 = 300
+    heldOut: HeldOutShare = .init(fraction: 0.25, seed: 3), background: RGBColor = .white,
+    noise: UInt64 = 300,
+    scales: [Int]? = nil
   )
     throws
   {
-    (self.heldOut, self.background) = (heldOut, background)
+    (self.heldOut, self.background, self.scales) = (heldOut, background, scales)
     folder = FileManager.default.temporaryDirectory.path + "/tessera-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     for i in 0..<8 {
@@ -93,7 +97,8 @@ final class TinyTokenizer: TinyTask {
   func make(_ device: Device, _ training: TrainingOptions) throws -> any TrainingTask {
     let sizes = TokenizerConfiguration(
       channels: 8, multipliers: [1, 1], residualBlocks: 1, zChannels: 8, codebookSize: 16, codeDimension: 4,
-      groups: 4, imageSize: 8)
+      normalizesCodes: scales == nil, groups: 4, imageSize: 8,
+      multiScale: scales.map { MultiScaleConfiguration(scales: $0, phiCount: 2) })
     let listing = ImageListing(classNames: ["x"], entries: (0..<8).map { .init(path: path($0), label: 0) })
     let images = ImageDataset(
       listing, ImageReading(size: 8, views: .flip, decoding: DecodingOptions(background: background)))

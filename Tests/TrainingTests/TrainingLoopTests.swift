@@ -47,6 +47,23 @@ import TestSupport
     try expectExactResume(try TinyTokenizer(), averageDecay: 0.9, stopAfter: stop)
   }
 
+  @Test(arguments: [2, 3, 4, 8]) func aTokenizerOfSeveralScalesResumesExactly(stop: Int) throws {
+    try expectExactResume(try TinyTokenizer(scales: [1, 3, 4]), averageDecay: 0.9, stopAfter: stop)
+  }
+
+  @Test func theUseOfEachScaleIsLogged() throws {
+    let tiny = try TinyTokenizer(scales: [1, 3, 4])
+    defer { withExtendedLifetime(tiny) {} }
+    let task = try tiny.make(Device(threadCount: 1), .none)
+    let names = { (values: [String: Double]) in values.keys.filter { $0.hasPrefix("usage_scale_") }.sorted() }
+    #expect(names(try task.accumulateGradients(step: 0)) == [])
+    let values = try task.accumulateGradients(step: 3)
+    #expect(names(values) == ["usage_scale_1", "usage_scale_2", "usage_scale_3"])
+    // Three images have three tokens of the first scale at most.
+    #expect((values["usage_scale_1"] ?? 2) <= 3.0 / 16 && (values["usage_scale_3"] ?? 0) > 0)
+    #expect(task.state.map(\.name) == ["task.uses", "task.scale_hits", "task.scale_visits"])
+  }
+
   /// With W = 1, as LlamaGen; by default the decay after the first step is min(0.9, 2 / 11).
   @Test(arguments: [(nil, Float(2) / 11), (10, Float(2) / 11), (1, 0.9), (3, 0.5)] as [(Int?, Float)])
   func theAverageOfTheFirstStep(warmup: Int?, kept: Float) throws {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 Shapes = dict[str, tuple[int, ...]]
@@ -92,17 +93,52 @@ def _autoencoder_problem(config: dict[str, Any]) -> str | None:
         return f"an object whose 'attn_levels' are different levels from 0 to {len(multipliers) - 1}"
     if config["image_size"] % (1 << len(multipliers) - 1):
         return f"an object whose 'image_size' is a multiple of {1 << len(multipliers) - 1}"
+    if config.get("quant_conv_kernel", 1) not in (1, 3):
+        return "an object with 1 or 3 as 'quant_conv_kernel'"
+    return _scales_problem(config) if config.get("multi_scale") is not None else None
+
+
+def _scales_problem(config: dict[str, Any]) -> str | None:
+    quantizer = config["multi_scale"]
+    scales = quantizer.get("scales") if isinstance(quantizer, dict) else None
+    if not (isinstance(scales, list) and 2 <= len(scales) <= 64 and all(type(one) is int for one in scales)
+            and scales[0] >= 1 and all(low < high for low, high in pairwise(scales)) and scales[-1] <= 256
+            and sum(one * one for one in scales) <= 65536):
+        return "an object whose 'multi_scale' has 'scales' that ascend to at most 256"
+    if config["image_size"] != scales[-1] << len(config["ch_mult"]) - 1 or config["l2_norm"]:
+        return "an object whose 'multi_scale' ends at the side of the latents, with 'l2_norm' false"
+    ratio, count = quantizer.get("residual_ratio"), quantizer.get("phi_count")
+    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 <= ratio <= 1:
+        return "an object whose 'multi_scale' has a number from 0 to 1 as 'residual_ratio'"
+    if type(count) is not int or not 0 <= count <= 64 or type(quantizer.get("znorm")) is not bool:
+        return "an object whose 'multi_scale' has a 'phi_count' from 0 to 64 and true or false as 'znorm'"
     return None
+
+
+def _phi_shapes(config: dict[str, Any]) -> Shapes:
+    """The convolutions phi of a quantiser of several scales."""
+    quantizer, code = config.get("multi_scale"), config["codebook_embed_dim"]
+    if quantizer is None or quantizer["residual_ratio"] == 0:
+        return {}
+    count = quantizer["phi_count"]
+    names = ([str(one) for one in range(len(quantizer["scales"]))] if count == 0 else ["qresi"] if count == 1
+             else [f"qresi_ls.{one}" for one in range(count)])
+    shapes: Shapes = {}
+    for name in names:
+        shapes |= _convolution(f"quantize.quant_resi.{name}", code, code)
+    return shapes
 
 
 def _autoencoder_shapes(config: dict[str, Any]) -> Shapes:
     widths = [config["ch"] * one for one in config["ch_mult"]]
     last, code, latent = widths[-1], config["codebook_embed_dim"], config["z_channels"]
+    kernel = config.get("quant_conv_kernel", 1)
     shapes: Shapes = {
         **_convolution("encoder.conv_in", 3, config["ch"]),
         **_norm("encoder.norm_out", last), **_convolution("encoder.conv_out", last, latent),
-        **_convolution("quant_conv", latent, code, 1), "quantize.embedding.weight": (config["codebook_size"], code),
-        **_convolution("post_quant_conv", code, latent, 1), **_convolution("decoder.conv_in", latent, last),
+        **_convolution("quant_conv", latent, code, kernel),
+        "quantize.embedding.weight": (config["codebook_size"], code),
+        **_convolution("post_quant_conv", code, latent, kernel), **_convolution("decoder.conv_in", latent, last),
         **_norm("decoder.norm_out", widths[0]), **_convolution("decoder.conv_out", widths[0], 3),
     }
     for half in ("encoder", "decoder"):
@@ -110,6 +146,7 @@ def _autoencoder_shapes(config: dict[str, Any]) -> Shapes:
         shapes |= _residual(f"{half}.mid.2", last, last)
     blocks, attending = config["num_res_blocks"], set(config.get("attn_levels", [len(widths) - 1]))
     shapes |= _levels("encoder", "downsample", config["ch"], widths, blocks, attention_at=attending)
+    shapes |= _phi_shapes(config)
     return shapes | _levels("decoder", "upsample", last, widths[::-1], blocks + 1,
                             attention_at={len(widths) - 1 - one for one in attending})
 

@@ -112,8 +112,9 @@ class Record(Mapping[str, Array]):
 
     def json(self, key: str) -> Any:
         """A metadata string that is JSON."""
+        text = self.text(key)
         try:
-            return json.loads(self.text(key), object_pairs_hook=_unique, parse_constant=_no_constant)
+            return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
         except (ValueError, RecursionError):
             raise self.bad(key, "JSON") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from .records import LARGEST_SIZE, Record, sorted_json
 
 MOST_TOKENS = 1 << 16
 """The most tokens that an image may have."""
+MOST_SCALES = 64
+"""The most grids of tokens that an image may have."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class TokenHeader:
     class_names: tuple[str, ...] = ()
     views: tuple[str, ...] = ("center",)
     layout: str = "raster"
+    """`raster`: one grid, row by row; `scales`: several square grids, one after the other."""
+    scales: tuple[int, ...] = ()
+    """The sides of the grids of the layout `scales`, ascending; the last is that of the grid."""
 
     def __post_init__(self) -> None:
         if not (1 <= self.vocab_size <= LARGEST_SIZE and 1 <= self.num_classes <= LARGEST_SIZE):
@@ -35,17 +41,25 @@ class TokenHeader:
                              f"found {self.vocab_size} and {self.num_classes}")
         if not (self.rows >= 1 and self.columns >= 1 and self.rows * self.columns <= MOST_TOKENS):
             raise ValueError(f"expected a grid of 1 to {MOST_TOKENS} tokens; found {self.rows} x {self.columns}")
-        if len(self.class_names) not in (0, self.num_classes) or not self.views or self.layout != "raster":
-            raise ValueError(f"expected no class name or {self.num_classes}, at least one view, and the layout raster; "
-                             f"found {len(self.class_names)} names, {len(self.views)} views, {self.layout}")
+        if len(self.class_names) not in (0, self.num_classes) or not self.views:
+            raise ValueError(f"expected no class name or {self.num_classes}, and at least one view; "
+                             f"found {len(self.class_names)} names, {len(self.views)} views")
+        if self.layout not in ("raster", "scales"):
+            raise ValueError(f"expected the layout raster or scales; found {self.layout}")
+        if (self.layout == "raster" and self.scales) or (
+                self.layout == "scales" and not _fit(self.scales, self.rows, self.columns)):
+            raise ValueError(f"expected scales of the layout {self.layout} on a grid of {self.rows} x {self.columns}; "
+                             f"found {self.scales}")
 
     @classmethod
     def of(cls, record: Record) -> TokenHeader:
         """The header of a record. Raises FormatError for one that is no token record or is incomplete."""
         record.require_kind("tokens")
-        if record.metadata.get("layout", "raster") != "raster":
-            raise record.bad("layout", "raster")
         rows, columns = _grid(record)
+        layout = record.metadata.get("layout", "raster")
+        if layout not in ("raster", "scales"):
+            raise record.bad("layout", "raster or scales")
+        scales = _scales(record, rows, columns) if layout == "scales" else ()
         num_classes = record.integer("num_classes", 1, LARGEST_SIZE)
         class_names = record.names("class_names") if "class_names" in record.metadata else ()
         if len(class_names) not in (0, num_classes):
@@ -54,7 +68,7 @@ class TokenHeader:
         if not views:
             raise record.bad("views", "a list of at least one name")
         return cls(record.integer("vocab_size", 1, LARGEST_SIZE), rows, columns, record.text("codebook_sha256"),
-                   num_classes, class_names, views)
+                   num_classes, class_names, views, layout, scales)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -62,11 +76,12 @@ class TokenHeader:
             "vocab_size": str(self.vocab_size), "grid": f"{self.rows}x{self.columns}",
             "codebook_sha256": self.codebook_sha256, "num_classes": str(self.num_classes),
             "class_names": sorted_json(self.class_names), "views": sorted_json(self.views), "layout": self.layout,
+            **({"scales": sorted_json(self.scales)} if self.scales else {}),
         }
 
     @property
     def tokens_per_view(self) -> int:
-        return self.rows * self.columns
+        return sum(side * side for side in self.scales) or self.rows * self.columns
 
 
 def _grid(record: Record) -> tuple[int, int]:
@@ -75,6 +90,22 @@ def _grid(record: Record) -> tuple[int, int]:
     if len(sizes) != 2 or min(sizes) < 1 or sizes[0] * sizes[1] > MOST_TOKENS:
         raise record.bad("grid", f"rows x columns, such as 16x16, of at most {MOST_TOKENS} tokens")
     return sizes[0], sizes[1]
+
+
+def _fit(scales: object, rows: int, columns: int) -> bool:
+    """Whether a list has the sides of square grids, ascending to that of the last one."""
+    if not isinstance(scales, (list, tuple)) or not all(type(side) is int and side >= 1 for side in scales):
+        return False
+    ascends = all(low < high for low, high in pairwise(scales))
+    return (ascends and 1 <= len(scales) <= MOST_SCALES and rows == columns == scales[-1]
+            and sum(side * side for side in scales) <= MOST_TOKENS)
+
+
+def _scales(record: Record, rows: int, columns: int) -> tuple[int, ...]:
+    scales = record.json("scales")
+    if not _fit(scales, rows, columns):
+        raise record.bad("scales", f"at most {MOST_SCALES} ascending sides, the last that of the grid {rows}x{columns}")
+    return tuple(scales)
 
 
 def _no_places() -> Array:
@@ -87,7 +118,7 @@ class Tokens:
 
     header: TokenHeader
     tokens: Array
-    """Shape [images, views, rows * columns], of any integer type; row by row from the top left."""
+    """Shape [images, views, tokens_per_view], of any integer type; row by row from the top left, grid after grid."""
     labels: Array
     """The class of each image: shape [images]."""
     skipped: Array = field(default_factory=_no_places)

@@ -68,6 +68,20 @@ class TokenTests(Folder):
             with self.subTest(changes):
                 self.assert_defect(defect, tessera_files.read_tokens, changed(record, **changes))
 
+    def test_tokens_of_several_scales(self):
+        whole = tokens(5, rows=3, columns=3, layout="scales", scales=(1, 2, 3))
+        self.assertEqual(whole.tokens.shape, (5, 2, 14))
+        tessera_files.write_tokens(self.path("a.zst"), whole)
+        found = tessera_files.read_tokens(self.path("a.zst"))
+        self.assertEqual(found.header, whole.header)
+        np.testing.assert_array_equal(found.tokens, whole.tokens)
+        for wrong in ("[1,2]", "[]", "[1,3,2,3]", "[0,3]", "3", "[1,2,3.0]", "[true,2,3]"):
+            self.assert_defect("badMetadata", tessera_files.read_tokens, changed(whole.record(), scales=wrong))
+        self.assert_defect("missingMetadata", tessera_files.read_tokens, changed(whole.record(), scales=None))
+        self.assert_defect("wrongShape", tessera_files.read_tokens, changed(whole.record(), layout="raster"))
+        self.assertRaises(ValueError, header, rows=3, columns=3, layout="scales", scales=(1, 2))
+        self.assertRaises(ValueError, header, scales=(1, 2))
+
     def test_every_integer_type_is_read(self):
         record = tokens().record()
         for code in ("u1", "i1", "i2", "i4", "i8", "u8"):

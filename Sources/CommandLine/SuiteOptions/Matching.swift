@@ -27,6 +27,30 @@ extension ToolSession {
     try requireCodes(codes, in: header, of: file, as: other)
   }
 
+  /// Checks that a tokenizer can decode tokens: that they are of its codebook, and of its scales.
+  /// - Throws: `ToolError` (bad data).
+  public func requireDecodable(
+    _ header: TokenHeader, of file: String, by tokenizer: Tokenizer, of other: String
+  ) throws {
+    try requireSameCodebook(
+      header, of: file, as: tokenizer.codebookSHA256, codes: tokenizer.configuration.codebookSize, of: other)
+    guard header.layout != tokenizer.configuration.tokenLayout else { return }
+    throw ToolError(
+      .badData,
+      "\(file): expected \(tokenizer.configuration.tokenLayout), as \(other) has; found \(header.layout); try: the "
+        + "tokenizer that these tokens were made with")
+  }
+
+  /// Stops what works on one grid of tokens alone where tokens are of several scales.
+  /// - Throws: `ToolError` (bad data).
+  public func requireRaster(_ header: TokenHeader, of file: String) throws {
+    guard header.layout != .raster else { return }
+    throw ToolError(
+      .badData,
+      "\(file): expected tokens of one grid in raster order; found \(header.layout); try: tokens of a tokenizer without "
+        + "scales")
+  }
+
   /// Checks that tokens are of a number of codes.
   /// - Throws: `ToolError` (bad data).
   public func requireCodes(_ codes: Int, in header: TokenHeader, of file: String, as other: String) throws {
@@ -53,6 +77,7 @@ extension ToolSession {
   public func requireLayout(
     _ header: TokenHeader, of file: String, view: Int, _ sizes: TransformerConfiguration, of model: String
   ) throws {
+    try requireRaster(header, of: file)
     guard header.rows == sizes.gridRows, header.columns == sizes.gridColumns,
       header.vocabSize == sizes.vocabularySize, view < header.viewCount
     else {

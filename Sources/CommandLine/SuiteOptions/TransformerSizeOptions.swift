@@ -38,11 +38,9 @@ public struct TransformerSizeOptions: ParsableArguments {
   }
 
   /// The sizes for tokens of a file.
-  /// - Throws: `ToolError` for a layout that a raster model cannot read.
-  public func configuration(for header: TokenHeader) throws -> TransformerConfiguration {
-    guard header.layout == "raster" else {
-      throw ToolError(.badData, "tokens: expected the layout raster; found \(header.layout)")
-    }
+  /// - Precondition: the tokens are of one grid.
+  public func configuration(for header: TokenHeader) -> TransformerConfiguration {
+    precondition(header.layout == .raster, "TransformerSizeOptions: \(header.layout)")
     return sizes(
       vocabulary: header.vocabSize, rows: header.rows, columns: header.columns,
       classes: max(1, header.classCount))
@@ -70,11 +68,11 @@ public struct TransformerSizeOptions: ParsableArguments {
   }
 
   /// The sizes of another model for tokens of a file: vocabulary, grid and classes are those of the tokens.
-  /// - Throws: `ToolError` for a layout that a raster model cannot read.
-  public func configuration(of other: TransformerConfiguration, for header: TokenHeader) throws
+  /// - Precondition: the tokens are of one grid.
+  public func configuration(of other: TransformerConfiguration, for header: TokenHeader)
     -> TransformerConfiguration
   {
-    let own = try configuration(for: header)
+    let own = configuration(for: header)
     var sizes = other
     (sizes.gridRows, sizes.gridColumns, sizes.classCount) = (own.gridRows, own.gridColumns, own.classCount)
     return sizes

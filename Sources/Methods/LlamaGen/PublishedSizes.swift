@@ -1,4 +1,5 @@
 import ImageModels
+import VAR
 
 extension TransformerConfiguration {
   /// Layers, heads and width by name: LlamaGen's, and small ones of our own for CPUs.
@@ -9,7 +10,7 @@ extension TransformerConfiguration {
 }
 
 extension TokenizerConfiguration {
-  /// LlamaGen's two tokenizers, and small ones of our own for CPUs and images of 32 to 64 pixels.
+  /// LlamaGen's two tokenizers, small ones of our own for CPUs and images of 32 to 64 pixels, and those of VAR.
   public static let named: [String: TokenizerConfiguration] = [
     "VQ-8": TokenizerConfiguration(multipliers: [1, 2, 2, 4]),
     "VQ-16": TokenizerConfiguration(),
@@ -20,5 +21,5 @@ extension TokenizerConfiguration {
       channels: 32, multipliers: [1, 2, 2, 4], residualBlocks: 1, zChannels: 64, codebookSize: 1024,
       groups: 8,
       imageSize: 64),
-  ]
+  ].merging(namedOfVAR) { own, _ in own }
 }

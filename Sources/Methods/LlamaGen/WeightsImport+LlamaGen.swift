@@ -2,12 +2,13 @@ import ForeignFiles
 import ImageModels
 import StreamFormat
 import TensorCore
+import VAR
 
 /// LlamaGen's checkpoints do not name all of their sizes; the shapes tell most, and the `args` of training the rest.
 extension WeightsImport {
   func tokenizer(_ device: Device) throws -> RecordStream {
-    // A buffer that counts codes in training.
-    let tensors = try floatInfos { $0 == "quantize.codebook_used" }
+    // Buffers that count codes in training.
+    let tensors = try floatInfos { ["quantize.codebook_used", "quantize.ema_vocab_hit_SV"].contains($0) }
     let first = try shape("encoder.conv_in.weight", rank: 4)
     let codebook = try shape(Tokenizer.codebookName, rank: 2)
     let arguments = CheckpointArguments(weights)
@@ -16,12 +17,16 @@ extension WeightsImport {
       residualBlocks: count { "encoder.conv_blocks.0.res.\($0).conv1.weight" },
       zChannels: try shape("encoder.conv_out.weight", rank: 4)[0], codebookSize: codebook[0],
       codeDimension: codebook[1],
-      normalizesCodes: settings.normalizesCodes ?? arguments.normalizesCodes ?? !isVQGAN,
+      normalizesCodes: settings.normalizesCodes ?? arguments.normalizesCodes ?? !(isVQGAN || isVAR),
       groups: settings.groups,
       imageSize: settings.imageSize ?? arguments.imageSize ?? 256)
     for level in 0..<count({ "encoder.conv_blocks.\($0).res.0.conv1.weight" }) {
       let width = try shape("encoder.conv_blocks.\(level).res.0.conv1.weight", rank: 4)[0]
       configuration.multipliers.append(width / first[0])
+    }
+    if isVAR {
+      configuration.codeKernel = try shape("quant_conv.weight", rank: 4)[2]
+      configuration.multiScale = try multiScale(side: configuration.imageSize / configuration.downsampling)
     }
     if isVQGAN { configuration.attentionLevels = attentionLevels(configuration.multipliers.count) }
     try require(configuration.problem, scalars: configuration.scalarCount, tensors)
@@ -39,6 +44,20 @@ extension WeightsImport {
   private func attentionLevels(_ levels: Int) -> [Int]? {
     let found = (0..<levels).filter { inPart["encoder.conv_blocks.\($0).attn.0.q.weight"] != nil }
     return found == [levels - 1] ? nil : found
+  }
+
+  /// VAR's checkpoints name neither their scales nor r. Published ones have ten scales at both sizes of images.
+  private func multiScale(side: Int) throws -> MultiScaleConfiguration {
+    let published = [MultiScaleConfiguration.published256, .published512].first { $0.side == side }
+    guard let scales = settings.scales ?? published?.scales else {
+      throw ambiguous("which scales a tokenizer of \(side)x\(side) latents has", "--scales, such as 1,2,3,4")
+    }
+    let shared = count { "quantize.quant_resi.qresi_ls.\($0).weight" }
+    let own = count { "quantize.quant_resi.\($0).weight" }
+    let phiCount = inPart["quantize.quant_resi.qresi.weight"] != nil ? 1 : shared
+    return MultiScaleConfiguration(
+      scales: scales, phiCount: phiCount,
+      residualRatio: settings.residualRatio ?? (phiCount + own > 0 ? 0.5 : 0))
   }
 
   func arModel(_ device: Device) throws -> RecordStream {

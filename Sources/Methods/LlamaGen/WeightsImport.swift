@@ -3,6 +3,7 @@ import ForeignFiles
 import ImageModels
 import StreamFormat
 import TensorCore
+import VAR
 import VQGAN
 
 /// What a foreign weights file can be read as.
@@ -17,7 +18,7 @@ public enum ImportTarget: String, CaseIterable, Sendable {
   case lpipsAlex = "lpips-alex"
   /// LPIPS with VGG16, from torchvision's trunk and the `lpips` package's heads.
   case lpipsVGG = "lpips-vgg"
-  /// A LlamaGen tokenizer, or a VQGAN autoencoder of taming-transformers, which its parameter names tell.
+  /// A LlamaGen tokenizer, a VQGAN autoencoder of taming-transformers, or a VAR tokenizer: its parameter names tell which.
   case tokenizer
   /// A LlamaGen class-conditional transformer.
   case arModel = "ar-model"
@@ -34,6 +35,10 @@ public struct ImportSettings {
   /// Of a tokenizer: whether latents and codes are scaled to length 1; nil for what the checkpoint's `args` say, or else
   /// for true of LlamaGen's and false of a VQGAN.
   public var normalizesCodes: Bool?
+  /// Of a VAR tokenizer: the sides of its grids; nil for the published ones of its image size.
+  public var scales: [Int]?
+  /// Of a VAR tokenizer: r of its convolutions phi; nil for 0.5, or 0 where it has none.
+  public var residualRatio: Double?
   /// Of a model: attention heads; nil for what the checkpoint's `args` say, or LlamaGen's number at this size.
   public var heads: Int?
   /// Of a model: the token grid; nil for what the checkpoint's `args` say.
@@ -62,11 +67,16 @@ public struct WeightsImport {
   let weights: ForeignWeights
   let settings: ImportSettings
   private let checkpointPart: CheckpointPart
-  /// Names without the part's prefix, a VQGAN's in LlamaGen's words, and what they are called in the file.
+  /// Names without the part's prefix, a VQGAN's and a VAR's in LlamaGen's words, and what they are called in the file.
   let inPart: [String: String]
+  /// Names whose tensors are a third of the file's, along the first dimension, and which third.
+  let thirds: [String: Int]
   /// The names of a VQGAN, where the parameters had them.
   private let vqgan: VQGANParameterNames?
-  var isVQGAN: Bool { vqgan != nil }
+  /// Whether the parameters had the names of a VAR tokenizer, which are a VQGAN's for the greater part.
+  let isVAR: Bool
+  /// Whether the parameters had a VQGAN's names.
+  var isVQGAN: Bool { vqgan != nil && !isVAR }
   /// The part of the checkpoint that is taken; empty for the whole file.
   public var part: String { checkpointPart.name }
 
@@ -78,8 +88,11 @@ public struct WeightsImport {
     let source = try CheckpointPart(
       weights, among: settings.part.map { [$0] } ?? target.usualParts, isChosen: settings.part != nil)
     let published = target == .tokenizer ? VQGANParameterNames(source.names.keys) : nil
+    let names = try published.map { try source.renamed($0.llamaGenName) } ?? source.names
+    let separate = VARParameterNames(names)
     (checkpointPart, vqgan) = (source, published)
-    inPart = try published.map { try source.renamed($0.llamaGenName) } ?? source.names
+    isVAR = published != nil && separate != nil
+    (inPart, thirds) = isVAR ? (separate?.names ?? names, separate?.thirds ?? [:]) : (names, [:])
   }
 
   /// What the user should know of the checkpoint, in sentences: parts of a tokenizer that differ in their codebook.
@@ -160,19 +173,34 @@ public struct WeightsImport {
 
   /// The parameters of the part as F32 tensors that are still to be read, but those that are left out.
   func floatInfos(leavingOut isLeftOut: (String) -> Bool) throws -> [TensorInfo] {
-    try inPart.keys.sorted().filter { !isLeftOut($0) }.map { key in
-      guard let stored = inPart[key], let shape = weights.shape(stored) else { throw missing(key) }
-      return TensorInfo(name: key, elementType: .float32, shape: shape)
+    try inPart.keys.sorted().filter { !isLeftOut($0) }.map {
+      TensorInfo(name: $0, elementType: .float32, shape: try shape($0))
     }
   }
 
   func stored(_ key: String) throws -> StoredTensor {
     guard let name = inPart[key], let stored = try weights.tensor(name) else { throw missing(key) }
-    return stored
+    guard let third = thirds[key] else { return stored }
+    let size = stored.bytes.count / 3
+    return StoredTensor(
+      name: stored.name, elementType: stored.elementType, shape: try shape(key),
+      bytes: Array(stored.bytes[third * size..<(third + 1) * size]))
+  }
+
+  private func shape(_ key: String) throws -> [Int] {
+    guard let name = inPart[key], var shape = weights.shape(name) else { throw missing(key) }
+    guard thirds[key] != nil else { return shape }
+    guard let first = shape.first, first % 3 == 0 else {
+      throw FormatError(
+        .wrongShape, at: Origin(file: weights.file), expected: "\(name) with outputs of query, key and value",
+        found: "\(shape)", hint: "check what the file holds")
+    }
+    shape[0] = first / 3
+    return shape
   }
 
   func shape(_ key: String, rank: Int) throws -> [Int] {
-    guard let name = inPart[key], let shape = weights.shape(name) else { throw missing(key) }
+    let shape = try shape(key)
     guard shape.count == rank, shape.allSatisfy({ $0 > 0 }) else {
       throw FormatError(
         .wrongShape, at: Origin(file: weights.file), expected: "\(publishedName(key)) of \(rank) sizes",

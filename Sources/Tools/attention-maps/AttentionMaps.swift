@@ -148,9 +148,7 @@ import ToolRuntime
   {
     guard let tokenizer else { return nil }
     let decoder = try Tokenizer(session.readRecord(tokenizer), device: device)
-    try session.requireSameCodebook(
-      header, of: tokens.path, as: decoder.codebookSHA256, codes: decoder.configuration.codebookSize,
-      of: tokenizer.path)
+    try session.requireDecodable(header, of: tokens.path, by: decoder, of: tokenizer.path)
     return decoder
   }
 

@@ -38,7 +38,7 @@ import ToolRuntime
         "\(tokenizer.path): expected at least \(clusters) codes, one per cluster; found \(codes.count); try: --clusters "
           + "\(codes.count) or fewer")
     }
-    let points = raw || !model.configuration.normalizesCodes ? codes : codes.normalized(on: device)
+    let points = raw || !model.configuration.comparesDirections ? codes : codes.normalized(on: device)
     let begin = ContinuousClock.now
     let found = try method.run(points, clusterCount: clusters, seed: session.seed, on: device)
     let seconds = (ContinuousClock.now - begin) / .seconds(1)

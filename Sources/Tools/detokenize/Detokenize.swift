@@ -70,9 +70,7 @@ import ToolRuntime
     let model = try Tokenizer(session.readRecord(tokenizer), device: device)
     model.freeze()
     let reader = try session.openTokens(tokens)
-    try session.requireSameCodebook(
-      reader.header, of: tokens.path, as: model.codebookSHA256, codes: model.configuration.codebookSize,
-      of: tokenizer.path)
+    try session.requireDecodable(reader.header, of: tokens.path, by: model, of: tokenizer.path)
     let view = view.number(in: reader.header)
     guard view < reader.header.viewCount else {
       throw ToolError(
@@ -147,7 +145,7 @@ import ToolRuntime
   /// The activations of a batch take memory in proportion to its pixels: at 256 x 256, 16 images.
   private func imagesPerBatch(_ model: Tokenizer, _ header: TokenHeader) -> Int {
     let side = model.configuration.downsampling
-    return batchSize ?? min(64, max(1, (1 << 20) / (header.tokensPerView * side * side)))
+    return batchSize ?? min(64, max(1, (1 << 20) / (header.rows * header.columns * side * side)))
   }
 
   /// The first view of the images that the tokens were made from.

@@ -29,6 +29,8 @@ struct GivenOptions: ParsableArguments {
     guard let given else { return [] }
     let source = try session.openTokens(given).readAll()
     let (header, other) = (batch.header, source.header)
+    try session.requireRaster(header, of: "the completed tokens")
+    try session.requireRaster(other, of: given.path)
     try session.requireSameCodebook(
       other, of: given.path, as: model.codebookSHA256, codes: model.configuration.codebookSize,
       of: "--tokenizer")

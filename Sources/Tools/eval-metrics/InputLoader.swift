@@ -134,9 +134,8 @@ struct InputLoader {
         "\(input.path): expected --tokenizer, to decode tokens with; found none; try: name the tokenizer")
     }
     var batch = try TokenBatch(first)
-    try session.requireSameCodebook(
-      batch.header, of: input.path, as: tokenizer.codebookSHA256, codes: tokenizer.configuration.codebookSize,
-      of: options.tokenizer?.path ?? "the tokenizer")
+    try session.requireDecodable(
+      batch.header, of: input.path, by: tokenizer, of: options.tokenizer?.path ?? "the tokenizer")
     while let record = try reader.next() {
       let more = try TokenBatch(record)
       guard more.header == batch.header else {

@@ -52,8 +52,18 @@ import ToolRuntime
     inversion: .prefixedNo,
     help: ArgumentHelp(
       "For tokenizer: scale latents and codes to length 1. (default: from the checkpoint's "
-        + "args; else yes, or no for a VQGAN)"))
+        + "args; else yes, or no for a VQGAN or a VAR tokenizer)"))
   var l2Norm: Bool?
+  @Option(
+    help: ArgumentHelp(
+      "For a VAR tokenizer: the sides of its grids of tokens, such as 1,2,3,4. (default: the published ones)")
+  )
+  var scales: String?
+  @Option(
+    help: ArgumentHelp(
+      "For a VAR tokenizer: r, the share of the convolutions phi, from 0 to 1. (default: 0.5, or 0 without them)"
+    ))
+  var residualRatio: Double?
   @Flag(help: "Accept NaN and infinity among the weights.") var allowNonFinite = false
   @OptionGroup(title: "Common") var common: CommonOptions
 
@@ -74,10 +84,19 @@ import ToolRuntime
     if let grid, gridSize == nil {
       throw ValidationError("--grid must be rows x columns, as 16x16, not '\(grid)'.")
     }
+    if kind != .tokenizer && (scales != nil || residualRatio != nil) {
+      throw ValidationError("--scales and --residual-ratio belong to --as tokenizer.")
+    }
+    if scales != nil && sides == nil { throw ValidationError("--scales must be numbers such as 1,2,3,4.") }
+    if !(0...1).contains(residualRatio ?? 0) {
+      throw ValidationError("--residual-ratio must be from 0 to 1.")
+    }
     if (imageSize ?? 1) < 1 || groups < 1 || (heads ?? 1) < 1 || (classes ?? 1) < 1 {
       throw ValidationError("--image-size, --groups, --heads and --classes must be at least 1.")
     }
   }
+
+  private var sides: [Int]? { scales.flatMap { commaSeparated($0) { Int($0) } } }
 
   private var gridSize: (rows: Int, columns: Int)? {
     let sides = (grid ?? "").split(separator: "x").compactMap { Int($0) }
@@ -105,6 +124,7 @@ import ToolRuntime
     var settings = ImportSettings()
     (settings.part, settings.heads, settings.grid, settings.classes) = (part, heads, gridSize, classes)
     (settings.imageSize, settings.groups, settings.normalizesCodes) = (imageSize, groups, l2Norm)
+    (settings.scales, settings.residualRatio) = (sides, residualRatio)
     settings.allowsNonFinite = allowNonFinite
     if let tokenizer {
       settings.codebookSHA256 = try Tokenizer(session.readRecord(tokenizer), device: device).codebookSHA256

@@ -8,7 +8,7 @@ extension Tokenizer {
   /// tokenizer quantises with. Of codes at equal distance the first comes first.
   func codesAtRank(_ rank: Int, on device: Device) -> [UInt32] {
     let tape = Tape(device: device, isRecording: false)
-    let codes = CodeVectors(comparable(tape, codebook).value)
+    let codes = CodeVectors(comparedCodes(tape))
     var table = [UInt32](repeating: 0, count: codes.count)
     table.withUnsafeMutableBufferPointer { table in
       device.forRanges(codes.count) { range in

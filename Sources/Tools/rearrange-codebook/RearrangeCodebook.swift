@@ -62,7 +62,7 @@ import ToolRuntime
         "\(tokenizer.path): expected a multiple of \(clusterSize) codes; found \(codes.count); try: a --cluster-size that "
           + "divides \(codes.count)")
     }
-    let points = raw || !model.configuration.normalizesCodes ? codes : codes.normalized(on: device)
+    let points = raw || !model.configuration.comparesDirections ? codes : codes.normalized(on: device)
     let blocks = try BalancedPartition.blocks(codes: codes.count, clusterSize: clusterSize)
     let begin = ContinuousClock.now
     let clustering = BalancedClustering(

@@ -66,6 +66,7 @@ extension FineStage {
     try session.requireCoarse(
       coarse.codebookSHA256, of: file, fine: description.codebookSHA256,
       coarse: description.coarseCodebookSHA256, of: path)
+    try session.requireRaster(coarse, of: file)
     guard coarse.vocabSize == sizes.inputCodes, coarse.rows == sizes.gridRows,
       coarse.columns == sizes.gridColumns
     else {

@@ -49,6 +49,12 @@ import ToolRuntime
         "--size: expected a multiple of \(model.configuration.downsampling), the tokenizer's step; found \(size)"
       )
     }
+    guard model.multiScale == nil || size == model.configuration.imageSize else {
+      throw ToolError(
+        .badData,
+        "--size: expected \(model.configuration.imageSize), the only size that the scales of \(tokenizer.path) fit; found "
+          + "\(size)")
+    }
     let images = try images.open(session, size: size)
     let grid = size / model.configuration.downsampling
     guard grid * grid <= TokenHeader.maximumTokens else {
@@ -65,7 +71,7 @@ import ToolRuntime
       vocabSize: model.configuration.codebookSize, rows: grid, columns: grid,
       codebookSHA256: model.codebookSHA256,
       classCount: images.listing.classNames.count, classNames: images.listing.classNames,
-      viewNames: images.plan.names)
+      viewNames: images.plan.names, layout: model.configuration.tokenLayout)
     let sink = try session.create(output)
     let records = RecordWriter(sink)
     let writer = TokenWriter(records, header: header, metadata: session.provenanceMetadata)

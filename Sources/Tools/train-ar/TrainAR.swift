@@ -49,9 +49,10 @@ import Training
   func execute(_ session: ToolSession) throws {
     let device = session.device(training.precision)
     let data = TokenDataset(try session.openTokens(tokens).readAll())
+    try session.requireRaster(data.header, of: tokens.path)
     let first = try readInitial(session, device, data.header)
     let configuration =
-      try first.map { try sizes.configuration(of: $0.model.configuration, for: data.header) }
+      first.map { sizes.configuration(of: $0.model.configuration, for: data.header) }
       ?? sizes.configuration(for: data.header)
     try requireClusters(of: data.header)
     let guiding = try selfGuided.options(for: configuration, data.header, file: tokens.path)

@@ -42,10 +42,11 @@ import Training
     let device = session.device(training.precision)
     let mapping = try CodeMapping(session.readRecord(mapping))
     let data = TokenDataset(try session.openTokens(tokens).readAll())
+    try session.requireRaster(data.header, of: tokens.path)
     try requireFit(data.header, mapping, session)
     let first = try readInitial(session, device, mapping)
     var configuration =
-      try first.map { try sizes.configuration(of: $0.model.configuration, for: data.header) }
+      first.map { sizes.configuration(of: $0.model.configuration, for: data.header) }
       ?? sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
     try session.requireMemory(

@@ -30,8 +30,20 @@ struct TokenizerSizeOptions: ParsableArguments {
   @Option(help: "Number of groups of group normalisation; divides the width of every level.") var groups: Int?
   @Flag(
     inversion: .prefixedNo,
-    help: "Scale latents and codes to length 1 before they are compared. (default: yes)")
+    help: ArgumentHelp(
+      "Scale latents and codes to length 1 before they are compared. (default: that of --model; never with --scales)"
+    ))
   var normalizeCodes: Bool?
+  @Option(
+    help: ArgumentHelp(
+      "VAR: sides of the grids of tokens, ascending to the side of the latents, such as 1,2,3,4. (default: that of "
+        + "--model)"))
+  var scales: String?
+  @Option(help: "VAR: number of convolutions phi that the scales share; 0 means one for each.")
+  var phiCount: Int?
+  @Option(help: "VAR: r in phi(h) = (1 - r) h + r conv(h), from 0 to 1.") var residualRatio: Double?
+  @Flag(inversion: .prefixedNo, help: "VAR: take the code of the largest cosine, not the nearest one.")
+  var cosine: Bool?
 
   private static let defaultModel = "VQ-16"
 
@@ -44,12 +56,19 @@ struct TokenizerSizeOptions: ParsableArguments {
     if multipliers != nil && levels == nil {
       throw ValidationError("--multipliers must be numbers such as 1,2,4.")
     }
+    if scales != nil && sides == nil { throw ValidationError("--scales must be numbers such as 1,2,3,4.") }
+    if configuration?.multiScale == nil && (phiCount != nil || residualRatio != nil || cosine != nil) {
+      throw ValidationError(
+        "--phi-count, --residual-ratio and --cosine need --scales or a --model that has scales.")
+    }
     if attentionLevels != nil && attending == nil {
       throw ValidationError("--attention-levels must be numbers such as 3,4.")
     }
   }
 
   private var levels: [Int]? { multipliers.flatMap { commaSeparated($0) { Int($0) } } }
+
+  private var sides: [Int]? { scales.flatMap { commaSeparated($0) { Int($0) } } }
 
   private var attending: [Int]? { attentionLevels.flatMap { commaSeparated($0) { Int($0) } } }
 
@@ -60,7 +79,9 @@ struct TokenizerSizeOptions: ParsableArguments {
       ("--residual-blocks", residualBlocks != nil), ("--attention-levels", attentionLevels != nil),
       ("--z-channels", zChannels != nil), ("--codes", codes != nil),
       ("--code-dimension", codeDimension != nil), ("--groups", groups != nil),
-      ("--normalize-codes", normalizeCodes != nil),
+      ("--normalize-codes", normalizeCodes != nil), ("--scales", scales != nil),
+      ("--phi-count", phiCount != nil),
+      ("--residual-ratio", residualRatio != nil), ("--cosine", cosine != nil),
     ]
     return options.filter(\.1).map(\.0)
   }
@@ -76,8 +97,19 @@ struct TokenizerSizeOptions: ParsableArguments {
     sizes.codebookSize = codes ?? sizes.codebookSize
     sizes.codeDimension = codeDimension ?? sizes.codeDimension
     sizes.groups = groups ?? sizes.groups
-    sizes.normalizesCodes = normalizeCodes ?? true
     sizes.attentionLevels = attending
+    sizes.multiScale = multiScale(sizes.multiScale)
+    if sides != nil { sizes.codeKernel = 3 }
+    sizes.normalizesCodes = normalizeCodes ?? (sizes.multiScale == nil && sizes.normalizesCodes)
     return sizes
+  }
+
+  private func multiScale(_ named: MultiScaleConfiguration?) -> MultiScaleConfiguration? {
+    guard var result = named ?? sides.map({ MultiScaleConfiguration(scales: $0) }) else { return nil }
+    result.scales = sides ?? result.scales
+    result.phiCount = phiCount ?? result.phiCount
+    result.residualRatio = residualRatio ?? result.residualRatio
+    result.comparesByCosine = cosine ?? result.comparesByCosine
+    return result
   }
 }

@@ -12,7 +12,8 @@ extension ReconstructionLoss: ExpressibleByArgument {}
 
 @main struct TrainTokenizer: Tool {
   static let toolName = "train-tokenizer"
-  static let summary = "Trains a VQ autoencoder (LlamaGen's VQ-8 and VQ-16, at any width) on images."
+  static let summary =
+    "Trains a VQ autoencoder (LlamaGen's VQ-8 and VQ-16 at any width, VAR's of several scales) on images."
   static let usageExample =
     "train-tokenizer emoji --model CPU-4 --size 32 --steps 2000 --output tokenizer.tensors.zst"
   static var versionDetails: [String] { BuildInformation.lines }

@@ -7,6 +7,7 @@ import Metrics
 import NeuralNet
 import StreamFormat
 import TensorCore
+import VAR
 
 /// Training a VQ autoencoder on images.
 public final class TokenizerTask: TrainingTask {
@@ -52,8 +53,10 @@ public final class TokenizerTask: TrainingTask {
   private var order: DataOrder
   /// Uses of each code since the last search for dead codes.
   private var uses: [Int]
-  /// Latents of the last batch, [n, d]: where dead codes are placed.
-  private var latents: Tensor?
+  /// Use of the codes by scale, of a tokenizer that has scales.
+  private var scaleUsage: ScaleUsage?
+  /// The vectors [n, d] of the last batch that codes stand for: where dead codes are placed.
+  private var searched: Tensor?
 
   /// Training on images, of which those at `usable` can be used.
   /// - Throws: `DatasetError.tooFewItems` when nothing is left to train on.
@@ -68,6 +71,9 @@ public final class TokenizerTask: TrainingTask {
     ).mapped { usable[$0] }
     order = DataOrder(items: split.training, seed: options.seed)
     uses = [Int](repeating: 0, count: model.configuration.codebookSize)
+    scaleUsage = model.configuration.multiScale.map {
+      ScaleUsage(scaleCount: $0.scales.count, codes: model.configuration.codebookSize)
+    }
   }
 
   /// How many images are trained on, and how many are scored only.
@@ -102,14 +108,23 @@ public final class TokenizerTask: TrainingTask {
       tape, images: batch, reconstruction: kind, commitment: options.commitment,
       codebook: options.codebookWeight)
     for index in pass.quantized.indices { uses[index] += 1 }
-    latents = pass.latents.value
+    searched = pass.quantized.searched
     tape.backward(from: pass.loss)
     return [
       "loss": Double(pass.loss.value.scalar),
       "reconstruction_loss": Double(pass.reconstructionLoss.value.scalar),
       "codebook_loss": Double(pass.quantized.codebookLoss.value.scalar),
       "batch_usage": Double(Set(pass.quantized.indices).count) / Double(uses.count),
-    ]
+    ].merging(countScales(pass)) { own, _ in own }
+  }
+
+  /// Share of the codes that each scale uses, `usage_scale_1` for the smallest; nothing without scales.
+  private func countScales(_ pass: TokenizerPass) -> [String: Double] {
+    guard let scales = model.configuration.multiScale else { return [:] }
+    scaleUsage?.add(pass.quantized.indices, offsets: scales.offsets)
+    let shares = scaleUsage?.shares(latents: pass.latents.value.rowCount) ?? []
+    return Dictionary(
+      uniqueKeysWithValues: shares.enumerated().map { ("usage_scale_\($0.offset + 1)", $0.element) })
   }
 
   /// Searches for dead codes every few steps.
@@ -143,19 +158,29 @@ public final class TokenizerTask: TrainingTask {
 
   /// Uses since the last search. Without them a resumed run would move other codes.
   public var state: [StoredTensor] {
-    [StoredTensor(name: "task.uses", shape: [uses.count], uint64s: uses.map(UInt64.init))]
+    let counts = [StoredTensor(name: "task.uses", shape: [uses.count], uint64s: uses.map(UInt64.init))]
+    guard let scaleUsage else { return counts }
+    return counts + [
+      StoredTensor(name: "task.scale_hits", shape: [scaleUsage.hits.count], floats: scaleUsage.hits),
+      StoredTensor(name: "task.scale_visits", shape: [1], uint64s: [UInt64(scaleUsage.visits)]),
+    ]
   }
 
   /// Restores the uses.
   public func restore(_ record: Record) throws {
     uses = try record.tensor("task.uses", shape: [uses.count]).integers()
+    guard let scales = model.configuration.multiScale, let scaleUsage else { return }
+    self.scaleUsage = ScaleUsage(
+      hits: try record.tensor("task.scale_hits", shape: [scaleUsage.hits.count]).floats(),
+      visits: try record.tensor("task.scale_visits", shape: [1]).integers()[0],
+      scaleCount: scales.scales.count)
   }
 }
 
 // MARK: The codebook's start and its dead codes
 
 extension TokenizerTask {
-  /// Places the codes on the centroids of the latents of some batches.
+  /// Places the codes on the centroids of what some batches are to be quantised to.
   private func startCodebook(step: Int) throws {
     let device = store.device
     let (k, d) = (model.codebook.shape[0], model.codebook.shape[1])
@@ -164,9 +189,7 @@ extension TokenizerTask {
     // Sixteen latents per code are enough for k-means, and the training items may be fewer.
     while vectors.count < 16 * k * d && place < step * options.batchSize + split.training.count {
       let places = order.items(first: place, count: options.batchSize, viewCount: images.plan.names.count)
-      let tape = Tape(device: device, isRecording: false)
-      let latents = model.encode(tape, Variable(try images.batch(places, on: device)))
-      vectors += model.comparable(tape, latents).value.toArray()
+      vectors += model.vectorsToQuantize(of: try images.batch(places, on: device)).toArray()
       place += options.batchSize
     }
     let clustering = KMeans(count: k, maximumIterations: 10, seed: options.seed)
@@ -175,15 +198,13 @@ extension TokenizerTask {
     model.codebook.value.copyElements(from: result.centroids.tensor(on: device))
   }
 
-  /// Moves codes that are hardly used onto latents of the last batch, and forgets their moments.
+  /// Moves codes that are hardly used onto vectors of the last batch, and forgets their moments.
   private func reviveDeadCodes(step: Int, _ optimizer: AdamW) {
-    guard let latents else { return }
+    guard let rows = searched else { return }
     let d = model.codebook.shape[1]
     let mean = Double(uses.reduce(0, +)) / Double(uses.count)
     let dead = uses.indices.filter { Double(uses[$0]) < options.deadCodeThreshold * mean }
     var random = CounterRandom(seed: options.seed, purpose: .deadCodes, index: UInt64(step))
-    let tape = Tape(device: store.device, isRecording: false)
-    let rows = model.comparable(tape, Variable(latents)).value
     let place = store.parameters.firstIndex { $0.name == Tokenizer.codebookName }!
     for code in dead {
       let source = rows.pointer + random.integer(below: rows.count / d) * d

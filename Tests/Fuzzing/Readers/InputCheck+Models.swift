@@ -13,7 +13,8 @@ extension InputCheck {
     let again = try Tokenizer(try only(file([tokenizer.record()])), device: device)
     try expect(isSame(try again.record(), try tokenizer.record()), "written again, the tokenizer is another")
     let last = tokenizer.configuration.codebookSize - 1
-    let images = try tokenizer.images(of: [0, last, last, 0], rows: 2, columns: 2)
+    let tokens = (0..<(tokenizer.configuration.multiScale?.tokenCount ?? 4)).map { $0 % 2 * last }
+    let images = try tokenizer.images(of: tokens, rows: 2, columns: 2)
     try images.requireFinite("the images")
   }
 

@@ -2,9 +2,9 @@
 public struct TokenHeader: Equatable, Sendable {
   /// Number of codes; every token is below it.
   public var vocabSize: Int
-  /// Rows of the token grid.
+  /// Rows of the token grid, of several grids of the last and largest one.
   public var rows: Int
-  /// Columns of the token grid.
+  /// Columns of that grid.
   public var columns: Int
   /// SHA-256 of the codebook the tokens index.
   public var codebookSHA256: String
@@ -14,16 +14,18 @@ public struct TokenHeader: Equatable, Sendable {
   public var classNames: [String]
   /// The views of each image, such as "center" and "center-flipped", in the order of the second dimension.
   public var viewNames: [String]
-  /// The order of the tokens of an image: "raster" is row by row.
-  public var layout: String
+  /// The order of the tokens of an image.
+  public var layout: TokenLayout
 
-  /// - Precondition: Sizes are positive, there is a view, and classes have no names or each has one.
+  /// - Precondition: Sizes are positive, there is a view, classes have no names or each has one, and the layout goes with
+  ///   the grid.
   public init(
     vocabSize: Int, rows: Int, columns: Int, codebookSHA256: String, classCount: Int,
-    classNames: [String] = [], viewNames: [String] = ["center"], layout: String = "raster"
+    classNames: [String] = [], viewNames: [String] = ["center"], layout: TokenLayout = .raster
   ) {
     precondition(vocabSize > 0 && rows > 0 && columns > 0 && classCount > 0 && !viewNames.isEmpty)
     precondition(classNames.isEmpty || classNames.count == classCount)
+    precondition(layout.fits(rows: rows, columns: columns), "\(layout) on a grid of \(rows)x\(columns)")
     self.vocabSize = vocabSize
     self.rows = rows
     self.columns = columns
@@ -40,7 +42,7 @@ public struct TokenHeader: Equatable, Sendable {
   public static let maximumTokens = 1 << 16
 
   /// Tokens of one view of one image.
-  public var tokensPerView: Int { rows * columns }
+  public var tokensPerView: Int { layout.tokenCount(rows: rows, columns: columns) }
   /// Views of one image.
   public var viewCount: Int { viewNames.count }
   /// The view that tells most of an image: the centre crop, and the first view where there is none, as among random
@@ -55,15 +57,13 @@ extension TokenHeader {
   /// - Throws: ``FormatError`` for a record that is no token record or whose metadata is incomplete.
   public init(_ record: Record) throws {
     try record.require(kind: .tokens)
-    let layout = record.metadata["layout"] ?? "raster"
-    guard layout == "raster" else { throw record.badMetadata("layout", expected: "raster") }
     (rows, columns) = try parseGrid(record)
+    layout = try TokenLayout(record, rows: rows, columns: columns)
     vocabSize = try record.integerMetadata("vocab_size", in: 1...Self.maximumSize)
     codebookSHA256 = try record.metadata("codebook_sha256")
     classCount = try record.integerMetadata("num_classes", in: 1...Self.maximumSize)
     classNames = record.metadata["class_names"] == nil ? [] : try record.jsonMetadata("class_names")
     viewNames = try record.jsonMetadata("views")
-    self.layout = layout
     guard classNames.isEmpty || classNames.count == classCount else {
       throw record.badMetadata("class_names", expected: "\(classCount) names, as num_classes says")
     }
@@ -77,8 +77,7 @@ extension TokenHeader {
     [
       "vocab_size": "\(vocabSize)", "grid": "\(rows)x\(columns)", "codebook_sha256": codebookSHA256,
       "num_classes": "\(classCount)", "class_names": jsonList(classNames), "views": jsonList(viewNames),
-      "layout": layout,
-    ]
+    ].merging(layout.metadata) { own, _ in own }
   }
 
   /// Checks that another record's header is this one.

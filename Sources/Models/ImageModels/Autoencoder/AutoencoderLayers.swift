@@ -12,13 +12,9 @@ struct LayerBuilder {
     _ name: String, _ inputs: Int, _ outputs: Int, kernel: Int = 3, stride: Int = 1, padBefore: Int? = nil,
     padAfter: Int? = nil
   ) -> ConvolutionLayer {
-    let fanIn = Initializer.fanIn(inputs * kernel * kernel)
-    return ConvolutionLayer(
-      weight: store.declare(name + ".weight", [outputs, inputs, kernel, kernel], fanIn),
-      bias: store.declare(name + ".bias", [outputs], fanIn),
-      geometry: ConvolutionGeometry(
-        inChannels: inputs, outChannels: outputs, kernel: kernel, stride: stride, padBefore: padBefore,
-        padAfter: padAfter), freezing: freezing)
+    store.convolution(
+      name, inputs, outputs, kernel: kernel, stride: stride, padBefore: padBefore, padAfter: padAfter,
+      freezing)
   }
 
   func norm(_ name: String, _ channels: Int) -> GroupNormLayer {
@@ -43,6 +39,22 @@ struct LayerBuilder {
     return AttentionBlock(
       norm: norm(name + ".norm", channels), query: pointwise("q"), key: pointwise("k"), value: pointwise("v"),
       output: pointwise("proj_out"))
+  }
+}
+
+extension ParameterStore {
+  /// Declares a convolution, which keeps the size of images unless a stride or a padding is given.
+  func convolution(
+    _ name: String, _ inputs: Int, _ outputs: Int, kernel: Int = 3, stride: Int = 1, padBefore: Int? = nil,
+    padAfter: Int? = nil, _ freezing: Freezing
+  ) -> ConvolutionLayer {
+    let fanIn = Initializer.fanIn(inputs * kernel * kernel)
+    return ConvolutionLayer(
+      weight: declare(name + ".weight", [outputs, inputs, kernel, kernel], fanIn),
+      bias: declare(name + ".bias", [outputs], fanIn),
+      geometry: ConvolutionGeometry(
+        inChannels: inputs, outChannels: outputs, kernel: kernel, stride: stride, padBefore: padBefore,
+        padAfter: padAfter), freezing: freezing)
   }
 }
 

@@ -5,8 +5,10 @@ import TensorCore
 public struct QuantizedLatents {
   /// Chosen codes [B, h, w, d]; the gradient by them goes straight to the latents.
   public let vectors: Variable
-  /// Index of each chosen code, raster order.
+  /// Index of each chosen code: image after image, in raster order, of several scales one after the other.
   public let indices: [Int]
+  /// The vectors [n, d] in whose place the codes stand.
+  public let searched: Tensor
   /// mean((z_q - sg z)^2): pulls the codes to the latents.
   public let codebookLoss: Variable
   /// mean((sg z_q - z)^2): keeps the latents near their codes. Its weight, beta, is the caller's.
@@ -30,11 +32,13 @@ public struct TokenizerPass {
 extension Tokenizer {
   /// Replaces each latent by its nearest code, with the straight-through gradient.
   public func quantize(_ tape: Tape, _ latents: Variable) -> QuantizedLatents {
+    if let multiScale { return multiScale.quantize(tape, latents) }
     let z = comparable(tape, latents)
     let indices = nearestCodes(latents.value)
     let chosen = codeVectors(tape, indices, shape: latents.shape)
     return QuantizedLatents(
       vectors: tape.straightThrough(value: chosen, gradientTo: z), indices: indices,
+      searched: z.value.reshaped([z.value.rowCount, z.value.lastDimension]),
       codebookLoss: tape.meanError(chosen, z.detached()),
       commitmentLoss: tape.meanError(chosen.detached(), z))
   }
@@ -68,21 +72,36 @@ extension Tokenizer {
     tape.meanError(decode(tape, comparable(tape, encode(tape, images))), images, kind)
   }
 
-  /// Tokens of images [B, H, W, 3], raster order, B * h * w of them.
+  /// Tokens of images [B, H, W, 3], image after image: in raster order, of several scales one after the other.
   /// - Throws: ``NotFiniteError`` where a latent is: its nearest code would be any.
   public func tokens(of images: Tensor) throws -> [Int] {
     let tape = Tape(device: store.device, isRecording: false)
     let latents = encode(tape, Variable(images)).value
     try latents.requireFinite("the latents that the encoder gives")
-    return nearestCodes(latents)
+    return multiScale.map { $0.quantize(tape, Variable(latents)).indices } ?? nearestCodes(latents)
   }
 
-  /// Images [B, H, W, 3] of B grids of tokens.
-  /// - Throws: ``NotFiniteError`` where a sample is: it would become a black or white one.
-  public func images(of tokens: [Int], rows: Int, columns: Int) throws -> Tensor {
+  /// The vectors that a codebook is to stand for, rows [n, d], of images [B, H, W, 3]: where k-means places the codes.
+  public func vectorsToQuantize(of images: Tensor) -> Tensor {
     let tape = Tape(device: store.device, isRecording: false)
-    let batch = tokens.count / (rows * columns)
-    let vectors = codeVectors(tape, tokens, shape: [batch, rows, columns, configuration.codeDimension])
+    let latents = encode(tape, Variable(images))
+    if let multiScale { return multiScale.vectorsToQuantize(tape, latents) }
+    let z = comparable(tape, latents).value
+    return z.reshaped([z.rowCount, z.lastDimension])
+  }
+
+  /// Images [B, H, W, 3] of the tokens of B images; of several scales, the grid is that of the last one.
+  /// - Parameter scaleCount: of several scales, how many are decoded, from the first on; all if it is nil.
+  /// - Throws: ``NotFiniteError`` where a sample is: it would become a black or white one.
+  public func images(of tokens: [Int], rows: Int, columns: Int, scaleCount: Int? = nil) throws -> Tensor {
+    let tape = Tape(device: store.device, isRecording: false)
+    let vectors: Variable
+    if let multiScale {
+      vectors = multiScale.latents(tape, of: tokens, scaleCount: scaleCount)
+    } else {
+      let batch = tokens.count / (rows * columns)
+      vectors = codeVectors(tape, tokens, shape: [batch, rows, columns, configuration.codeDimension])
+    }
     let images = decode(tape, vectors).value
     try images.requireFinite("the images that the decoder gives")
     return images

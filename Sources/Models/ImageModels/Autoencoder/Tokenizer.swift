@@ -3,7 +3,7 @@ import Codebooks
 import NeuralNet
 import TensorCore
 
-/// LlamaGen's VQ autoencoder: images to grids of codes and back. Inside, images are [B, H, W, C]; pixel
+/// LlamaGen's VQ autoencoder, and by its settings VQGAN's and VAR's: images to grids of codes and back. Inside, images are [B, H, W, C]; pixel
 /// values run from -1 to 1.
 public final class Tokenizer {
   public let configuration: TokenizerConfiguration
@@ -17,6 +17,8 @@ public final class Tokenizer {
   private let fromCode: ConvolutionLayer
   /// The code vectors [K, d].
   public let codebook: Variable
+  /// The quantiser of VAR's tokenizers; nil where an image is one grid of tokens.
+  public let multiScale: MultiScaleQuantizer?
   private let freezing = Freezing()
 
   /// Declares the parameters with PyTorch's starting distributions; unset without a seed, for a file to fill.
@@ -29,8 +31,12 @@ public final class Tokenizer {
     (decoder, decoderEnd) = Self.makeDecoder(build)
     let (k, d) = (configuration.codebookSize, configuration.codeDimension)
     codebook = store.declare("quantize.embedding.weight", [k, d], .uniform(bound: 1 / Double(k)))
-    toCode = build.convolution("quant_conv", configuration.zChannels, d, kernel: 1)
-    fromCode = build.convolution("post_quant_conv", d, configuration.zChannels, kernel: 1)
+    multiScale = configuration.multiScale.map { [store, codebook, freezing] in
+      MultiScaleQuantizer($0, codebook: codebook, in: store, freezing)
+    }
+    let kernel = configuration.codeKernel ?? 1
+    toCode = build.convolution("quant_conv", configuration.zChannels, d, kernel: kernel)
+    fromCode = build.convolution("post_quant_conv", d, configuration.zChannels, kernel: kernel)
   }
 
   /// After this call the parameters must not change: weights are packed on their first use and stay packed.
@@ -101,9 +107,15 @@ public final class Tokenizer {
     return decoderEnd.convolution.apply(h, after: decoderEnd.norm, tape)
   }
 
-  /// What latents and codes are compared by: scaled to length 1 where the configuration says so.
+  /// What the decoder sees of latents and codes, and, but for a quantiser by cosine, what they are compared by: scaled to
+  /// length 1 where the configuration says so.
   public func comparable(_ tape: Tape, _ x: Variable) -> Variable {
     configuration.normalizesCodes ? tape.l2Normalize(x) : x
+  }
+
+  /// The codes [K, d] as distances between them count: scaled to length 1 where the search compares directions alone.
+  public func comparedCodes(_ tape: Tape) -> Tensor {
+    (configuration.comparesDirections ? tape.l2Normalize(codebook) : codebook).value
   }
 
   /// Index of the nearest code for every latent, raster order. Latents [..., d].

@@ -1,3 +1,5 @@
+import StreamFormat
+
 /// Every size of a VQ autoencoder. Written into tokenizer files under LlamaGen's names.
 public struct TokenizerConfiguration: Codable, Equatable, Sendable {
   /// Width of the first level.
@@ -6,7 +8,7 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
   public var multipliers: [Int]
   /// Residual blocks per level in the encoder; the decoder has one more.
   public var residualBlocks: Int
-  /// Channels between the autoencoder and the quantiser's 1x1 convolutions.
+  /// Channels between the autoencoder and the quantiser's convolutions.
   public var zChannels: Int
   /// Codes.
   public var codebookSize: Int
@@ -23,6 +25,10 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
   /// Levels, counted from 0 at full size, whose residual blocks are each followed by attention. The middle has
   /// attention in any case. Nil means the last level alone, as in LlamaGen's tokenizers.
   public var attentionLevels: [Int]?
+  /// Side of the kernels of the convolutions around the quantiser, 1 or 3; nil means 1.
+  public var codeKernel: Int?
+  /// The quantiser of several scales of VAR's tokenizers; nil where an image is one grid of tokens.
+  public var multiScale: MultiScaleConfiguration?
 
   enum CodingKeys: String, CodingKey {
     case channels = "ch"
@@ -36,22 +42,31 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     case normEpsilon = "group_norm_eps"
     case imageSize = "image_size"
     case attentionLevels = "attn_levels"
+    case codeKernel = "quant_conv_kernel"
+    case multiScale = "multi_scale"
   }
 
   /// VQ-16 unless sizes are given.
   public init(
     channels: Int = 128, multipliers: [Int] = [1, 1, 2, 2, 4], residualBlocks: Int = 2, zChannels: Int = 256,
     codebookSize: Int = 16384, codeDimension: Int = 8, normalizesCodes: Bool = true, groups: Int = 32,
-    imageSize: Int = 256, attentionLevels: [Int]? = nil
+    imageSize: Int = 256, attentionLevels: [Int]? = nil, codeKernel: Int? = nil,
+    multiScale: MultiScaleConfiguration? = nil
   ) {
     (self.channels, self.multipliers, self.residualBlocks) = (channels, multipliers, residualBlocks)
     (self.zChannels, self.codebookSize, self.codeDimension) = (zChannels, codebookSize, codeDimension)
     (self.normalizesCodes, self.groups, self.imageSize) = (normalizesCodes, groups, imageSize)
-    self.attentionLevels = attentionLevels
+    (self.attentionLevels, self.codeKernel, self.multiScale) = (attentionLevels, codeKernel, multiScale)
   }
 
   /// Pixels to a token, along a side.
   public var downsampling: Int { 1 << (multipliers.count - 1) }
+
+  /// The order of an image's tokens.
+  public var tokenLayout: TokenLayout { multiScale.map { .scales($0.scales) } ?? .raster }
+
+  /// Whether codes are searched by their direction alone, whatever their length.
+  public var comparesDirections: Bool { normalizesCodes || multiScale?.comparesByCosine == true }
 
   /// Whether attention follows each residual block of a level.
   func hasAttention(_ level: Int) -> Bool {
@@ -83,6 +98,21 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     }
     if !(normEpsilon >= 0 && normEpsilon <= 1) { return "group_norm_eps \(normEpsilon); 0 to 1 is possible" }
     if imageSize % downsampling != 0 { return "image size \(imageSize) is not a multiple of \(downsampling)" }
+    if let codeKernel, codeKernel != 1 && codeKernel != 3 {
+      return "quant_conv_kernel \(codeKernel); 1 or 3 is possible"
+    }
+    return multiScaleProblem
+  }
+
+  private var multiScaleProblem: String? {
+    guard let multiScale else { return nil }
+    if let problem = multiScale.problem { return problem }
+    if normalizesCodes { return "codes of several scales cannot be scaled to length 1 (l2_norm)" }
+    if multiScale.side * downsampling != imageSize {
+      return
+        "the last scale is \(multiScale.side), which images of \(multiScale.side * downsampling) pixels have, not "
+        + "those of \(imageSize)"
+    }
     return nil
   }
 
@@ -112,8 +142,9 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     let inner = 2 * (2 * residual(last, last) + attention(last)) + (2 * residualBlocks + 1) * attending
     let ends = 2 * last + convolution(last, zChannels) + 2 * widths[0] + convolution(widths[0], 3)
     let quantizer =
-      codebookSize * codeDimension + convolution(zChannels, codeDimension, kernel: 1)
-      + convolution(codeDimension, zChannels, kernel: 1)
+      codebookSize * codeDimension + convolution(zChannels, codeDimension, kernel: codeKernel ?? 1)
+      + convolution(codeDimension, zChannels, kernel: codeKernel ?? 1)
+      + (multiScale?.convolutionCount ?? 0) * convolution(codeDimension, codeDimension)
     return encoder + decoder + resizing + inner + ends + quantizer
   }
 }

@@ -10,6 +10,19 @@ extension Tape {
     }
   }
 
+  /// alpha a + beta b, of one shape.
+  public func combination(_ alpha: Float, _ a: Variable, _ beta: Float, _ b: Variable) -> Variable {
+    precondition(a.shape == b.shape, "combination: \(a.shape) and \(b.shape)")
+    let y = device.scaled(a.value, alpha)
+    device.forRanges(y.count, grain: 4096) {
+      tsr_axpy(y.pointer + $0.lowerBound, beta, b.value.pointer + $0.lowerBound, $0.count)
+    }
+    return record(y, from: [a, b]) { [unowned self] dy in
+      if a.requiresGradient { accumulate(device.scaled(dy, alpha), into: a) }
+      if b.requiresGradient { accumulate(device.scaled(dy, beta), into: b) }
+    }
+  }
+
   /// Sum of scalars times constants: how a loss is put together from its terms.
   public func weightedSum(_ terms: [(term: Variable, weight: Float)]) -> Variable {
     precondition(terms.allSatisfy { $0.term.value.count == 1 }, "weightedSum: terms must be scalars")
