@@ -14,7 +14,7 @@ BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/Tools/*/*.swift))))
 
 .PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar \
-  iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines code-distance codebook-tables \
+  iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines check-reference code-distance codebook-tables \
   test test-python check check-long check-sanitizers fuzz snapshots weights bench install uninstall dist deb lint format clean
 .DEFAULT_GOAL := build
 
@@ -55,6 +55,9 @@ headlines: build ## Compare IAR and CTF with the baseline at 16,384 codes; takes
 
 study-%: build ## Run the study of one table or figure; `make -f pipelines/studies.mk` lists names and minutes
 	@$(MAKE) --no-print-directory -f pipelines/studies.mk $*
+
+check-reference: ## Compare a log of train-ar with a committed curve: NAME=emoji-16384-iar LOG=out/iar/logs/model.jsonl
+	@pipelines/reference.py check $(NAME) $(LOG)
 
 code-distance: build ## Measure what a wrong token costs: plot, tables and pictures, into out/code-distance
 codebook-tables: build ## Measure clusters over their size and over early stops, into out/code-distance

@@ -31,4 +31,5 @@ for script in "${shell[@]}"; do check bash -n "$script"; done
 PYTHONPYCACHEPREFIX=.build/pycache check python3 -m unittest discover --quiet --start-directory pipelines/tests
 # The page about results is what the committed tables give.
 PYTHONPYCACHEPREFIX=.build/pycache check python3 pipelines/results_page.py --check
+PYTHONPYCACHEPREFIX=.build/pycache check python3 pipelines/reference.py page --check
 exit "$failed"

@@ -175,5 +175,35 @@ class LossTests(Folder):
         self.assertEqual(line, "10 2.4 2.5 8.0 1.2 1.25")
 
 
+class ReferenceTests(Folder):
+    def log(self, name, losses):
+        lines = [{"step": step, "loss": 1.0} | ({"held_out_loss": losses[step]} if step in losses else {})
+                 for step in range(1, 301)]
+        synthetic.write(self.path(name), "\n".join(map(json.dumps, [*lines, {"summary": {}, "peak_megabytes": 81.6}])))
+        return self.path(name)
+
+    def test_the_range_of_the_seeds(self):
+        docs = ["--docs", self.temporary.name]
+        logs = [self.log("a", {100: 5.0, 200: 4.0}), self.log("b", {100: 5.2, 200: 4.4, 300: 3.0})]
+        synthetic.run("reference.py", *docs, "write", "small", *logs)
+        self.assertEqual(self.read("reference", "small.tsv"),
+                         "# 2 seeds; 82 MB at most\nstep\tmean\tleast\tgreatest\n"
+                         "100\t5.1000\t5.0000\t5.2000\n200\t4.2000\t4.0000\t4.4000\n")
+        # 4 % beyond the seeds: 3.84 to 4.576 at step 200.
+        good = self.log("good", {100: 5.1, 200: 4.57})
+        self.assertIn("step 200: 4.570, expected 3.840 to 4.576",
+                      synthetic.run("reference.py", *docs, "check", "small", good))
+        for loss in (4.58, 3.83):
+            message = self.fails("reference.py", *docs, "check", "small", self.log("bad", {100: 5.1, 200: loss}))
+            self.assertIn("out of the range at 1 steps, first at 200", message)
+        self.assertIn("found none", self.fails("reference.py", *docs, "check", "small", self.log("none", {50: 1.0})))
+        self.assertIn("expected one of the references small", self.fails("reference.py", *docs, "check", "large", good))
+        synthetic.run("reference.py", *docs, "page")
+        self.assertIn("| 200 | 4.200 | 4.000 | 4.400 |", self.read("reference-runs.md"))
+        synthetic.run("reference.py", *docs, "page", "--check")
+        synthetic.run("reference.py", *docs, "write", "small", logs[0])
+        self.assertIn("is not what", self.fails("reference.py", *docs, "page", "--check"))
+
+
 if __name__ == "__main__":
     unittest.main()
