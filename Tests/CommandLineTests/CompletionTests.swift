@@ -142,6 +142,20 @@ import TestSupport
       let result = try ToolProcess.run("sample", arguments + ["-o", folder.path("no")], timeout: 30)
       #expect(result.status == status && result.errors.contains(words), "\(arguments): \(result.errors)")
     }
+    // Coarse tokens of other images than those that are kept.
+    let fine = try few(files.tokens)
+    let other = try ToolProcess.run(
+      "sample",
+      [
+        "--fine", coarse.fine, "--coarse-tokens", coarse.coarseSamples, "--keep", fine, "-o",
+        folder.path("no"),
+      ])
+    expectRefusal(other, "sample", 65, "expected", "found", "try:")
+    let own = try write(bytes(files.samples), "own.zst", in: folder)
+    let mismatched = try ToolProcess.run(
+      "detokenize",
+      [own, "--tokenizer", files.rearranged, "--given", keep, "--grid", folder.path("no")], timeout: 30)
+    expectRefusal(mismatched, "detokenize", 65, "expected the kept tokens of image 0", "try:")
     let sheet = ["--tokenizer", files.tokenizer, "--grid", folder.path("no"), "--given", keep]
     expectRefusal(
       try ToolProcess.run("detokenize", [files.tokens] + sheet, timeout: 30), "detokenize", 65, "expected")

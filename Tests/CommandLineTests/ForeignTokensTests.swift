@@ -133,6 +133,9 @@ import TestSupport
       """
       tar cf codes.tar -C classes . ; head -c 3000 codes.tar > cut.tar; tar cf empty.tar -T /dev/null
       mkdir -p none one/codes one/labels; cp llamagen/labels/0.npy one/codes/7.npy
+      head -c $(($(stat -c %s codes.tar) - 10240)) codes.tar > boundary.tar
+      cp codes.tar twice.tar; tar rf twice.tar -C classes .
+      mkdir -p pipe/a huge/a; mkfifo pipe/a/0.npy; truncate -s 9G huge/a/0.npy
       """, in: folder.url, timeout: 30)
     _ = try write(Array(whole.dropLast()), "cut.npy", in: folder)
     _ = try write(whole + [0], "long.npy", in: folder)
@@ -146,6 +149,11 @@ import TestSupport
       Array("{\"class_id\": 0, \"tokens\": [1,2,3,4]}\n{\"class_id\": 0, \"tokens\": [1]}\n".utf8),
       "short.jsonl", in: folder)
     _ = try write([], "nothing", in: folder)
+    _ = try write(npy(.uint8, [1, 1, 8, 8], [UInt8](repeating: 1, count: 64)), "square.npy", in: folder)
+    _ = try write(npy(.uint64, [1, 64], [UInt8](repeating: 255, count: 512)), "wide.npy", in: folder)
+    _ = try write(Array("{\"class_id\": 0, \"tokens\": [1,2,3,4,]}\n".utf8), "comma.jsonl", in: folder)
+    _ = try write(
+      Array("{\"class_id\": 0, \"class_id\": 1, \"tokens\": [1,2,3,4]}\n".utf8), "key.jsonl", in: folder)
     let one = ["--labels", "three.npy", "--classes", "4"]
     let cases: [([String], Int32, String)] = [
       (
@@ -166,7 +174,15 @@ import TestSupport
       (["c.npy"], 64, "expected --labels, the array of labels"), (["none"], 65, "expected .npy files"),
       (["llamagen/labels"], 64, "expected --labels, the folder of labels"),
       (["one/codes", "--labels", "one/labels", "--classes", "3"], 65, "one/labels/7.npy"),
-      (["cut.tar"], 65, "cut.tar: truncated"), (["empty.tar"], 65, "empty.tar"),
+      (["boundary.tar"], 65, "boundary.tar: byte"), (["twice.tar"], 65, "expected each member once"),
+      (["pipe"], 65, "pipe/a/0.npy: malformed; expected a file of at most"),
+      (["huge"], 65, "huge/a/0.npy: malformed; expected a file of at most"),
+      (["square.npy"] + one, 65, "expected an array of integers in C order, [images, views, tokens]"),
+      (["wide.npy"] + one, 65, "wide.npy: image 0: value out of range"),
+      (["comma.jsonl", "--classes", "3"], 65, "comma.jsonl: line 1: malformed"),
+      (["key.jsonl", "--classes", "3"], 65, "key.jsonl: line 1: malformed"),
+      (["nothing", "--labels", "three.npy"], 65, "found an empty file"),
+      (["cut.tar"], 65, "cut.tar: byte 3000: truncated"), (["empty.tar"], 65, "empty.tar"),
       (["codes.tar", "--labels", "l.npy"], 64, "try: without --labels"),
       (["codes.tar", "--classes", "7"], 64, "expected 3, the number of class folders"),
       (
@@ -178,7 +194,7 @@ import TestSupport
         "short.jsonl: line 2: expected 4 tokens, as the first image has; found 1"
       ),
       (["short.jsonl"], 64, "expected --classes"),
-      (["nothing", "--classes", "3"], 65, "expected at least one image"),
+      (["nothing", "--classes", "3"], 65, "found an empty file"),
       (["missing"], 66, "no such file"), (["c.npy", "--labels", "gone.npy"], 66, "gone.npy"),
       (["c.npy", "--grid", "0x4"], 64, "--grid must be rows x columns"),
     ]
@@ -191,6 +207,24 @@ import TestSupport
     }
   }
 
+  /// An output that is one of the files of a folder would destroy it.
+  @Test func filesOfAFolderAreNotOverwritten() throws {
+    _ = try exportClasses(["a", "b", "c"])
+    _ = try exportFolder(files.tokens, "pairs")
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path("soft"), withDestinationPath: folder.path("pairs/codes/0.npy"))
+    for (source, output) in [
+      (["classes"], "classes/a/0.npy"), (["pairs/codes", "--labels", "pairs/labels"], "pairs/labels/3.npy"),
+      (["pairs/codes", "--labels", "pairs/labels"], "soft"),
+    ] {
+      let before = try bytes(folder.path(output))
+      let result = try run(
+        "import-tokens", source + ["--classes", "3", "--tokenizer", files.tokenizer, "-o", output])
+      #expect(result.status == 64 && result.errors.contains("expected different files"), "\(result.errors)")
+      #expect(try bytes(folder.path(output)) == before)
+    }
+  }
+
   @Test func exportsThatCannotBe() throws {
     let cases: [([String], String)] = [
       ([files.tokens], "give at least one of"), (["-", "--codes", "c.npy"], "name a file, not '-'"),
@@ -199,6 +233,8 @@ import TestSupport
     for (arguments, words) in cases {
       expectRefusal(try run("export-tokens", arguments), "export-tokens", 64, words)
     }
+    expectRefusal(
+      try run("export-tokens", ["missing", "--codes", "c.npy"]), "export-tokens", 66, "missing: no such file")
     let piped = try ToolProcess.shell(
       "cat '\(files.tokens)' | export-tokens - --folder f", in: folder.url, timeout: 30)
     #expect(piped.status == 0 && FileManager.default.fileExists(atPath: folder.path("f/codes/59.npy")))

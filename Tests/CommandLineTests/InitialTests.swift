@@ -66,7 +66,7 @@ import TestSupport
 
   /// Frozen parts keep every bit, through weight decay and averaging; the others move.
   @Test(arguments: [
-    ("blocks", ["layers."]), ("blocks:1-9", ["layers."]), ("blocks:2", []),
+    ("blocks", ["layers."]), ("blocks:1", ["layers."]),
     ("output", ["norm.weight", "output.weight"]), ("tokens,classes", ["tok_", "cls_"]),
   ]) func frozenPartsStay(parts: String, frozen: [String]) throws {
     let old = try record(files.model)
@@ -150,6 +150,11 @@ import TestSupport
       ("train-ar", [files.relabelled, "--freeze", "heads"] + start, "--freeze must be some of"),
       ("train-ar", [files.relabelled, "--freeze", "blocks:0-2"] + start, "--freeze must be some of"),
       ("train-ar", [files.relabelled, "--layers", "2"] + start, "leave --layers out"),
+      (
+        "train-ar", [files.relabelled, "--freeze", "blocks:1-9"] + start,
+        "expected blocks from 1 to 1, those of the model; found 9"
+      ),
+      ("train-tokenizer", ["-", "--initial", "-"], "'-' is given for two inputs"),
       (
         "train-ar", [files.relabelled, "--freeze", "tokens,classes,blocks,output"] + start, "found all frozen"
       ),

@@ -56,7 +56,7 @@ import VAR
     #expect {
       try record({ $0.removeAll { $0.name == "encoder.mid.attn_1.qkv.bias" } })
     } throws: {
-      "\($0)".contains("encoder.mid.1.q.bias")
+      "\($0)".contains("'encoder.mid.attn_1.qkv.bias'")
     }
     #expect {
       try record({ tensors in

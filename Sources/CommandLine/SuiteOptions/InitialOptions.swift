@@ -66,6 +66,17 @@ public struct InitialOptions: ParsableArguments {
       case .new: own.places.map { _ in nil }
       case .match: try match(own, to: classes)
       }
+    for part in parts ?? [] {
+      guard case .blocks(let range) = part, range != 1...Int.max,
+        range.upperBound > model.configuration.layers
+      else {
+        continue
+      }
+      throw ToolError(
+        .usage,
+        "--freeze \(freeze ?? ""): expected blocks from 1 to \(model.configuration.layers), those of the model; found "
+          + "\(range.upperBound); try: blocks for all of them")
+    }
     model.start(from: other, classes: matched)
     session.say(
       "starting from \(classes.file): \(matched.count { $0 != nil }) of \(matched.count) classes are those of the model, "

@@ -49,7 +49,7 @@ public struct TokenMask: ExpressibleByArgument, Equatable, Sendable {
     guard rectangles.allSatisfy({ $0.rows.fits(rows) && $0.columns.fits(columns) }) else {
       throw ToolError(
         .usage,
-        "--mask \(text): expected rows up to \(rows) and columns up to \(columns), the token grid; found others; try: "
+        "--mask \(visible(shortened(text, to: 80))): expected rows up to \(rows) and columns up to \(columns), the token grid; found others; try: "
           + "--mask \(rows / 2):\(rows),: for the lower half")
     }
     return (0..<rows * columns).map { place in

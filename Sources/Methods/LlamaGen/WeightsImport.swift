@@ -211,7 +211,10 @@ public struct WeightsImport {
   }
 
   /// What a parameter is called in the part, for messages.
-  func publishedName(_ key: String) -> String { vqgan?.publishedName(of: key) ?? key }
+  func publishedName(_ key: String) -> String {
+    let name = vqgan?.publishedName(of: key) ?? key
+    return isVAR ? VARParameterNames.publishedName(of: name) : name
+  }
 
   func missing(_ key: String) -> FormatError {
     FormatError(

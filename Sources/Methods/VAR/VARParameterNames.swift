@@ -28,4 +28,14 @@ public struct VARParameterNames: Sendable {
     guard !thirds.isEmpty else { return nil }
     (self.names, self.thirds) = (whole, thirds)
   }
+
+  /// The name in a checkpoint of the parameter that one of VQGAN's names means.
+  public static func publishedName(of name: String) -> String {
+    var parts = name.split(separator: ".").map(String.init)
+    guard parts.count > 2, parts.contains(where: { $0.hasPrefix("attn") }),
+      ["q", "k", "v"].contains(parts[parts.count - 2])
+    else { return name }
+    parts[parts.count - 2] = "qkv"
+    return parts.joined(separator: ".")
+  }
 }

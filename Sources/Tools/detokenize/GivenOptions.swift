@@ -44,6 +44,15 @@ struct GivenOptions: ParsableArguments {
     }
     let cells = try TokenMask.cells(mask, rows: header.rows, columns: header.columns)
     let fillings = batch.count / source.count
+    for item in items {
+      let (drawn, own) = (batch.tokens(image: item), source.tokens(image: item / fillings))
+      guard zip(zip(drawn, own), cells).allSatisfy({ $0.0 == $0.1 || $1 }) else {
+        throw ToolError(
+          .badData,
+          "\(given.path): expected the kept tokens of image \(item); found others outside of the mask; try: the file that "
+            + "--keep named, and the same --mask")
+      }
+    }
     let whole = try items.map { item in
       let tokens = source.tokens(image: item / fillings).map(Int.init)
       let image = try model.images(of: tokens, rows: header.rows, columns: header.columns)

@@ -62,13 +62,15 @@ import ToolRuntime
 
   /// The number of images, for which the file is read to its end without keeping any.
   private func imageCount(_ session: ToolSession) throws -> Int {
+    // Opening it tells first what is not there.
+    let source = try tokens.open()
     guard session.isRegularFile(tokens) else {
       throw ToolError(
         .usage,
-        "\(tokens.path): expected a file, since an array begins with its size; found a pipe; try: --folder, or a "
-          + "file")
+        "\(tokens.path): expected a file, since an array begins with its size; found a pipe; try: --folder, or a file"
+      )
     }
-    let reader = try TokenReader(session.reader(of: tokens.open()))
+    let reader = try TokenReader(session.reader(of: source))
     var count = 0
     while let batch = try reader.next() { count += batch.count }
     return count

@@ -14,13 +14,17 @@ enum ForeignTokens {
       session.recordInput(name: codes.path)
       if let labels {
         session.recordInput(name: labels.path)
-        return try NumPyTokenFiles(codes: codes.path, labels: labels.path)
+        return try checked(NumPyTokenFiles(codes: codes.path, labels: labels.path), session)
       }
       guard try !NumPyTokenFiles.hasFiles(codes.path) else { throw needsLabels(codes, "folder of labels") }
-      return try NumPyTokenFiles(classFolders: codes.path)
+      return try checked(NumPyTokenFiles(classFolders: codes.path), session)
     }
     let source = try PeekedSource(session.open(codes), count: 512)
     let start = Data(source.peeked)
+    if start.isEmpty {
+      throw ToolError(
+        .badData, "\(codes.path): expected codes of images; found an empty file; try: another file")
+    }
     if TokenArchive.isArchive(start) {
       try refuse(labels, codes)
       return try TokenArchive(MappedFile(source))
@@ -32,6 +36,12 @@ enum ForeignTokens {
     }
     try refuse(labels, codes)
     return TokenLines(source)
+  }
+
+  /// No output may be one of the files of a folder.
+  private static func checked(_ files: NumPyTokenFiles, _ session: ToolSession) throws -> NumPyTokenFiles {
+    try session.requireNoOutput(among: files.paths)
+    return files
   }
 
   private static func isFolder(_ input: InputPath) -> Bool {

@@ -150,7 +150,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   ) throws -> any FirstStage {
     if let path = second.coarseTokens {
       let stage = FileStage(try session.openTokens(path).readAll(), fillings: second.fillings)
-      try requireEqualCounts(fine?.kept, stage.labels.count, path)
+      try requireSameImages(fine, stage, path)
       return stage
     }
     guard let model else { preconditionFailure("sample: validated without a model") }
@@ -191,12 +191,28 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     try completion.read(session, codebook: codebook, sizes: sizes, of: model, fillings: second.fillings)
   }
 
-  private func requireEqualCounts(_ kept: KeptTokens?, _ count: Int, _ coarse: InputPath) throws {
-    guard let kept, kept.count != count else { return }
-    throw ToolError(
-      .badData,
-      "\(completion.keep?.path ?? ""): expected the images of \(coarse.path), \(count / second.fillings); found "
-        + "\(kept.count / second.fillings); try: the tokens that the coarse ones were made from")
+  /// The coarse tokens of --coarse-tokens must be those of the images of --keep.
+  private func requireSameImages(_ fine: FineStage?, _ stage: FileStage, _ coarse: InputPath) throws {
+    guard let fine, let kept = fine.kept else { return }
+    func refuse(_ expected: String, _ found: String) -> ToolError {
+      ToolError(
+        .badData,
+        "\(completion.keep?.path ?? ""): expected \(expected) of \(coarse.path); found \(found); try: the tokens that the "
+          + "coarse ones were made from")
+    }
+    guard kept.count == stage.labels.count else {
+      throw refuse(
+        "the \(stage.labels.count / second.fillings) images", "\(kept.count / second.fillings)")
+    }
+    let labels = kept.mapped(fine.fineToCoarse)
+    for image in stride(from: 0, to: kept.count, by: second.fillings) {
+      let tokens = stage.tokens(of: image..<image + 1)?[0] ?? []
+      if let place = tokens.indices.first(where: { (labels[image, $0] ?? tokens[$0]) != tokens[$0] }) {
+        throw refuse(
+          "the coarse label \(tokens[place])",
+          "\(labels[image, place] ?? 0) at place \(place) of image \(image / second.fillings)")
+      }
+    }
   }
 
   private var stageGuidance: Guidance {

@@ -48,6 +48,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     if start.initial == nil, let problem = sizes.configuration?.problem {
       throw ValidationError(problem + ".")
     }
+    try InputPath.requireDistinct(images.images, start.initial)
     try start.validate(sizes, autoencoderSteps: autoencoderSteps)
     if autoencoderSteps < 0 || deadCodeInterval < 0 {
       throw ValidationError("--autoencoder-steps and --dead-code-interval must not be negative.")

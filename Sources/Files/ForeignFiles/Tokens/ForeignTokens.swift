@@ -16,10 +16,18 @@ public struct ForeignImageTokens: Equatable, Sendable {
     (self.tokens, self.views, self.label, self.place) = (tokens, views, label, place)
   }
 
-  /// The codes of an array, [..., views, tokens].
+  /// The codes of an array: [tokens], [views, tokens], or the same in an array of one image.
+  /// - Throws: ``ForeignFileError`` for an array of other dimensions, such as rows and columns.
   init(_ array: StoredTensor, label: Int, place: String) throws {
+    let shape = array.shape.count == 3 && array.shape[0] == 1 ? Array(array.shape.dropFirst()) : array.shape
+    guard (1...2).contains(shape.count) else {
+      throw ForeignFileError(
+        defect: .malformed, file: place, offset: nil,
+        expected: "codes of an image as [tokens] or [views, tokens]",
+        found: "\(array.shape)", hint: "reshape the array: rows and columns of the grid become one dimension")
+    }
     self.init(
-      tokens: try array.integers(), views: array.shape.dropLast().reduce(1, *), label: label, place: place)
+      tokens: try array.integers(), views: shape.count == 2 ? shape[0] : 1, label: label, place: place)
   }
 }
 

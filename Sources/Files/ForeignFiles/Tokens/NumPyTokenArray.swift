@@ -31,7 +31,7 @@ public final class NumPyTokenArray: ForeignTokenSequence {
       ForeignFileError(
         defect: .malformed, file: codes.name, offset: nil, expected: expected, found: found, hint: hint)
     }
-    guard !header.elementType.isFloatingPoint, !header.isFortran, header.shape.count >= 2,
+    guard !header.elementType.isFloatingPoint, !header.isFortran, (2...3).contains(header.shape.count),
       let size = header.byteCount
     else {
       throw error(
@@ -54,9 +54,10 @@ public final class NumPyTokenArray: ForeignTokenSequence {
   public func next() throws -> ForeignImageTokens? {
     guard position < labels.count else { return nil }
     let first = file.bytes.startIndex + start + position * itemSize
-    let item = StoredTensor(
+    var item = StoredTensor(
       name: "codes", elementType: header.elementType, shape: Array(header.shape.dropFirst()),
       bytes: [UInt8](file.bytes[first..<first + itemSize]))
+    item.origin = Origin(file: "\(file.name): image \(position)")
     defer { position += 1 }
     if position % Self.itemsBetweenReleases == 0 { file.release() }
     return try ForeignImageTokens(item, label: labels[position], place: "\(file.name): image \(position)")

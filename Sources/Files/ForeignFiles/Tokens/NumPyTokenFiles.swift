@@ -68,8 +68,19 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
     }
   }
 
+  /// The files that are read, which a run must not write.
+  public var paths: [String] {
+    files.flatMap { file -> [String] in
+      guard case .file(let labels) = file.label else { return [file.codes] }
+      return [file.codes, labels]
+    }
+  }
+
+  // The codes of the largest image, in a hundred views and the widest type, and NumPy's header.
+  private static let largestFile = 100 * 8 * TokenHeader.maximumTokens + 1 << 16
+
   private static func array(in path: String) throws -> StoredTensor {
-    try ForeignWeights(MappedFile(FileSource(path: path))).integerArray(of: path)
+    try ForeignWeights(bytesOfSmallFile(path, atMost: largestFile), file: path).integerArray(of: path)
   }
 
   private static func stems(in folder: String) throws -> [String] {
@@ -110,6 +121,8 @@ extension ForeignWeights {
         defect: .malformed, file: file, offset: nil, expected: "integers", found: stored.elementType.rawValue,
         hint: "save the codes as integers, such as uint16 or int64")
     }
-    return stored
+    var named = stored
+    named.origin = Origin(file: file)
+    return named
   }
 }

@@ -13,9 +13,17 @@ public final class TokenArchive: ForeignTokenSequence {
   /// - Throws: ``ForeignFileError`` where there are no such members.
   public init(_ file: MappedFile) throws {
     self.file = file
+    try Self.requireEnd(of: file)
     let listing = try Self.open(file)
     var folders: Set<String> = []
+    // Hashes of the names, which would take more memory than all else.
+    var members: Set<Int> = []
     while let member = try listing.next() {
+      guard members.insert(member.hashValue).inserted else {
+        throw ForeignFileError(
+          defect: .malformed, file: file.name, offset: nil, expected: "each member once",
+          found: "'\(member.prefix(80))' twice", hint: "write the archive again")
+      }
       if let folder = Self.folder(of: member) { folders.insert(folder) }
     }
     guard !folders.isEmpty else {
@@ -43,6 +51,18 @@ public final class TokenArchive: ForeignTokenSequence {
         ForeignWeights(bytes, file: place).integerArray(of: place), label: label, place: place)
     }
     return nil
+  }
+
+  /// A tar archive ends in two blocks of zeros. libarchive takes one that was cut between two members for a whole one.
+  private static func requireEnd(of file: MappedFile) throws {
+    guard !ArchiveReader.isArchive(file.bytes.prefix(4)) else { return }
+    let end = file.bytes.suffix(1024)
+    guard end.count == 1024, end.allSatisfy({ $0 == 0 }) else {
+      throw ForeignFileError(
+        defect: .truncated, file: file.name, offset: file.bytes.count,
+        expected: "two blocks of zeros, tar's end mark",
+        found: "the end of the file", hint: "copy the archive again")
+    }
   }
 
   private static func open(_ file: MappedFile) throws -> ArchiveReader {

@@ -1,4 +1,3 @@
-import Foundation
 import StreamFormat
 
 /// Lines of JSON with the codes of an image each, `{"class_id": 7, "tokens": [31, 5, ...]}`, as RAR stores them.
@@ -37,7 +36,7 @@ public final class TokenLines: ForeignTokenSequence {
       line += 1
       if text.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
       let place = "\(source.name): line \(line)"
-      guard let found = try? JSONDecoder().decode(Line.self, from: Data(text)) else {
+      guard let found = try? decodeStrictJSON(Line.self, from: Array(text)) else {
         throw ForeignFileError(
           defect: .malformed, file: place, offset: nil,
           expected: "an object with an integer 'class_id' and a list of integers 'tokens'",

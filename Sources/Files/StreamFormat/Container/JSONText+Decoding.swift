@@ -1,3 +1,15 @@
+/// Decodes JSON by the rules of docs/formats.md: UTF-8 without a byte-order mark, no trailing comma, integers written as such, and
+/// each key of the outermost object once.
+/// - Throws: an error for any other text, and what decoding throws.
+public func decodeStrictJSON<Content: Decodable>(_ type: Content.Type, from bytes: [UInt8]) throws -> Content
+{
+  let value = try JSONText.parse(bytes)
+  if case .object(let fields) = value, Set(fields.map(\.key)).count < fields.count {
+    throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: "a key twice"))
+  }
+  return try JSONTextDecoder(value: value).decode(type)
+}
+
 /// Decodes types from JSON that was read by ``JSONText``. Foundation's decoder takes `1e2` and `100.0` for the integer 100,
 /// which docs/formats.md forbids and other readers refuse; this one takes an integer only where one is written.
 struct JSONTextDecoder: Decoder {

@@ -7,7 +7,8 @@ public struct StoredTensor: Sendable {
   public let shape: [Int]
   /// The elements, little-endian, row-major.
   public let bytes: [UInt8]
-  var origin = Origin.memory
+  /// Where the tensor was read, for messages.
+  public var origin = Origin.memory
 
   /// A tensor from its bytes.
   /// - Precondition: `bytes` has the size that the shape and the type need.
