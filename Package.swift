@@ -95,7 +95,9 @@ let models: [Target] = [
 
 let methods: [Target] = [
   room("VQGAN", in: .methods, imports: []),
-  room("VAR", in: .methods, imports: ["ImageModels"]),
+  room(
+    "VAR", in: .methods,
+    imports: ["Autograd", "CKernels", "CTF", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore"]),
   room(
     "LlamaGen", in: .methods,
     imports: [
@@ -122,7 +124,7 @@ let work: [Target] = [
     "Evaluation", in: .work,
     imports: [
       "Autograd", "Codebooks", "Datasets", "FeatureNetworks", "ImageModels", "Images", "Metrics", "NeuralNet",
-      "StreamFormat", "TensorCore",
+      "StreamFormat", "TensorCore", "VAR",
     ]),
   room(
     "Training", in: .work,
@@ -140,7 +142,7 @@ let commandLine: [Target] = [
     "SuiteOptions", in: .commandLine,
     imports: [
       argumentParser, "Codebooks", "Datasets", "Evaluation", "ImageModels", "Images", "LlamaGen",
-      "NeuralNet", "StreamFormat", "TensorCore", "ToolRuntime", "Training",
+      "NeuralNet", "StreamFormat", "TensorCore", "ToolRuntime", "Training", "VAR",
     ]),
 ]
 
@@ -180,7 +182,7 @@ let tools: [Target] = [
     "train-ar",
     imports: [
       argumentParser, "Datasets", "ImageModels", "STAR", "StreamFormat", "SuiteOptions", "TensorCore",
-      "ToolRuntime", "Training",
+      "ToolRuntime", "Training", "VAR",
     ]),
   tool(
     "train-fine",
@@ -191,13 +193,13 @@ let tools: [Target] = [
   tool(
     "sample",
     imports: [
-      argumentParser, "CTF", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime",
+      argumentParser, "CTF", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime", "VAR",
     ]),
   tool(
     "score-tokens",
     imports: [
       argumentParser, "CTF", "Codebooks", "Datasets", "Evaluation", "ImageModels", "StreamFormat",
-      "SuiteOptions", "TensorCore", "ToolRuntime",
+      "SuiteOptions", "TensorCore", "ToolRuntime", "VAR",
     ]),
   tool("show-file", imports: [argumentParser, "StreamFormat", "ToolRuntime"]),
   tool(
@@ -281,7 +283,7 @@ let testTargets: [Target] =
       ["Autograd", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(
       of: "VAR",
-      ["Autograd", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore", "TestSupport"]),
+      ["Autograd", "ForeignFiles", "IAR", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "LlamaGen", ["ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(
       of: "CTF",

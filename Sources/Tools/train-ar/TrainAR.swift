@@ -10,7 +10,8 @@ import Training
 
 @main struct TrainAR: Tool {
   static let toolName = "train-ar"
-  static let summary = "Trains an autoregressive transformer on tokens: LlamaGen's baseline, IAR, or ST-AR."
+  static let summary =
+    "Trains an autoregressive transformer on tokens: LlamaGen's baseline, IAR, ST-AR, or VAR."
   static let usageExample =
     "train-ar rearranged.tokens.zst --model CPU-small --cluster-size 32 --steps 2000 --output iar.tensors.zst"
   static var versionDetails: [String] { BuildInformation.lines }
@@ -27,6 +28,7 @@ import Training
         + "on. 0 means off."))
   var clusterSize = 0
   @Option(help: "lambda, the weight of the cluster loss, at least 0.") var clusterWeight: Float = 1
+  @OptionGroup(title: "Several scales (VAR)") var scales: ScaleOptions
   @OptionGroup(title: "Self-guided training") var selfGuided: SelfGuidedOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
@@ -34,6 +36,7 @@ import Training
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
+    try InputPath.requireDistinct(tokens, scales.tokenizer)
     if clusterSize < 0 || !(clusterWeight >= 0 && clusterWeight.isFinite) {
       throw ValidationError("--cluster-size and --cluster-weight must not be negative nor infinite.")
     }
@@ -46,8 +49,14 @@ import Training
   func execute(_ session: ToolSession) throws {
     let device = session.device(training.precision)
     let data = TokenDataset(try session.openTokens(tokens).readAll())
-    try session.requireRaster(data.header, of: tokens.path)
-    let configuration = sizes.configuration(for: data.header)
+    if data.header.layout != .raster { return try trainScales(data, device, session) }
+    if scales.isGiven {
+      throw ToolError(
+        .usage,
+        "\(tokens.path): expected tokens of several scales, for --tokenizer, --drop-path and --shared-conditioning; found "
+          + "\(data.header.layout)")
+    }
+    let configuration = try sizes.configuration(for: data.header)
     try requireClusters(of: data.header)
     let guiding = try selfGuided.options(for: configuration, data.header, file: tokens.path)
     var options = tokenTraining.options(batchSize: training.batchSize, seed: session.seed)
@@ -76,7 +85,7 @@ import Training
     try session.reportTraining(outcome, task, parameters: model.store.scalarCount, data: data)
   }
 
-  private func requireClusters(of header: TokenHeader) throws {
+  func requireClusters(of header: TokenHeader) throws {
     guard clusterSize > 0, header.vocabSize % clusterSize != 0 else { return }
     throw ToolError(
       .badData,

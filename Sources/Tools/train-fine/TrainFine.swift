@@ -42,7 +42,7 @@ import Training
     let data = TokenDataset(try session.openTokens(tokens).readAll())
     try session.requireRaster(data.header, of: tokens.path)
     try requireFit(data.header, mapping, session)
-    var configuration = sizes.configuration(for: data.header)
+    var configuration = try sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
     try session.requireMemory(
       toTrain: configuration.parameterBytes, averages: training.averages,
