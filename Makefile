@@ -13,7 +13,7 @@ FLAGS = -c release -Xswiftc -enable-testing --explicit-target-dependency-import-
 BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/Tools/*/*.swift))))
 
-.PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar \
+.PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar var var-iar \
   iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines check-reference code-distance codebook-tables \
   test test-python check check-long check-sanitizers fuzz snapshots weights bench install uninstall dist deb lint format clean
 .DEFAULT_GOAL := build
@@ -35,11 +35,13 @@ baseline: ## The same without IAR, on the tokens of the quick start; into out/ll
 iar: ## The same with IAR, on the tokens of the quick start; into out/iar
 ctf: ## The same by CTF: coarse labels, then all fine codes at once; into out/ctf
 st-ar: ## The same with ST-AR: self-guided training on two views of each image; into out/st-ar
+var: ## The same by VAR: a tokenizer and a model of several scales; into out/var
+var-iar: ## The same by VAR with IAR, on the tokens of var; into out/var-iar
 iar-st-ar: ## The same with IAR and ST-AR; into out/iar-st-ar
 ctf-st-ar: ## The same with CTF and ST-AR; into out/ctf-st-ar
 iar-ctf: ## The same with CTF on the labels of IAR's order; into out/iar-ctf
 iar-ctf-st-ar: ## The same with all three methods; into out/iar-ctf-st-ar
-quickstart llamagen-baseline iar ctf st-ar iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar: build
+quickstart llamagen-baseline iar var var-iar ctf st-ar iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar: build
 	@$(MAKE) --no-print-directory -f pipelines/$@.mk
 # Two names for each of them.
 baseline: llamagen-baseline

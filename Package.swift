@@ -95,7 +95,9 @@ let models: [Target] = [
 
 let methods: [Target] = [
   room("VQGAN", in: .methods, imports: []),
-  room("VAR", in: .methods, imports: ["ImageModels"]),
+  room(
+    "VAR", in: .methods,
+    imports: ["Autograd", "CKernels", "CTF", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore"]),
   room(
     "LlamaGen", in: .methods,
     imports: [
@@ -122,7 +124,7 @@ let work: [Target] = [
     "Evaluation", in: .work,
     imports: [
       "Autograd", "Codebooks", "Datasets", "FeatureNetworks", "ImageModels", "Images", "Metrics", "NeuralNet",
-      "StreamFormat", "TensorCore",
+      "StreamFormat", "TensorCore", "VAR",
     ]),
   room(
     "Training", in: .work,
@@ -140,7 +142,7 @@ let commandLine: [Target] = [
     "SuiteOptions", in: .commandLine,
     imports: [
       argumentParser, "Codebooks", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images",
-      "LlamaGen", "NeuralNet", "StreamFormat", "TensorCore", "ToolRuntime", "Training",
+      "LlamaGen", "NeuralNet", "StreamFormat", "TensorCore", "ToolRuntime", "Training", "VAR",
     ]),
 ]
 
@@ -180,7 +182,7 @@ let tools: [Target] = [
     "train-ar",
     imports: [
       argumentParser, "Datasets", "ImageModels", "STAR", "StreamFormat", "SuiteOptions", "TensorCore",
-      "ToolRuntime", "Training",
+      "ToolRuntime", "Training", "VAR",
     ]),
   tool(
     "train-fine",
@@ -192,12 +194,13 @@ let tools: [Target] = [
     "sample",
     imports: [
       argumentParser, "CTF", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime",
+      "VAR",
     ]),
   tool(
     "score-tokens",
     imports: [
       argumentParser, "CTF", "Codebooks", "Datasets", "Evaluation", "ImageModels", "StreamFormat",
-      "SuiteOptions", "TensorCore", "ToolRuntime",
+      "SuiteOptions", "TensorCore", "ToolRuntime", "VAR",
     ]),
   tool("show-file", imports: [argumentParser, "StreamFormat", "ToolRuntime"]),
   tool(
@@ -289,7 +292,8 @@ let testTargets: [Target] =
     tests(
       of: "VAR",
       [
-        "Autograd", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore", "TestSupport",
+        "Autograd", "ForeignFiles", "IAR", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore",
+        "TestSupport",
         "VQGAN",
       ]),
     tests(of: "LlamaGen", ["ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),

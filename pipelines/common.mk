@@ -18,7 +18,7 @@ IMAGE_OPTIONS ?=
 # Results with the quick start's images, preset and tokenizer are in out. Those with others are in a folder of their own
 # in it, so that they never overwrite the quick start's tokenizer.
 folder_of = $(patsubst -%,%,$(subst /,-,$(patsubst data/%,%,$(patsubst %/,%,$(1)))))
-names := $(filter-out emoji,$(call folder_of,$(DATA))) $(filter-out emoji-32,$(PRESET)) \
+names := $(filter-out emoji,$(call folder_of,$(DATA))) $(filter-out emoji-32 emoji-32-scales,$(PRESET)) \
   $(basename $(basename $(notdir $(TOKENIZER))))
 space := $(subst x,,x x)
 home := out$(if $(strip $(names)),/$(subst $(space),-,$(strip $(names))))
@@ -110,6 +110,8 @@ else
 endif
 codebook_settings := $(strip $(codebook_size) $(CODEBOOK_OPTIONS) $(common))
 length = $(if $(EPOCHS),--epochs $(EPOCHS),--steps $(1))
+# A model of several scales reads sums of codes, and needs the tokenizer for them.
+reading := $(if $(SCALES),--tokenizer $(model_tokenizer))
 model_settings := $(strip $(model_loss) $(call length,$(MODEL_STEPS)) $(MODEL_OPTIONS) $(MODEL_SIZE) $(METHOD_OPTIONS) \
   $(TRAINING_OPTIONS) $(training) $(common))
 shown_settings := --per-class $(PER_CLASS) $(if $(SHOWN_CLASSES),--classes $(SHOWN_CLASSES))
@@ -187,9 +189,9 @@ $(model) $(fine): $(OUT)/%.tensors.zst: $(TAKEN_FROM)/%.tensors.zst $(model_toke
 	$(call stage,$*: as it was after $(TAKEN_STEP) steps of $(TAKEN_FROM))
 	$(PYTHON) $(here)saved_model.py $(TAKEN_FROM) $* $(TAKEN_STEP) $(@D)
 else
-$(model): $(model_tokens) $(OUT)/settings/model
+$(model): $(model_tokens) $(OUT)/settings/model $(if $(SCALES),$(model_tokenizer))
 	$(call stage,model: an autoregressive transformer learns to predict the tokens)
-	train-ar $< $(model_settings) --log $(@D)/logs/model.jsonl --output $@
+	train-ar $< $(strip $(reading) $(model_settings)) --log $(@D)/logs/model.jsonl --output $@
 endif
 
 # Samples.

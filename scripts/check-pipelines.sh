@@ -24,6 +24,17 @@ for name in "${names[@]}"; do
   done
 done
 
+# Several scales, with a tokenizer and a model of their own.
+scales=(
+  SHARED="$work/var" "TOKENIZER_OPTIONS=--model CPU-VAR-4 --channels 8 --batch-size 8"
+  "MODEL_OPTIONS=--model CPU-VAR-tiny --layers 2 --batch-size 4"
+)
+for name in var var-iar; do
+  pipeline "$name" "$name" "${scales[@]}"
+  pipeline "$name" "$name" "${scales[@]}" --question || fail "$name: a second make has something to do"
+  [[ -s $work/$name/report.html ]] || fail "$name: no report.html"
+done
+
 # A training killed after its first checkpoint, in a pipeline of its own.
 pipeline iar killed "$work/killed/rearranged.tokens.zst"
 pipeline iar killed "$work/killed/model.tensors.zst" &

@@ -19,7 +19,7 @@ import TestSupport
   }
 
   /// The first six images of a token file.
-  private func few(_ tokens: String) throws -> String {
+  private func few(_ tokens: String, _ name: String = "few.tokens.zst") throws -> String {
     let batch = try tokenBatch(tokens)
     let sink = MemorySink()
     let writer = TokenWriter(RecordWriter(sink), header: batch.header)
@@ -29,7 +29,7 @@ import TestSupport
         header: batch.header, tokens: images.flatMap { Array(batch.tokens(image: $0)) },
         labels: images.map { batch.labels[$0] }))
     try writer.finish()
-    return try write(sink.bytes, "few.tokens.zst", in: folder)
+    return try write(sink.bytes, name, in: folder)
   }
 
   /// Places of the 8 x 8 grid that a mask covers.
@@ -143,7 +143,7 @@ import TestSupport
       #expect(result.status == status && result.errors.contains(words), "\(arguments): \(result.errors)")
     }
     // Coarse tokens of other images than those that are kept.
-    let fine = try few(files.tokens)
+    let fine = try few(files.tokens, "fine.tokens.zst")
     let other = try ToolProcess.run(
       "sample",
       [

@@ -8,6 +8,7 @@ from typing import Any
 Shapes = dict[str, tuple[int, ...]]
 NETWORKS = ("inception-v3", "squeezenet-1.1", "efficientnet-lite0", "lpips-alex", "lpips-vgg")
 _TRANSFORMER = ("n_layer", "n_head", "dim", "vocab_size", "grid_rows", "grid_columns", "num_classes", "multiple_of")
+_VAR = ("depth", "num_heads", "embed_dim", "vocab_size", "codebook_embed_dim", "num_classes")
 _AUTOENCODER = ("ch", "num_res_blocks", "z_channels", "codebook_size", "codebook_embed_dim", "groups", "image_size")
 _LARGEST = 1 << 24
 
@@ -20,6 +21,8 @@ def config_problem(kind: str, config: object) -> str | None:
         return None if config.get("name") in NETWORKS else f"the name of one of {', '.join(NETWORKS)}"
     if kind == "tokenizer":
         return _autoencoder_problem(config)
+    if kind == "var-model":
+        return _var_problem(config)
     return _transformer_problem(config, fine=kind == "fine-model")
 
 
@@ -29,6 +32,8 @@ def parameter_shapes(kind: str, config: dict[str, Any]) -> Shapes | None:
         return None
     if kind == "tokenizer":
         return _autoencoder_shapes(config)
+    if kind == "var-model":
+        return _var_shapes(config)
     return _transformer_shapes(config, fine=kind == "fine-model")
 
 
@@ -99,20 +104,63 @@ def _autoencoder_problem(config: dict[str, Any]) -> str | None:
 
 
 def _scales_problem(config: dict[str, Any]) -> str | None:
-    quantizer = config["multi_scale"]
+    if problem := _quantizer_problem(config["multi_scale"]):
+        return problem
+    if config["image_size"] != config["multi_scale"]["scales"][-1] << len(config["ch_mult"]) - 1 or config["l2_norm"]:
+        return "an object whose 'multi_scale' ends at the side of the latents, with 'l2_norm' false"
+    return None
+
+
+def _quantizer_problem(quantizer: object) -> str | None:
     scales = quantizer.get("scales") if isinstance(quantizer, dict) else None
     if not (isinstance(scales, list) and 2 <= len(scales) <= 64 and all(type(one) is int for one in scales)
             and scales[0] >= 1 and all(low < high for low, high in pairwise(scales)) and scales[-1] <= 256
             and sum(one * one for one in scales) <= 65536):
         return "an object whose 'multi_scale' has 'scales' that ascend to at most 256"
-    if config["image_size"] != scales[-1] << len(config["ch_mult"]) - 1 or config["l2_norm"]:
-        return "an object whose 'multi_scale' ends at the side of the latents, with 'l2_norm' false"
+    assert isinstance(quantizer, dict)
     ratio, count = quantizer.get("residual_ratio"), quantizer.get("phi_count")
     if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 <= ratio <= 1:
         return "an object whose 'multi_scale' has a number from 0 to 1 as 'residual_ratio'"
     if type(count) is not int or not 0 <= count <= 64 or type(quantizer.get("znorm")) is not bool:
         return "an object whose 'multi_scale' has a 'phi_count' from 0 to 64 and true or false as 'znorm'"
     return None
+
+
+def _var_problem(config: dict[str, Any]) -> str | None:
+    if problem := _numbers_problem(config, _VAR, ("mlp_ratio", "norm_eps")):
+        return problem
+    if any(type(config.get(key)) is not bool for key in ("attn_l2_norm", "shared_aln")):
+        return "an object with true or false as 'attn_l2_norm' and 'shared_aln'"
+    if config["embed_dim"] % config["num_heads"] or config["depth"] > 511 or config["embed_dim"] > 65536:
+        return "an object with at most 511 blocks, a width of at most 65536, and heads that divide it"
+    return _quantizer_problem(config.get("multi_scale"))
+
+
+def _var_shapes(config: dict[str, Any]) -> Shapes:
+    width, codes, code = config["embed_dim"], config["vocab_size"], config["codebook_embed_dim"]
+    hidden, scales = round(width * config["mlp_ratio"]), config["multi_scale"]["scales"]
+    shapes: Shapes = {
+        **_linear("word_embed", width, code), "class_emb.weight": (config["num_classes"] + 1, width),
+        "pos_start": (1, scales[0] ** 2, width), "pos_1LC": (1, sum(one * one for one in scales), width),
+        "lvl_embed.weight": (len(scales), width), **_linear("head_nm.ada_lin.1", 2 * width, width),
+        **_linear("head", codes, width), "quantize.embedding.weight": (codes, code), **_phi_shapes(config),
+    }
+    if config["shared_aln"]:
+        shapes |= _linear("shared_ada_lin.1", 6 * width, width)
+    for block in range(config["depth"]):
+        name = f"blocks.{block}"
+        shapes |= {f"{name}.attn.mat_qkv.weight": (3 * width, width), f"{name}.attn.q_bias": (width,),
+                   f"{name}.attn.v_bias": (width,), **_linear(f"{name}.attn.proj", width, width),
+                   **_linear(f"{name}.ffn.fc1", hidden, width), **_linear(f"{name}.ffn.fc2", width, hidden)}
+        if config["attn_l2_norm"]:
+            shapes[f"{name}.attn.scale_mul_1H11"] = (1, config["num_heads"], 1, 1)
+        shapes |= ({f"{name}.ada_gss": (1, 1, 6, width)} if config["shared_aln"]
+                   else _linear(f"{name}.ada_lin.1", 6 * width, width))
+    return shapes
+
+
+def _linear(name: str, outputs: int, inputs: int) -> Shapes:
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
 def _phi_shapes(config: dict[str, Any]) -> Shapes:

@@ -1,4 +1,4 @@
-"""Models, tokenizers and networks (docs/formats.md, "ar-model", "fine-model", "tokenizer", "network")."""
+"""Models, tokenizers and networks (docs/formats.md, "ar-model", "fine-model", "var-model", "tokenizer", "network")."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .errors import Defect, FormatError
 from .model_shapes import config_problem, parameter_shapes
 from .records import LARGEST_SIZE, Record, sorted_json
 
-MODEL_KINDS = ("ar-model", "fine-model", "tokenizer", "network")
+MODEL_KINDS = ("ar-model", "fine-model", "var-model", "tokenizer", "network")
 CODEBOOK = "quantize.embedding.weight"
 
 
@@ -45,14 +45,14 @@ class Model:
             _check_names(record, shapes)
         weights = {name: bounded(tensor, config["input_vocab_size"], record.origin) if name == "fine_to_coarse"
                    else finite(tensor, record.origin) for name, tensor in record.tensors.items()}
-        if kind == "tokenizer":
+        if kind in ("tokenizer", "var-model"):
             _check_codebook(record, weights[CODEBOOK])
         return cls(kind, config, weights, record.metadata)
 
     @property
     def codebook(self) -> Array:
-        """The codes of a tokenizer: [codes, dimensions], as float32."""
-        if self.kind != "tokenizer":
+        """The codes of a tokenizer or a var-model: [codes, dimensions], as float32."""
+        if self.kind not in ("tokenizer", "var-model"):
             raise ValueError(f"a file of kind {self.kind} has no codebook")
         return self.weights[CODEBOOK].astype(np.float32, copy=False)
 
@@ -62,7 +62,7 @@ class Model:
             name: np.asarray(values).astype(np.uint32 if name == "fine_to_coarse" else np.float32)
             for name, values in self.weights.items()}
         metadata = {**self.metadata, "config": sorted_json(self.config)}
-        if self.kind == "tokenizer":
+        if self.kind in ("tokenizer", "var-model"):
             metadata["codebook_sha256"] = codebook_sha256(self.codebook)
         record = Record.of_kind(self.kind, metadata, arrays)
         Model.of(record)

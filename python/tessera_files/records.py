@@ -12,7 +12,7 @@ from .errors import MEMORY, Defect, FormatError, Origin
 from .header import TensorInfo
 from .streams import item_count
 
-KINDS = ("tokens", "tokenizer", "ar-model", "fine-model", "mapping", "network", "features", "checkpoint")
+KINDS = ("tokens", "tokenizer", "ar-model", "fine-model", "var-model", "mapping", "network", "features", "checkpoint")
 VERSION = "1"
 LARGEST_SIZE = 1 << 24
 """The most codes and the most classes that a file may name."""

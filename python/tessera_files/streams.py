@@ -10,7 +10,7 @@ from .errors import Defect, FormatError, Origin
 MARK_MAGIC = 0x184D2A5E
 MARK_TAG = b"TESSERAEND"
 MARK_BYTES = 36
-_UNPROMISED = {"tokenizer", "ar-model", "fine-model", "network", "mapping"}
+_UNPROMISED = {"tokenizer", "ar-model", "fine-model", "var-model", "network", "mapping"}
 
 
 def promises_end_mark(kind: str | None) -> bool:

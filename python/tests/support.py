@@ -63,6 +63,11 @@ def random_model(kind="ar-model", **metadata):
     if kind == "tokenizer":
         config = {"ch": 8, "ch_mult": [1, 2], "num_res_blocks": 1, "z_channels": 8, "codebook_size": 16,
                   "codebook_embed_dim": 4, "l2_norm": True, "groups": 4, "group_norm_eps": 1e-6, "image_size": 8}
+    if kind == "var-model":
+        config = {"depth": 2, "num_heads": 2, "embed_dim": 16, "mlp_ratio": 2.5, "vocab_size": 16,
+                  "codebook_embed_dim": 4, "num_classes": 3, "norm_eps": 1e-6, "attn_l2_norm": True,
+                  "shared_aln": False,
+                  "multi_scale": {"scales": [1, 2, 3], "phi_count": 2, "residual_ratio": 0.5, "znorm": False}}
     random = np.random.default_rng(0)
     weights = {name: np.ones(shape, np.float32) if "norm" in name
                else 0.02 * random.standard_normal(shape, np.float32)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import unittest
 
 import numpy as np
@@ -142,8 +143,30 @@ class MappingTests(Folder):
 
 
 class ModelTests(Folder):
+    def test_a_tokenizer_of_several_scales(self):
+        sizes = {**random_model("tokenizer").config, "l2_norm": False, "quant_conv_kernel": 3}
+        good = {"scales": [1, 2, 4], "phi_count": 2, "residual_ratio": 0.5, "znorm": False}
+        cases = (({}, 2), ({"phi_count": 0}, 3), ({"phi_count": 1}, 1), ({"residual_ratio": 0}, 0))
+        for changes, convolutions in cases:
+            config = {**sizes, "multi_scale": {**good, **changes}}
+            weights = {name: np.ones(shape, np.float32)
+                       for name, shape in tessera_files.parameter_shapes("tokenizer", config).items()}
+            self.assertEqual(sum("quant_resi" in name for name in weights), 2 * convolutions)
+            model = tessera_files.Model("tokenizer", config, weights)
+            tessera_files.write_model(self.path("t.zst"), model)
+            self.assertEqual(tessera_files.read_model(self.path("t.zst")).config, config)
+        record = model.record()
+        for changes in ({"scales": [1, 2]}, {"scales": [4]}, {"scales": [2, 2, 4]}, {"scales": 4}, {"phi_count": -1},
+                        {"residual_ratio": 2}, {"znorm": 0}, {"scales": None}):
+            with self.subTest(changes):
+                config = {**sizes, "multi_scale": {**good, **changes}}
+                self.assert_defect("badMetadata", tessera_files.read_model, changed(record, config=json.dumps(config)))
+        for changes in ({"l2_norm": True}, {"quant_conv_kernel": 2}, {"multi_scale": []}):
+            config = {**sizes, "multi_scale": good, **changes}
+            self.assert_defect("badMetadata", tessera_files.read_model, changed(record, config=json.dumps(config)))
+
     def test_round_trips(self):
-        for kind in ("ar-model", "fine-model", "tokenizer"):
+        for kind in ("ar-model", "fine-model", "var-model", "tokenizer"):
             model = random_model(kind)
             tessera_files.write_model(self.path("m.zst"), model)
             found = tessera_files.read_model(self.path("m.zst"))

@@ -41,6 +41,18 @@ extension ToolSession {
         + "tokenizer that these tokens were made with")
   }
 
+  /// Stops when a model of some scales cannot read the tokens of a file: other scales, or too few views.
+  /// - Throws: `ToolError` (bad data).
+  public func requireScales(
+    _ scales: [Int], _ header: TokenHeader, of file: String, view: Int, by model: String
+  ) throws {
+    guard header.layout != .scales(scales) || view >= header.viewCount else { return }
+    throw ToolError(
+      .badData,
+      "\(file): expected \(TokenLayout.scales(scales)), and a view \(view), for \(model); found \(header.layout), "
+        + "\(header.viewCount) views")
+  }
+
   /// Stops what works on one grid of tokens alone where tokens are of several scales.
   /// - Throws: `ToolError` (bad data).
   public func requireRaster(_ header: TokenHeader, of file: String) throws {

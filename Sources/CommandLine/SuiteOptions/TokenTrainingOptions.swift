@@ -12,8 +12,8 @@ public struct TokenTrainingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Dropout rate of token embeddings, attention outputs and feed-forward outputs, from 0 to "
-        + "below 1."))
-  public var dropout: Float = 0.1
+        + "below 1. (default: 0.1)"))
+  public var dropout: Float?
 
   @Option(help: "Rate at which a class is replaced by \"no class\", which guidance needs; from 0 to below 1.")
   public var classDropout: Float = 0.1
@@ -24,7 +24,7 @@ public struct TokenTrainingOptions: ParsableArguments {
   public init() {}
 
   public func validate() throws {
-    if [dropout, classDropout, labelSmoothing].contains(where: { !(0..<1).contains($0) }) {
+    if [dropout ?? 0, classDropout, labelSmoothing].contains(where: { !(0..<1).contains($0) }) {
       throw ValidationError("--dropout, --class-dropout and --label-smoothing must be from 0 to below 1.")
     }
   }
@@ -32,7 +32,8 @@ public struct TokenTrainingOptions: ParsableArguments {
   /// The task's settings, without IAR's cluster loss.
   public func options(batchSize: Int, seed: UInt64) -> TransformerTask.Options {
     TransformerTask.Options(
-      batchSize: batchSize, accumulation: gradientAccumulation, dropout: dropout, classDropout: classDropout,
+      batchSize: batchSize, accumulation: gradientAccumulation, dropout: dropout ?? 0.1,
+      classDropout: classDropout,
       labelSmoothing: labelSmoothing, seed: seed)
   }
 

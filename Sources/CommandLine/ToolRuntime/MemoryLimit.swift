@@ -58,7 +58,8 @@ public struct MemoryEstimate: Sendable {
     let bytes = record.tensors.reduce(0) { $0 + Double($1.byteCount) }
     let numbers = record.tensors.reduce(0) { $0 + Double($1.byteCount / $1.elementType.byteCount) }
     let kind = record.metadata["kind"].flatMap { FileKind(rawValue: $0) }
-    let isModel = kind.map { [FileKind.tokenizer, .arModel, .fineModel, .network].contains($0) } ?? false
+    let isModel =
+      kind.map { [FileKind.tokenizer, .arModel, .fineModel, .varModel, .network].contains($0) } ?? false
     self.init(
       [("the contents of \(file)", bytes)] + (isModel ? [("the model in float32", 4 * numbers)] : []),
       advice: "a machine with more memory, or a smaller file")

@@ -39,14 +39,10 @@ public struct ModelStage: FirstStage {
   ) {
     self.kept = kept
     sizes = model.configuration
-    let names = description.classNames
-    // Images of no class have the label after the last class, and a token file must count it.
-    let unconditional = labels.contains(sizes.classCount)
     header = TokenHeader(
-      vocabSize: sizes.vocabularySize, rows: sizes.gridRows, columns: sizes.gridColumns,
-      codebookSHA256: description.codebookSHA256,
-      classCount: unconditional ? sizes.classCount + 1 : sizes.classCount,
-      classNames: unconditional && !names.isEmpty ? names + ["no-class"] : names, viewNames: ["sample"])
+      samplesOf: sizes.classCount, labels: labels, description, codes: sizes.vocabularySize,
+      rows: sizes.gridRows,
+      columns: sizes.gridColumns)
     self.labels = labels
     generator = TokenGenerator(model)
     (self.guidance, self.draw, self.seed, self.interrupted) = (guidance, draw, seed, interrupted)
@@ -56,6 +52,26 @@ public struct ModelStage: FirstStage {
     try generator.generate(
       labels: Array(labels[images]), imageIndices: Array(images), guidance: guidance, draw: draw, seed: seed,
       kept: kept, interrupted: interrupted)
+  }
+}
+
+extension TokenHeader {
+  /// What the samples of a model agree on.
+  /// - Parameters:
+  ///   - classCount: the model's classes. Images of no class have the label after the last one, and are counted then.
+  ///   - labels: those of all samples.
+  public init(
+    samplesOf classCount: Int, labels: [Int], _ description: ModelDescription, codes: Int, rows: Int,
+    columns: Int,
+    layout: TokenLayout = .raster
+  ) {
+    let names = description.classNames
+    let unconditional = labels.contains(classCount)
+    self.init(
+      vocabSize: codes, rows: rows, columns: columns, codebookSHA256: description.codebookSHA256,
+      classCount: unconditional ? classCount + 1 : classCount,
+      classNames: unconditional && !names.isEmpty ? names + ["no-class"] : names, viewNames: ["sample"],
+      layout: layout)
   }
 }
 

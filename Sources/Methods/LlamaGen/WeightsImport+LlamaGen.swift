@@ -93,7 +93,7 @@ extension WeightsImport {
 
   private static let classTable = "cls_embedding.embedding_table.weight"
 
-  private var origin: Origin { Origin(file: weights.file) }
+  var origin: Origin { Origin(file: weights.file) }
 
   private func stream(_ header: Record, _ tensors: [TensorInfo]) -> RecordStream {
     RecordStream(metadata: header.metadata, tensors: tensors) { info in
@@ -160,7 +160,7 @@ extension WeightsImport {
       found: "\(width)", hint: "such a model cannot be stored; train it without a smaller ffn_dim_multiplier")
   }
 
-  private func ambiguous(_ what: String, _ option: String) -> AmbiguousCheckpoint {
+  func ambiguous(_ what: String, _ option: String) -> AmbiguousCheckpoint {
     AmbiguousCheckpoint(
       description:
         "\(weights.file): expected the checkpoint's args to say \(what); found nothing that does; try: "
@@ -168,11 +168,11 @@ extension WeightsImport {
   }
 
   /// How many of a series of tensors are there, from 0 on.
-  private func count(_ name: (Int) -> String) -> Int {
+  func count(_ name: (Int) -> String) -> Int {
     (0...inPart.count).first { inPart[name($0)] == nil } ?? 0
   }
 
-  private func require(_ problem: String?, scalars: @autoclosure () -> Int, _ tensors: [TensorInfo]) throws {
+  func require(_ problem: String?, scalars: @autoclosure () -> Int, _ tensors: [TensorInfo]) throws {
     var found = problem
     if found == nil {
       let (wanted, held) = (scalars(), tensors.reduce(0) { $0 + $1.byteCount / 4 })

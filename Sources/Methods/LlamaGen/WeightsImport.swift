@@ -20,7 +20,7 @@ public enum ImportTarget: String, CaseIterable, Sendable {
   case lpipsVGG = "lpips-vgg"
   /// A LlamaGen tokenizer, a VQGAN autoencoder of taming-transformers, or a VAR tokenizer: its parameter names tell which.
   case tokenizer
-  /// A LlamaGen class-conditional transformer.
+  /// A LlamaGen class-conditional transformer, or a VAR transformer, which its parameter names tell.
   case arModel = "ar-model"
 }
 
@@ -47,6 +47,8 @@ public struct ImportSettings {
   public var classes: Int?
   /// Of a model: hash of the codebook it was trained on.
   public var codebookSHA256 = ""
+  /// Of a VAR transformer: the tokenizer it was trained with.
+  public var tokenizer: Tokenizer?
   /// Whether NaN and infinity are taken as they are.
   public var allowsNonFinite = false
 
@@ -127,7 +129,8 @@ public struct WeightsImport {
     case .lpipsAlex, .lpipsVGG: return RecordStream(try network(target, try lpipsTensors(), device))
     case .squeezeNet: return RecordStream(try network(target, try squeezeNetTensors(), device))
     case .tokenizer: return try tokenizer(device)
-    case .arModel: return try arModel(device)
+    case .arModel:
+      return inPart["blocks.0.attn.mat_qkv.weight"] == nil ? try arModel(device) : try varModel(device)
     }
   }
 

@@ -8,14 +8,15 @@ public struct Parameter {
   /// The value and, after a backward pass, the gradient.
   public let variable: Variable
 
-  /// Weight decay is for matrices and kernels, not for norms and biases.
-  public var decays: Bool { variable.shape.count >= 2 }
+  /// Weight decay is for matrices and kernels, not for norms and biases, unless the model says otherwise.
+  public let decays: Bool
 }
 
 /// How a parameter starts.
 public enum Initializer: Sendable {
   case zeros
   case ones
+  case constant(Double)
   /// Normal with mean 0.
   case normal(deviation: Double)
   /// Uniform in -bound ..< bound.
@@ -30,6 +31,7 @@ public enum Initializer: Sendable {
       switch self {
       case .zeros: tensor.pointer[i] = 0
       case .ones: tensor.pointer[i] = 1
+      case .constant(let value): tensor.pointer[i] = Float(value)
       case .normal(let deviation): tensor.pointer[i] = Float(random.normal() * deviation)
       case .uniform(let bound): tensor.pointer[i] = Float((2 * random.uniform() - 1) * bound)
       }
@@ -56,8 +58,14 @@ public final class ParameterStore {
     (device, seed, parameters) = (other.device, other.seed, other.parameters)
   }
 
+  /// Whether the parameters have a random start.
+  public var isSeeded: Bool { seed != nil }
+
   /// Declares a parameter. Its random start depends on the seed and on its place in the order.
-  public func declare(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Variable {
+  /// - Parameter decays: whether weight decay acts on it; nil leaves that to its shape.
+  public func declare(_ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool? = nil)
+    -> Variable
+  {
     precondition(!parameters.contains { $0.name == name }, "ParameterStore: \(name) declared twice")
     let value = device.empty(shape)
     if let seed {
@@ -65,7 +73,7 @@ public final class ParameterStore {
         value, CounterRandom(seed: seed, purpose: .initialization, index: UInt64(parameters.count)))
     }
     let variable = Variable(value, requiresGradient: true)
-    parameters.append(Parameter(name: name, variable: variable))
+    parameters.append(Parameter(name: name, variable: variable, decays: decays ?? (shape.count >= 2)))
     return variable
   }
 

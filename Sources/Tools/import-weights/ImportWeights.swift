@@ -127,7 +127,8 @@ import ToolRuntime
     (settings.scales, settings.residualRatio) = (sides, residualRatio)
     settings.allowsNonFinite = allowNonFinite
     if let tokenizer {
-      settings.codebookSHA256 = try Tokenizer(session.readRecord(tokenizer), device: device).codebookSHA256
+      let read = try Tokenizer(session.readRecord(tokenizer), device: device)
+      (settings.tokenizer, settings.codebookSHA256) = (read, read.codebookSHA256)
     }
     if let linearHeads { settings.linearHeads = try read(linearHeads, session) }
     return settings

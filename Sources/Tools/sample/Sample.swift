@@ -5,6 +5,7 @@ import StreamFormat
 import SuiteOptions
 import TensorCore
 import ToolRuntime
+import VAR
 
 extension Guidance.Schedule: ExpressibleByArgument {}
 
@@ -26,8 +27,11 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       "Guidance scale s in u + s (c - u), with c and u the logits with and without class; 1 "
         + "means no guidance."))
   var guidance = 1.0
-  @Option(help: "How the guidance scale changes over the positions.") var guidanceSchedule = Guidance.Schedule
-    .constant
+  @Option(
+    help: ArgumentHelp(
+      "How the guidance scale changes over the positions, of a model of several scales over the scales. (default: "
+        + "constant; of several scales linear)"))
+  var guidanceSchedule: Guidance.Schedule?
   @Option(help: "First guided position of the schedule 'interval', from 0 (the first token) to 1 (the last).")
   var guidanceFrom = 0.0
   @Option(help: "Last guided position of the schedule 'interval', from 0 (the first token) to 1 (the last).")
@@ -43,7 +47,8 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   @Option(help: "Number of images drawn at a time; does not change the images.") var batchSize = 64
   @Option(
     help:
-      "Number format of weights and products; with int8 the second stage uses bfloat16.")
+      "Number format of weights and products; with int8 the second stage, and a model of several scales, use bfloat16."
+  )
   var precision = SamplingPrecision.float32
   @OptionGroup(title: "Second stage") var second: FineOptions
   @OptionGroup(title: "Completion") var completion: CompletionOptions
@@ -98,7 +103,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     fine?.kept = given?.tokens
     let first = try firstStage(session, precision, device, fine, given)
     try fine?.fit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
-    let settings = try sortedJSON(settings(precision))
+    let settings = try sortedJSON(settings(precision, first))
     let coarseFile = try second.coarseOutput.map {
       try SampleFile($0, first.header, settings: settings, session)
     }
@@ -137,6 +142,10 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       try session.requireMemory(
         toRun: fine.sizes.parameterBytes, bytesPerImage: fine.sizes.passBytesPerImage, images: images)
     }
+    if let sizes = (stage as? ScaleStage)?.sizes {
+      return try session.requireMemory(
+        toRun: sizes.parameterBytes, bytesPerImage: sizes.cacheBytes + sizes.logitBytesPerImage, images: 1)
+    }
     guard let sizes = (stage as? ModelStage)?.sizes else { return }
     // With guidance each image has a second row, of no class.
     let rows: Double = guidance == 1 ? 1 : 2
@@ -154,16 +163,39 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       return stage
     }
     guard let model else { preconditionFailure("sample: validated without a model") }
-    let (packed, description) = try session.readPackedModel(model, precision: precision, device: device)
-    let (kept, labels) = try start(session, packed.configuration, description, fine, given)
-    if kept?.hasKeptAfterDrawn == true {
-      session.warn(
-        "warning: an autoregressive model draws a token without seeing the kept ones that follow it")
+    let read = try session.readSampledModel(
+      model, precision: precision, device: device,
+      scaleDevice: precision == .float32 ? device : session.device(.bfloat16))
+    let interrupted = { session.interruption.isRaised }
+    switch read {
+    case .raster(let packed, let description):
+      let (kept, labels) = try start(session, packed.configuration, description, fine, given)
+      if kept?.hasKeptAfterDrawn == true {
+        session.warn(
+          "warning: an autoregressive model draws a token without seeing the kept ones that follow it")
+      }
+      return ModelStage(
+        packed, description, labels: labels, guidance: stageGuidance(.constant), draw: draw,
+        seed: session.seed, kept: kept, interrupted: interrupted)
+    case .scales(let transformer, let description):
+      try requireOneGrid(of: model)
+      let labels = try labels.labels(classCount: transformer.configuration.classCount, seed: session.seed)
+      return ScaleStage(
+        transformer, description, labels: labels, guidance: stageGuidance(.linear), draw: draw,
+        seed: session.seed,
+        interrupted: interrupted)
     }
-    return ModelStage(
-      packed, description, labels: labels, guidance: stageGuidance, draw: draw, seed: session.seed,
-      kept: kept,
-      interrupted: { session.interruption.isRaised })
+  }
+
+  /// What a model of several scales has no use for.
+  private func requireOneGrid(of model: InputPath) throws {
+    for (option, input) in [("--fine", second.fine), ("--keep", completion.keep)] {
+      guard let input else { continue }
+      throw ToolError(
+        .badData,
+        "\(model.path): expected a model of one grid of tokens, for \(option) \(input.path); found one of several scales"
+      )
+    }
   }
 
   /// What the first stage keeps, in its own tokens, and the class of each image.
@@ -215,17 +247,19 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     }
   }
 
-  private var stageGuidance: Guidance {
+  private func stageGuidance(_ usual: Guidance.Schedule) -> Guidance {
     Guidance(
-      scale: guidance, schedule: guidanceSchedule, interval: guidanceFrom...guidanceTo, power: guidancePower)
+      scale: guidance, schedule: guidanceSchedule ?? usual, interval: guidanceFrom...guidanceTo,
+      power: guidancePower)
   }
 
   private var draw: DrawOptions { DrawOptions(temperature: temperature, topK: topK, topP: topP) }
 
-  private func settings(_ precision: SamplingPrecision) -> SamplingSettings {
-    SamplingSettings(
+  private func settings(_ precision: SamplingPrecision, _ stage: any FirstStage) -> SamplingSettings {
+    let usual: Guidance.Schedule = stage is ScaleStage ? .linear : .constant
+    return SamplingSettings(
       precision: precision,
-      guidance: model == nil ? nil : stageGuidance, draw: model == nil ? nil : draw,
+      guidance: model == nil ? nil : stageGuidance(usual), draw: model == nil ? nil : draw,
       fineGuidance: second.fine == nil ? nil : second.fineGuidance,
       fineDraw: second.fine == nil ? nil : second.draw)
   }

@@ -7,6 +7,7 @@ import StreamFormat
 import SuiteOptions
 import TensorCore
 import ToolRuntime
+import VAR
 
 @main struct ScoreTokens: Tool {
   static let toolName = "score-tokens"
@@ -58,7 +59,11 @@ import ToolRuntime
   func execute(_ session: ToolSession) throws {
     let device = session.device(precision)
     let fine = try fine.map { try FineScoring($0, session, device) }
-    let model = try model.map { try Transformer.read(session.readRecord($0), device: device) }
+    let record = try model.map { try session.readRecord($0) }
+    if let record, let path = model, try record.kind() == .varModel {
+      return try scoreScales(record, path, device, session)
+    }
+    let model = try record.map { try Transformer.read($0, device: device) }
     let batch = try session.openTokens(tokens).readAll()
     try fine?.requireFit(batch.header, of: tokens.path, view: view.number(in: batch.header), session)
     let tokens = TokenDataset(batch)
@@ -101,6 +106,49 @@ import ToolRuntime
     try session.logSummary(summary)
   }
 
+  /// Scores of a model that predicts scale by scale, at each scale too.
+  private func scoreScales(_ record: Record, _ path: InputPath, _ device: Device, _ session: ToolSession)
+    throws
+  {
+    let (model, description) = try VARTransformer.read(record, device: device)
+    if let fine {
+      throw ToolError(
+        .badData,
+        "\(path.path): expected a coarse model, for --fine \(fine.path); found a model of several scales")
+    }
+    let data = TokenDataset(try session.openTokens(tokens).readAll())
+    let items = try chosenItems(data)
+    let sizes = model.configuration
+    try session.requireSameCodebook(
+      data.header, of: tokens.path, as: description.codebookSHA256, codes: sizes.vocabularySize, of: path.path
+    )
+    try session.requireScales(
+      sizes.multiScale.scales, data.header, of: tokens.path, view: items[0].view, by: path.path)
+    let classes = ClassList(names: description.classNames, count: sizes.classCount, file: path.path)
+    let clusters = try clusters(of: data.header, description, session)
+    try session.requireMemory(
+      toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
+      images: min(batchSize, items.count))
+    let sink = try logits.map { try session.create($0) }
+    let writer = sink.map { RecordWriter($0) }
+    let scores = try model.score(
+      data.relabelled(try matched(data.header, classes, session)), items: items, clusters: clusters,
+      batchSize: batchSize
+    ) { logits in
+      try session.interruption.check()
+      try logits.requireFinite("the logits of \(path.path)")
+      try writer?.write(features(logits, tokens: sizes.tokenCount, session))
+    }
+    try writer?.finish()
+    try sink?.commit()
+    try scores.requireFinite()
+    var summary = scores.means.mapValues { JSONValue.number($0) }
+    summary["images"] = .integer(items.count)
+    summary["unigram_entropy"] = .number(data.unigramEntropy)
+    try session.printLine(sortedJSON(summary))
+    try session.logSummary(summary)
+  }
+
   /// The model's number of each class of the tokens.
   private func matched(_ header: TokenHeader, _ classes: ClassList, _ session: ToolSession) throws -> [Int] {
     try session.matchClasses(ClassList(header, file: tokens.path), to: classes, noClass: classes.count)
@@ -122,7 +170,7 @@ import ToolRuntime
       logits in
       try session.interruption.check()
       try logits.requireFinite("the logits of \(model?.path ?? "")")
-      try writer?.write(features(logits, transformer.configuration, session))
+      try writer?.write(features(logits, tokens: sizes.tokenCount, session))
     }
     try writer?.finish()
     try sink?.commit()
@@ -180,11 +228,9 @@ import ToolRuntime
       header, of: tokens.path, view: view.number(in: header), to: sizes, description, of: model?.path ?? "")
   }
 
-  private func features(_ logits: Tensor, _ sizes: TransformerConfiguration, _ session: ToolSession) -> Record
-  {
-    let images = logits.rowCount / sizes.tokenCount
+  private func features(_ logits: Tensor, tokens: Int, _ session: ToolSession) -> Record {
     let stored = StoredTensor(
-      name: "logits", shape: [images, sizes.tokenCount, sizes.vocabularySize],
+      name: "logits", shape: [logits.rowCount / tokens, tokens, logits.lastDimension],
       floats: UnsafeBufferPointer(logits.buffer))
     return Record(kind: .features, metadata: session.provenanceMetadata, tensors: [stored])
   }

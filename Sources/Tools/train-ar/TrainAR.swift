@@ -10,7 +10,8 @@ import Training
 
 @main struct TrainAR: Tool {
   static let toolName = "train-ar"
-  static let summary = "Trains an autoregressive transformer on tokens: LlamaGen's baseline, IAR, or ST-AR."
+  static let summary =
+    "Trains an autoregressive transformer on tokens: LlamaGen's baseline, IAR, ST-AR, or VAR."
   static let usageExample =
     "train-ar rearranged.tokens.zst --model CPU-small --cluster-size 32 --steps 2000 --output iar.tensors.zst"
   static var versionDetails: [String] { BuildInformation.lines }
@@ -28,6 +29,7 @@ import Training
         + "on. 0 means off."))
   var clusterSize = 0
   @Option(help: "lambda, the weight of the cluster loss, at least 0.") var clusterWeight: Float = 1
+  @OptionGroup(title: "Several scales (VAR)") var scales: ScaleOptions
   @OptionGroup(title: "Self-guided training") var selfGuided: SelfGuidedOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
@@ -35,6 +37,7 @@ import Training
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
+    try InputPath.requireDistinct(tokens, scales.tokenizer)
     if clusterSize < 0 || !(clusterWeight >= 0 && clusterWeight.isFinite) {
       throw ValidationError("--cluster-size and --cluster-weight must not be negative nor infinite.")
     }
@@ -49,10 +52,24 @@ import Training
   func execute(_ session: ToolSession) throws {
     let device = session.device(training.precision)
     let data = TokenDataset(try session.openTokens(tokens).readAll())
-    try session.requireRaster(data.header, of: tokens.path)
+    if data.header.layout != .raster {
+      if let path = start.initial {
+        throw ToolError(
+          .usage,
+          "\(path.path): expected tokens of one grid, for --initial; found \(data.header.layout) in \(tokens.path); try: "
+            + "without --initial")
+      }
+      return try trainScales(data, device, session)
+    }
+    if scales.isGiven {
+      throw ToolError(
+        .usage,
+        "\(tokens.path): expected tokens of several scales, for --tokenizer, --drop-path and --shared-conditioning; found "
+          + "\(data.header.layout)")
+    }
     let first = try readInitial(session, device, data.header)
     let configuration =
-      first.map { sizes.configuration(of: $0.model.configuration, for: data.header) }
+      try first.map { try sizes.configuration(of: $0.model.configuration, for: data.header) }
       ?? sizes.configuration(for: data.header)
     try requireClusters(of: data.header)
     let guiding = try selfGuided.options(for: configuration, data.header, file: tokens.path)
@@ -103,7 +120,7 @@ import Training
     )
   }
 
-  private func requireClusters(of header: TokenHeader) throws {
+  func requireClusters(of header: TokenHeader) throws {
     guard clusterSize > 0, header.vocabSize % clusterSize != 0 else { return }
     throw ToolError(
       .badData,

@@ -46,7 +46,7 @@ import Training
     try requireFit(data.header, mapping, session)
     let first = try readInitial(session, device, mapping)
     var configuration =
-      first.map { sizes.configuration(of: $0.model.configuration, for: data.header) }
+      try first.map { try sizes.configuration(of: $0.model.configuration, for: data.header) }
       ?? sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
     try session.requireMemory(

@@ -5,38 +5,50 @@ import Datasets
 import Evaluation
 import ImageModels
 import NeuralNet
+import VAR
 
 /// A model that is trained on tokens and their classes by ``TransformerTask``.
 public protocol TokenModel: AnyObject {
-  /// The sizes.
-  var configuration: TransformerConfiguration { get }
-  /// All parameters.
+  /// All trained parameters.
   var store: ParameterStore { get }
   /// The mean loss of whole images: a class each, and their tokens, image after image.
   func loss(
     _ tape: Tape, labels: [Int], tokens: [Int], _ loss: any RowLoss, dropout: DropoutPlan?
   ) -> CrossEntropyResult
-  /// Loss and accuracies of some images of a data set.
-  func scores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws -> TokenScores
+  /// Mean loss and accuracies of some images of a data set, by name.
+  func meanScores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws -> [String:
+    Double]
+}
+
+extension VARTransformer: TokenModel {
+  /// Scores of each scale given those before it.
+  public func meanScores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
+    -> [String: Double]
+  {
+    try score(
+      data, items: items, clusters: GroupedItems(configuration.vocabularySize, inBlocksOf: clusterSize)
+    ).means
+  }
 }
 
 extension Transformer: TokenModel {
   /// Next-token scores.
-  public func scores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
-    -> TokenScores
+  public func meanScores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
+    -> [String: Double]
   {
     try score(
       data, items: items,
-      clusters: GroupedItems(configuration.vocabularySize, inBlocksOf: clusterSize))
+      clusters: GroupedItems(configuration.vocabularySize, inBlocksOf: clusterSize)
+    ).means
   }
 }
 
 extension FineModel: TokenModel {
   /// Scores of the fine codes given their coarse labels; the loss and the ranks are among the codes of the label.
-  public func scores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
-    -> TokenScores
+  public func meanScores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
+    -> [String: Double]
   {
-    try score(data, items: items)
+    try score(data, items: items).means
   }
 
   /// The same, a batch at a time.

@@ -7,9 +7,11 @@ import ImageModels
 import NeuralNet
 import STAR
 import StreamFormat
+import TensorCore
+import VAR
 
-/// Training a transformer on tokens: LlamaGen's baseline, IAR with the cluster loss, both stages of CTF, and
-/// autoregressive models with self-guidance.
+/// Training a transformer on tokens: LlamaGen's baseline, IAR with the cluster loss, both stages of CTF,
+/// autoregressive models with self-guidance, and VAR's, which predict scale by scale.
 public final class TransformerTask: TrainingTask {
   /// The options of the task.
   public struct Options: Sendable, Equatable, Codable {
@@ -17,7 +19,7 @@ public final class TransformerTask: TrainingTask {
     public var batchSize: Int
     /// Number of parts of a batch, computed one after another to save memory; their gradients are summed.
     public var accumulation: Int
-    /// Rate of dropout inside the network.
+    /// Rate of dropout inside the network; of whole branches of the last block in a model of several scales.
     public var dropout: Float
     /// Rate at which class labels are dropped.
     public var classDropout: Float
@@ -52,25 +54,39 @@ public final class TransformerTask: TrainingTask {
   /// Training of an autoregressive model. With self-guidance in the settings, the data has at least two views.
   /// - Throws: `DatasetError.tooFewItems` when nothing is left to train on.
   public convenience init(_ model: Transformer, data: TokenDataset, settings: TransformerSettings) throws {
+    Self.requireSettings(model.configuration == settings.model, model.store, settings.precision)
     let guidance = settings.selfGuidance.map { SelfGuidance(model, options: $0, seed: settings.task.seed) }
-    try self.init(model, data, settings, guidance)
+    try self.init(model, data, settings, settings.heldOut, settings.task, guidance)
+  }
+
+  /// Training of a model that predicts scale by scale.
+  /// - Throws: `DatasetError.tooFewItems` when nothing is left to train on.
+  public convenience init(_ model: VARTransformer, data: TokenDataset, settings: VARSettings) throws {
+    Self.requireSettings(model.configuration == settings.model, model.store, settings.precision)
+    try self.init(model, data, settings, settings.heldOut, settings.task, nil)
   }
 
   /// Training of the second stage of coarse-to-fine prediction.
   /// - Throws: `DatasetError.tooFewItems` when nothing is left to train on.
   public convenience init(_ model: FineModel, data: TokenDataset, settings: TransformerSettings) throws {
-    try self.init(model, data, settings, nil)
+    Self.requireSettings(model.configuration == settings.model, model.store, settings.precision)
+    try self.init(model, data, settings, settings.heldOut, settings.task, nil)
+  }
+
+  private static func requireSettings(_ isModelOfThem: Bool, _ store: ParameterStore, _ precision: Precision)
+  {
+    precondition(
+      isModelOfThem && store.device.precision == precision, "TransformerTask: a model of other settings")
   }
 
   private init(
-    _ model: any TokenModel, _ data: TokenDataset, _ settings: TransformerSettings, _ guidance: SelfGuidance?
+    _ model: any TokenModel, _ data: TokenDataset, _ settings: any ExperimentSettings,
+    _ heldOut: HeldOutShare,
+    _ options: Options, _ guidance: SelfGuidance?
   ) throws {
-    precondition(
-      model.configuration == settings.model && model.store.device.precision == settings.precision,
-      "TransformerTask: a model of other settings")
     (self.model, self.data, self.guidance) = (model, data, guidance)
-    (self.settings, options) = (settings, settings.task)
-    split = try settings.heldOut.split(data)
+    (self.settings, self.options) = (settings, options)
+    split = try heldOut.split(data)
     order = DataOrder(items: split.training, seed: options.seed)
   }
 
@@ -146,8 +162,8 @@ public final class TransformerTask: TrainingTask {
 
   /// Loss and accuracies on the held-out images, centre view.
   public func evaluate() throws -> [String: Double] {
-    let scores = try model.scores(
+    let scores = try model.meanScores(
       of: data, items: split.heldOut.map { ($0, data.header.centerView) }, clusterSize: options.clusterSize)
-    return Dictionary(uniqueKeysWithValues: scores.means.map { ("held_out_" + $0.key, $0.value) })
+    return Dictionary(uniqueKeysWithValues: scores.map { ("held_out_" + $0.key, $0.value) })
   }
 }

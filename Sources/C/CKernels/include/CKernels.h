@@ -40,6 +40,10 @@ void tsr_exp(float *y, const float *x, size_t n);
 void tsr_silu(float *y, const float *x, size_t n);
 /// dx = dy * d silu(x) / dx
 void tsr_silu_backward(float *dx, const float *dy, const float *x, size_t n);
+/// y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
+void tsr_gelu(float *y, const float *x, size_t n);
+/// dx = dy * d gelu(x) / dx
+void tsr_gelu_backward(float *dx, const float *dy, const float *x, size_t n);
 /// y[row] = silu(gate[row]) * up[row]; a row of both holds gate then up, 2n long.
 void tsr_swiglu(float *y, const float *both, size_t rows, size_t n);
 void tsr_swiglu_backward(float *d_both, const float *dy, const float *both, size_t rows, size_t n);

@@ -34,3 +34,21 @@ TSR_DISPATCH void tsr_swiglu_backward(float *d_both, const float *dy, const floa
     }
   }
 }
+
+// (1 + tanh(u)) / 2 is the sigmoid of 2u.
+static const float GELU_SLOPE = 1.5957691216057308f;  // 2 sqrt(2 / pi)
+static const float GELU_CUBE = 0.044715f;
+
+TSR_DISPATCH void tsr_gelu(float *y, const float *x, size_t n) {
+  TSR_ELEMENTWISE
+  for (size_t i = 0; i < n; i++)
+    y[i] = x[i] * tsr_sigmoid1(GELU_SLOPE * (x[i] + GELU_CUBE * x[i] * x[i] * x[i]));
+}
+
+TSR_DISPATCH void tsr_gelu_backward(float *dx, const float *dy, const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    float square = x[i] * x[i];
+    float s = tsr_sigmoid1(GELU_SLOPE * (x[i] + GELU_CUBE * square * x[i]));
+    dx[i] = dy[i] * (s + x[i] * s * (1.0f - s) * GELU_SLOPE * (1.0f + 3.0f * GELU_CUBE * square));
+  }
+}

@@ -6,6 +6,7 @@ public enum FileKind: String, Sendable, CaseIterable {
   case tokenizer
   case arModel = "ar-model"
   case fineModel = "fine-model"
+  case varModel = "var-model"
   case mapping
   case network
   case features

@@ -5,6 +5,7 @@ final class RecordParser {
   private let limits: Limits
   /// True if the header said that an end mark follows.
   private(set) var promisesEndMark = false
+  private var parsed: SafetensorsHeader?
   // Memory is allocated as data arrives, so that a false size in a header does not cost memory.
   private static let firstAllocation = 1 << 26
 
@@ -14,7 +15,9 @@ final class RecordParser {
     self.limits = limits
   }
 
+  /// The header, which is read once.
   func header() throws -> SafetensorsHeader {
+    if let parsed { return parsed }
     let length = integer(try read(8, "the header's length")[...], as: UInt64.self)
     guard length <= limits.headerBytes else {
       throw FormatError(
@@ -24,6 +27,7 @@ final class RecordParser {
     let json = try read(Int(length), "the header")
     var header = try SafetensorsHeader(json: json, origin: origin, limits: limits)
     promisesEndMark = header.metadata.removeValue(forKey: RecordWriter.endMarkKey) != nil
+    parsed = header
     return header
   }
 

@@ -14,6 +14,8 @@ public final class RecordReader {
   private let decoder: ZstdDecoder
   private let admit: (RecordSummary) throws -> Void
   private var stream = StreamCounts()
+  /// The record that ``peek()`` has begun.
+  private var begun: (parser: RecordParser, isFrame: Bool)?
   private var failure: Error?
 
   /// A reader of a source that stands at the start of a file.
@@ -36,6 +38,29 @@ public final class RecordReader {
   /// SHA-256 of all bytes of the source, in hexadecimal; nil before the end has been reached.
   public func sha256() -> String? {
     input.isAtEnd ? input.sha256 : nil
+  }
+
+  /// What the header of the next record says, which ``next()`` or ``nextSummary()`` reads afterwards; nil at the end. The
+  /// checksum of the record is not yet verified.
+  /// - Throws: As ``next()``.
+  public func peek() throws -> RecordSummary? {
+    if let failure { throw failure }
+    do {
+      guard let (parser, _) = try begin() else { return nil }
+      let header = try parser.header()
+      return RecordSummary(metadata: header.metadata, tensors: header.tensors, origin: parser.origin)
+    } catch {
+      failure = error
+      throw error
+    }
+  }
+
+  /// The parser of the next record, which stays the next one; nil at the end.
+  private func begin() throws -> (parser: RecordParser, isFrame: Bool)? {
+    if begun == nil, let content = try nextContent() {
+      begun = (RecordParser(content, origin: origin, limits: limits), content is FrameContent)
+    }
+    return begun
   }
 
   /// The next record, or nil at the end.
@@ -92,12 +117,12 @@ public final class RecordReader {
   private func step<Result>(_ body: (RecordParser) throws -> (Result, items: Int)) throws -> Result? {
     if let failure { throw failure }
     do {
-      guard let content = try nextContent() else { return nil }
-      let parser = RecordParser(content, origin: origin, limits: limits)
+      guard let (parser, isFrame) = try begin() else { return nil }
+      begun = nil
       let (result, items) = try body(parser)
       try parser.expectEnd()
       itemCount += items
-      stream.add(items: items, promised: parser.promisesEndMark && content is FrameContent)
+      stream.add(items: items, promised: parser.promisesEndMark && isFrame)
       recordIndex += 1
       return result
     } catch {

@@ -72,7 +72,7 @@ public final class RecordWriter {
   private func promising(_ metadata: [String: String]) -> [String: String] {
     var metadata = metadata
     switch metadata["kind"].flatMap(FileKind.init(rawValue:)) {
-    case .tokenizer, .arModel, .fineModel, .network, .mapping: metadata[Self.endMarkKey] = nil
+    case .tokenizer, .arModel, .fineModel, .varModel, .network, .mapping: metadata[Self.endMarkKey] = nil
     default: metadata[Self.endMarkKey] = "required"
     }
     return metadata

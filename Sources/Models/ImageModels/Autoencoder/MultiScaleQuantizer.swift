@@ -23,6 +23,16 @@ public struct MultiScaleQuantizer {
     phis = configuration.phiNames.map { store.convolution($0, width, width, freezing) }
   }
 
+  /// Declares the codebook and the convolutions, which a file or a tokenizer is to fill once, before their first use: for
+  /// a model that holds those of its tokenizer.
+  public init(_ configuration: MultiScaleConfiguration, codes: Int, dimension: Int, in store: ParameterStore)
+  {
+    let freezing = Freezing()
+    freezing.isFrozen = true
+    let codebook = store.declare(Tokenizer.codebookName, [codes, dimension], .zeros)
+    self.init(configuration, codebook: codebook, in: store, freezing)
+  }
+
   private var scales: [Int] { configuration.scales }
   private var side: Int { configuration.side }
   private var width: Int { codebook.shape[1] }
@@ -83,7 +93,7 @@ public struct MultiScaleQuantizer {
 
   /// The sum of the codes of images' tokens, [B, h, w, d].
   /// - Parameter scaleCount: how many of the scales are summed, from the first on; all if it is nil.
-  func latents(_ tape: Tape, of tokens: [Int], scaleCount: Int? = nil) -> Variable {
+  public func latents(_ tape: Tape, of tokens: [Int], scaleCount: Int? = nil) -> Variable {
     let (byScale, count) = scaleAfterScale(tokens)
     let parts = byScale.prefix(scaleCount ?? scales.count).enumerated().map {
       image(tape, of: $0.element, count: count, scale: $0.offset)

@@ -15,13 +15,18 @@ extension ParameterStore {
 
   /// Fills the parameters from a record: every one must be there in its shape, and nothing else under the
   /// prefix.
+  /// - Parameter others: names that may be there too.
   /// - Throws: `FormatError` for a missing, misshapen or unknown tensor, and for one with a NaN or an infinity.
-  public func load(_ record: Record, prefix: String = "", into values: [Tensor]? = nil) throws {
+  public func load(
+    _ record: Record, prefix: String = "", into values: [Tensor]? = nil, besides others: Set<String> = []
+  )
+    throws
+  {
     for (index, parameter) in parameters.enumerated() {
       let stored = try record.tensor(prefix + parameter.name, shape: parameter.variable.shape)
       try stored.copyFiniteFloats(into: (values?[index] ?? parameter.variable.value).buffer)
     }
-    let known = Set(parameters.map { prefix + $0.name })
+    let known = others.union(parameters.map { prefix + $0.name })
     if let unknown = record.tensors.first(where: { $0.name.hasPrefix(prefix) && !known.contains($0.name) }) {
       throw unexpectedTensor(unknown.name, at: record.origin)
     }
@@ -114,13 +119,16 @@ public struct ModelDescription: Equatable, Sendable {
     (self.codebookSHA256, self.classNames, self.clusterSize) = (codebookSHA256, classNames, clusterSize)
   }
 
-  init(_ record: Record) throws {
+  /// That of a record.
+  /// - Throws: `FormatError`.
+  public init(_ record: Record) throws {
     codebookSHA256 = try record.metadata("codebook_sha256")
     classNames = try record.jsonMetadata("class_names")
     clusterSize = try record.integerMetadata("cluster_size", in: 0...1 << 24)
   }
 
-  func metadata() throws -> [String: String] {
+  /// As metadata strings.
+  public func metadata() throws -> [String: String] {
     [
       "codebook_sha256": codebookSHA256, "class_names": try sortedJSON(classNames),
       "cluster_size": String(clusterSize),
@@ -165,14 +173,8 @@ extension Transformer {
 private func checkDescription(
   _ description: ModelDescription, _ configuration: TransformerConfiguration, _ record: Record
 ) throws {
-  let size = description.clusterSize
   try record.requireClassNames(description.classNames, count: configuration.classCount)
-  guard size == 0 || configuration.vocabularySize % size == 0 else {
-    throw FormatError(
-      .badMetadata, at: record.origin,
-      expected: "a cluster_size that divides \(configuration.vocabularySize) codes", found: "\(size)",
-      hint: "make the file again")
-  }
+  try record.requireClusters(description.clusterSize, codes: configuration.vocabularySize)
 }
 
 private func codebookHash(_ stored: StoredTensor) throws -> String {

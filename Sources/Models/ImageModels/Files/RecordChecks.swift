@@ -25,6 +25,15 @@ extension Record {
     }
   }
 
+  /// - Throws: `FormatError` (badMetadata) unless clusters of a size fill the codebook; 0 stands for none.
+  public func requireClusters(_ size: Int, codes: Int) throws {
+    guard size == 0 || codes % size == 0 else {
+      throw FormatError(
+        .badMetadata, at: origin, expected: "a cluster_size that divides \(codes) codes", found: "\(size)",
+        hint: "make the file again")
+    }
+  }
+
   /// - Throws: `FormatError` (badMetadata) unless there is a name for each of `count` classes, or none at all.
   public func requireClassNames(_ names: [String], count: Int) throws {
     guard names.isEmpty || names.count == count else {

@@ -19,11 +19,12 @@ public struct DropoutPlan: Sendable {
   }
 
   /// A stream for one place in the network; there are fewer than 1024 places.
-  func random(place: Int) -> CounterRandom {
+  public func random(place: Int) -> CounterRandom {
     CounterRandom(seed: seed, purpose: .dropout, index: UInt64(step) << 10 | UInt64(place))
   }
 
-  func dropped(_ labels: [Int], noClass: Int) -> [Int] {
+  /// The classes of a step, some of them replaced by "no class".
+  public func dropped(_ labels: [Int], noClass: Int) -> [Int] {
     var random = CounterRandom(seed: seed, purpose: .classDropout, index: UInt64(step))
     return labels.map { random.uniform() < Double(classRate) ? noClass : $0 }
   }

@@ -91,10 +91,10 @@ extension Tape {
     }
   }
 
-  /// The same loss straight from the last hidden states [..., C] and the output weight [V, C]. The logits
+  /// The same loss straight from the last hidden states [..., C], the output weight [V, C] and its bias [V]. The logits
   /// exist for a block of rows at a time, and their gradient is used before the next block is computed.
   public func linearCrossEntropy(
-    _ hidden: Variable, weight: Variable, targets: [Int],
+    _ hidden: Variable, weight: Variable, bias: Variable? = nil, targets: [Int],
     _ loss: any RowLoss = TokenLoss()
   ) -> CrossEntropyResult {
     let (v, c) = (weight.shape[0], weight.shape[1])
@@ -107,6 +107,7 @@ extension Tape {
     let needsGradient = isRecording && (hidden.requiresGradient || weight.requiresGradient)
     let dHidden = needsGradient ? device.empty(hidden.shape) : nil
     let dWeight = needsGradient ? device.empty(weight.shape) : nil
+    let dBias = bias.flatMap { needsGradient ? device.zeros($0.shape) : nil }
     let blockRows = min(rows, max(64, Self.logitFloats / v))
     let logits = device.empty([blockRows, v])
     let output = device.prepared(MatrixOperand(weight.value.pointer, stride: c), rows: v, columns: c)
@@ -116,19 +117,27 @@ extension Tape {
       let input = device.prepared(
         MatrixOperand(hidden.value.pointer + first * c, stride: c), rows: count, columns: c)
       device.multiply(m: count, n: v, k: c, input, output.asTransposed, into: logits.pointer, stride: v)
+      if let bias {
+        device.forRanges(count) {
+          tsr_add_bias(logits.pointer + $0.lowerBound * v, bias.value.pointer, $0.count, v)
+        }
+      }
       let part = crossEntropyRows(
         device, logits: logits.pointer, gradient: needsGradient ? logits.pointer : nil, vocabulary: v,
         targets: targets[first..<first + count], scale: 1 / Float(rows), loss)
       sums = (sums.token + part.token, sums.additional + part.additional)
       guard let dHidden, let dWeight else { continue }
+      if let dBias { tsr_column_sums(dBias.pointer, logits.pointer, count, v) }
       let d = device.prepared(MatrixOperand(logits.pointer, stride: v), rows: count, columns: v)
       device.multiply(m: count, n: c, k: v, d, output, into: dHidden.pointer + first * c, stride: c)
       device.multiply(
         m: v, n: c, k: count, d.asTransposed, input, beta: first == 0 ? 0 : 1, into: dWeight.pointer,
         stride: c)
     }
-    return result(sums, count: rows, loss, from: [hidden, weight]) { [unowned self] dy in
+    return result(sums, count: rows, loss, from: [hidden, weight] + (bias.map { [$0] } ?? [])) {
+      [unowned self] dy in
       guard let dHidden, let dWeight else { return }
+      if let bias, let dBias { accumulate(dy == 1 ? dBias : device.scaled(dBias, dy), into: bias) }
       accumulate(dy == 1 ? dHidden : device.scaled(dHidden, dy), into: hidden)
       accumulate(dy == 1 ? dWeight : device.scaled(dWeight, dy), into: weight)
     }

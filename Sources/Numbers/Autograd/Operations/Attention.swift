@@ -70,12 +70,16 @@ struct AttentionSource {
 
 extension Tape {
   /// Multi-head self-attention of qkv [B, T, 3C] (query, key, value side by side): out [B, T, C].
-  /// - Parameter rotation: cos and sin of each position and pair, [at least T, C / heads / 2, 2].
-  public func attention(qkv: Variable, heads: Int, rotation: Tensor?, mask: AttentionMask) -> Variable {
+  /// - Parameters:
+  ///   - rotation: cos and sin of each position and pair, [at least T, C / heads / 2, 2].
+  ///   - scale: factor of the scores before the softmax; nil stands for 1 / sqrt(C / heads).
+  public func attention(
+    qkv: Variable, heads: Int, rotation: Tensor?, mask: AttentionMask, scale: Float? = nil
+  ) -> Variable {
     let c = qkv.value.lastDimension / 3
     precondition(qkv.shape.count == 3 && c * 3 == qkv.shape[2], "attention: qkv \(qkv.shape)")
     let sources = (0..<3).map { AttentionSource(variable: qkv, offset: $0 * c) }
-    return attention(sources, channels: c, heads: heads, rotation: rotation, mask: mask)
+    return attention(sources, channels: c, heads: heads, rotation: rotation, mask: mask, scale: scale)
   }
 
   /// Attention of query, key and value [B, T, C] each.
@@ -86,11 +90,12 @@ extension Tape {
       query.shape == key.shape && key.shape == value.shape && query.shape.count == 3,
       "attention: query \(query.shape), key \(key.shape), value \(value.shape)")
     let sources = [query, key, value].map { AttentionSource(variable: $0, offset: 0) }
-    return attention(sources, channels: query.shape[2], heads: heads, rotation: nil, mask: mask)
+    return attention(sources, channels: query.shape[2], heads: heads, rotation: nil, mask: mask, scale: nil)
   }
 
   private func attention(
-    _ sources: [AttentionSource], channels: Int, heads: Int, rotation: Tensor?, mask: AttentionMask
+    _ sources: [AttentionSource], channels: Int, heads: Int, rotation: Tensor?, mask: AttentionMask,
+    scale: Float?
   ) -> Variable {
     let shape = sources[0].variable.shape
     precondition(channels % heads == 0, "attention: \(channels) channels, \(heads) heads")
@@ -101,7 +106,7 @@ extension Tape {
     )
     let kernel = AttentionKernel(
       sources: sources, batch: shape[0], length: shape[1], heads: heads, size: channels / heads,
-      rotation: rotation, mask: mask)
+      rotation: rotation, mask: mask, scale: scale ?? 1 / Float(channels / heads).squareRoot())
     let y = device.empty([shape[0], shape[1], channels])
     kernel.forward(device, into: y)
     return record(y, from: sources.map(\.variable)) { [unowned self] dy in

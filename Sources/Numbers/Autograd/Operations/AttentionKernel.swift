@@ -12,6 +12,8 @@ struct AttentionKernel {
   let size: Int
   let rotation: Tensor?
   let mask: AttentionMask
+  /// Factor of the scores before the softmax.
+  let scale: Float
   /// The addresses of query, key and value. Reading them from the variables would change reference counts at
   /// every block, for which the threads compete.
   private let query, key, value: Place
@@ -24,10 +26,10 @@ struct AttentionKernel {
 
   init(
     sources: [AttentionSource], batch: Int, length: Int, heads: Int, size: Int, rotation: Tensor?,
-    mask: AttentionMask
+    mask: AttentionMask, scale: Float
   ) {
     (self.sources, self.batch, self.length, self.heads, self.size) = (sources, batch, length, heads, size)
-    (self.rotation, self.mask) = (rotation, mask)
+    (self.rotation, self.mask, self.scale) = (rotation, mask, scale)
     let places = sources.map { Place(pointer: $0.variable.value.pointer + $0.offset, stride: $0.stride) }
     (query, key, value) = (places[0], places[1], places[2])
   }
@@ -35,7 +37,6 @@ struct AttentionKernel {
   /// Queries whose scores are held together.
   private static let block = 64
 
-  private var scale: Float { 1 / Float(size).squareRoot() }
   private var blockRows: Int { min(Self.block, length) }
   private var blockCount: Int { (length + blockRows - 1) / blockRows }
 
