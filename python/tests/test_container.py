@@ -80,7 +80,8 @@ class HeaderTests(Folder):
                 self.parse(record[8:8 + int.from_bytes(record[:8], "little")])
                 best = min(best, time.process_time() - start)
             return best
-        self.assertLess(seconds(40_000), 16 * seconds(5_000))
+        # Eight times as many tensors: linear time is 8 times as long, quadratic time 64 times. A busy machine blurs it.
+        self.assertLess(seconds(40_000), 32 * seconds(5_000))
 
     def test_words_that_json_does_not_have(self):
         for word in (b"NaN", b"Infinity", b"-Infinity"):
