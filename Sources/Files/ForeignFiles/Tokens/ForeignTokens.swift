@@ -8,8 +8,7 @@ public struct ForeignImageTokens: Equatable, Sendable {
   public var label: Int
   /// Where it stood, for messages: a file and, in files of several images, the place in it.
   public var place: String
-  /// The product of the array's sizes but the last one, which counts tokens: the number of views, or 1 where the codes are
-  /// a plain list.
+  /// The number of views as the array has it; 1 where the codes are a plain list.
   public var views: Int
 
   init(tokens: [Int], views: Int, label: Int, place: String) {
