@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 build=(-c release -Xswiftc -enable-testing)
 # Tests that measure or limit the memory of the process mean nothing under a sanitizer, which reserves terabytes of addresses.
-measuring='MemoryTests|Measurement|whatTheSystemDoesNotStartIsLeftOut'
+measuring='MemoryTests|Measurement|whatTheSystemDoesNotStartIsLeftOut|threadsThatTheSystemDoesNotStartAreRefused'
 
 address() {
   ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 swift test "${build[@]}" --scratch-path .build-address \
