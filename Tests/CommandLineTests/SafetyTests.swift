@@ -180,6 +180,15 @@ import TestSupport
     expectRefusal(try run("sample --model $MODEL --count 2 --threads 1025"), "sample", 64, "from 1 to 1024")
   }
 
+  /// With fewer than four open files the libraries of the tool cannot be loaded; with 30 the work is done.
+  @Test(arguments: [4, 5, 6, 7, 8, 9, 10, 30]) func fewOpenFilesNeverEndInATrap(limit: Int) throws {
+    let result = try run("ulimit -n \(limit); sample --quiet --model $MODEL --count 2 -o s")
+    #expect(
+      limit == 30 ? result.status == 0 : [0, 1, 66, 73, 74].contains(result.status), "\(result.errors)")
+    #expect((result.status == 0) == (folder.names == ["s"]), "\(folder.names)")
+    if limit == 4 { expectRefusal(result, "sample", 1, "expected two free file descriptors", "ulimit -n") }
+  }
+
   @Test func negativeNumbersNeedNoEqualsSign() throws {
     let spaced = try run("sample --model $MODEL --count 2 --guidance -1 --no-provenance -o a")
     let joined = try run("sample --model $MODEL --count 2 --guidance=-1 --no-provenance -o b")

@@ -12,7 +12,7 @@ import TestSupport
     let path = folder.path("a")
     await #expect(processExitsWith: .signal(signal)) { [path = path as String, signal = signal as Int32] in
       let interruption = Interruption()
-      interruption.install(.end)
+      try interruption.install(.end)
       let options = try CommonOptions.parse([])
       let session = ToolSession(name: "test", arguments: [], options: options, interruption: interruption)
       let output = try session.create(OutputPath(argument: path)!)
@@ -27,7 +27,7 @@ import TestSupport
   @Test func aToolThatSavesSeesTheFlag() async {
     await #expect(processExitsWith: .exitCode(143)) {
       let interruption = Interruption()
-      interruption.install(.raiseFlag)
+      try interruption.install(.raiseFlag)
       guard !interruption.isRaised else { return }
       kill(getpid(), SIGTERM)
       for _ in 0..<1000 where !interruption.isRaised { usleep(10_000) }
@@ -38,7 +38,7 @@ import TestSupport
   @Test func theSecondSignalEndsEvenAToolThatSaves() async {
     await #expect(processExitsWith: .signal(SIGINT)) {
       let interruption = Interruption()
-      interruption.install(.raiseFlag)
+      try interruption.install(.raiseFlag)
       for _ in 0..<2 {
         kill(getpid(), SIGINT)
         // A second signal that comes while the first is pending would count as one with it.
@@ -51,7 +51,7 @@ import TestSupport
   /// A handler's frame on the stack of a thread inside oneDNN's generated code overwrites the heap.
   @Test func handlersDoNotRunOnThreadsThatCompute() async {
     await #expect(processExitsWith: .exitCode(3)) {
-      Interruption().install(.raiseFlag)
+      try Interruption().install(.raiseFlag)
       Thread.detachNewThread {
         var mask = sigset_t()
         pthread_sigmask(SIG_BLOCK, nil, &mask)
@@ -64,7 +64,7 @@ import TestSupport
   @Test func anIgnoredSignalStaysIgnored() async {
     await #expect(processExitsWith: .exitCode(3)) {
       signal(SIGINT, SIG_IGN)
-      Interruption().install(.end)
+      try Interruption().install(.end)
       kill(getpid(), SIGINT)
       usleep(200_000)
       exit(3)

@@ -57,11 +57,16 @@ public final class Interruption: Sendable {
   }
 
   /// Takes over the signals, and has a closed pipe and a file-size limit arrive as errors and not as signals.
-  public func install(_ response: Response) {
+  /// - Throws: ``ToolError`` where the process may open no two files more.
+  public func install(_ response: Response) throws {
     for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
     var ends: [Int32] = [0, 0]
-    let made = pipe(&ends)
-    precondition(made == 0, "no pipe for signals: \(String(cString: strerror(errno)))")
+    guard pipe(&ends) == 0 else {
+      throw ToolError(
+        .failed,
+        "expected two free file descriptors, for signals; found: \(String(cString: strerror(errno))); "
+          + "try: a larger 'ulimit -n'")
+    }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     signalPipe.store(ends[1], ordering: .sequentiallyConsistent)
     let reader = ends[0]

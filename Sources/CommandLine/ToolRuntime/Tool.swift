@@ -46,9 +46,13 @@ extension Tool {
 
   private static func run(_ arguments: [String]) -> ToolEnd {
     let interruption = Interruption()
-    interruption.install(savesWhenInterrupted ? .raiseFlag : .end)
     let standardOutput = AtomicOutput.standardOutput()
     let tool: Self
+    do {
+      try interruption.install(savesWhenInterrupted ? .raiseFlag : .end)
+    } catch {
+      return ToolEnd(error: error, tool: toolName, interruption: interruption)
+    }
     do {
       guard let parsed = try parseAsRoot(arguments) as? Self else { throw CleanExit.helpRequest(self) }
       tool = parsed
