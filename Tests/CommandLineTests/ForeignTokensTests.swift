@@ -196,7 +196,7 @@ import TestSupport
       (["short.jsonl"], 64, "expected --classes"),
       (["nothing", "--classes", "3"], 65, "found an empty file"),
       (["missing"], 66, "no such file"), (["c.npy", "--labels", "gone.npy"], 66, "gone.npy"),
-      (["c.npy", "--grid", "0x4"], 64, "--grid must be rows x columns"),
+      (["c.npy", "--grid", "0x4"], 64, "invalid for '--grid <ROWSxCOLUMNS>'"),
     ]
     for (arguments, status, words) in cases {
       let result = try run("import-tokens", arguments + ["--tokenizer", files.tokenizer, "-o", "out"])

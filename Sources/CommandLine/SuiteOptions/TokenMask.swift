@@ -4,8 +4,8 @@ import ToolRuntime
 
 /// A part of the token grid: rectangles `ROWS,COLUMNS`, each side as `FIRST:END` without the end, or `:` for all, joined by
 /// `+`.
-public struct TokenMask: ExpressibleByArgument, Equatable, Sendable {
-  private struct Side: Equatable {
+public struct TokenMask: ExpressibleByArgument, Sendable {
+  private struct Side {
     var first: Int
     /// Nil for the end of the grid.
     var end: Int?
@@ -25,8 +25,6 @@ public struct TokenMask: ExpressibleByArgument, Equatable, Sendable {
 
   private let text: String
   private let rectangles: [(rows: Side, columns: Side)]
-
-  public static func == (a: TokenMask, b: TokenMask) -> Bool { a.text == b.text }
 
   public init?(argument: String) {
     var found: [(rows: Side, columns: Side)] = []

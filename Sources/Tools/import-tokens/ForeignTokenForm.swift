@@ -5,7 +5,7 @@ import SuiteOptions
 import ToolRuntime
 
 /// Finds out in which of the forms codes are stored.
-enum ForeignTokens {
+enum ForeignTokenForm {
   /// - Throws: `ToolError` for labels that do not go with the codes; `StreamError`, `ForeignFileError`.
   static func open(_ codes: InputPath, labels: InputPath?, _ session: ToolSession) throws
     -> any ForeignTokenSequence

@@ -24,7 +24,10 @@ import ToolRuntime
   @Option(help: "File of the tokenizer whose codes these are.") var tokenizer: InputPath
   @Option(name: .shortAndLong, help: "Token file to write; '-' is standard output.")
   var output = OutputPath.standardOutput
-  @Option(help: "The token grid, rows x columns. (default: a square of the last dimension)") var grid: String?
+  @Option(
+    help: ArgumentHelp(
+      "The token grid, rows x columns. (default: a square of the last dimension)", valueName: "ROWSxCOLUMNS"))
+  var grid: TokenGridSize?
   @Option(
     help: ArgumentHelp(
       "Views per image: center, flip or ten-crop, in the order of LlamaGen and of tokenize. (default: by their number)"
@@ -37,8 +40,8 @@ import ToolRuntime
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
     try InputPath.requireDistinct(codes, labels, tokenizer)
-    if let grid, gridSize == nil {
-      throw ValidationError("--grid must be rows x columns, as 16x16, not '\(grid)'.")
+    if let grid, grid.rows * grid.columns > TokenHeader.maximumTokens {
+      throw ValidationError("--grid must have at most \(TokenHeader.maximumTokens) tokens.")
     }
     if let views, Self.plans[views] == nil {
       throw ValidationError("--views must be center, flip or ten-crop, not '\(views)'.")
@@ -51,17 +54,9 @@ import ToolRuntime
   private static let plans: [String: ViewPlan] = ["center": .center, "flip": .flip, "ten-crop": .tenCrop]
   private static let imagesPerRecord = 1024
 
-  private var gridSize: (rows: Int, columns: Int)? {
-    let sides = (grid ?? "").split(separator: "x", omittingEmptySubsequences: false).compactMap { Int($0) }
-    guard sides.count == 2, sides.allSatisfy({ (1...TokenHeader.maximumTokens).contains($0) }),
-      sides[0] * sides[1] <= TokenHeader.maximumTokens
-    else { return nil }
-    return (sides[0], sides[1])
-  }
-
   func execute(_ session: ToolSession) throws {
     let model = try Tokenizer(session.readRecord(tokenizer), device: Device(threadCount: session.threads))
-    let source = try ForeignTokens.open(codes, labels: labels, session)
+    let source = try ForeignTokenForm.open(codes, labels: labels, session)
     guard let first = try source.next() else {
       throw ToolError(.badData, "\(codes.path): expected at least one image; found none; try: another file")
     }
@@ -122,7 +117,8 @@ import ToolRuntime
 
   private func layout(_ first: ForeignImageTokens) throws -> (rows: Int, columns: Int, views: Int) {
     let count = first.tokens.count
-    if let (rows, columns) = gridSize {
+    if let grid {
+      let (rows, columns) = (grid.rows, grid.columns)
       guard count > 0, count % (rows * columns) == 0 else {
         throw ToolError(
           .badData,

@@ -29,8 +29,11 @@ import ToolRuntime
   var part: String?
   @Option(help: "For ar-model: the file of the tokenizer with which it was trained.") var tokenizer:
     InputPath?
-  @Option(help: "For ar-model: the token grid, rows x columns. (default: from the checkpoint's args)")
-  var grid: String?
+  @Option(
+    help: ArgumentHelp(
+      "For ar-model: the token grid, rows x columns. (default: from the checkpoint's args)",
+      valueName: "ROWSxCOLUMNS"))
+  var grid: TokenGridSize?
   @Option(
     help: ArgumentHelp(
       "For ar-model: the number of attention heads. (default: from the checkpoint's args, or "
@@ -81,9 +84,6 @@ import ToolRuntime
     if [.lpipsAlex, .lpipsVGG].contains(kind) != (linearHeads != nil) {
       throw ValidationError("--linear-heads belongs to --as lpips-alex and lpips-vgg, which need it.")
     }
-    if let grid, gridSize == nil {
-      throw ValidationError("--grid must be rows x columns, as 16x16, not '\(grid)'.")
-    }
     if kind != .tokenizer && (scales != nil || residualRatio != nil) {
       throw ValidationError("--scales and --residual-ratio belong to --as tokenizer.")
     }
@@ -97,11 +97,6 @@ import ToolRuntime
   }
 
   private var sides: [Int]? { scales.flatMap { commaSeparated($0) { Int($0) } } }
-
-  private var gridSize: (rows: Int, columns: Int)? {
-    let sides = (grid ?? "").split(separator: "x").compactMap { Int($0) }
-    return sides.count == 2 && sides.allSatisfy { (1...4096).contains($0) } ? (sides[0], sides[1]) : nil
-  }
 
   func execute(_ session: ToolSession) throws {
     guard let kind = ImportTarget(rawValue: target) else { return }
@@ -122,7 +117,9 @@ import ToolRuntime
 
   private func settings(_ session: ToolSession, _ device: Device) throws -> ImportSettings {
     var settings = ImportSettings()
-    (settings.part, settings.heads, settings.grid, settings.classes) = (part, heads, gridSize, classes)
+    (settings.part, settings.heads, settings.grid, settings.classes) = (
+      part, heads, grid.map { ($0.rows, $0.columns) }, classes
+    )
     (settings.imageSize, settings.groups, settings.normalizesCodes) = (imageSize, groups, l2Norm)
     (settings.scales, settings.residualRatio) = (sides, residualRatio)
     settings.allowsNonFinite = allowNonFinite
