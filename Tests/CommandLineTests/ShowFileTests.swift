@@ -215,4 +215,38 @@ import TestSupport
     let line = "mkfifo pipe; sleep 20 > pipe & show-file pipe & sleep 0.5; kill -TERM %2; wait %2"
     #expect(try ToolProcess.shell("set -m; \(line)", in: folder.url, timeout: 15).status == 143)
   }
+
+  @Test func aModelCardTellsSizesClassesAndHistory() throws {
+    let files = try SharedFiles.get()
+    let folder = try TemporaryFolder()
+    let train =
+      ["train-ar", files.tokens, "--output", "m.zst", "--steps", "2", "--batch-size", "4", "--held-out", "0"]
+      + SharedFiles.modelSizes
+    let trained = try ToolProcess.run(train[0], Array(train.dropFirst()), in: folder.url)
+    #expect(trained.status == 0, "\(trained.errors)")
+    let result = try ToolProcess.run("show-file", ["--model-card", "m.zst"], in: folder.url)
+    #expect(result.status == 0 && result.errors == "", "\(result.errors)")
+    let lines = result.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    #expect(lines[0] == "# m.zst")
+    let bytes = try Data(contentsOf: folder.url.appending(path: "m.zst"))
+    for line in [
+      "| kind | ar-model |", "| `n_layer` | 1 |", "| `vocab_size` | 32 |", "| classes | a, b, c |",
+      "| SHA-256 | \(SHA256Hasher.hex(of: [UInt8](bytes))) |", "    " + train.joined(separator: " "),
+      "## Settings of `train-ar`, version 0.1.0", "## To be added",
+    ] {
+      #expect(lines.contains(line), "\(line) in \(result.text)")
+    }
+    #expect(try show("--model-card", "--json", "x").status == 64)
+    #expect(try show("--model-card", "--provenance", "x").status == 64)
+  }
+
+  @Test func aModelCardOfAForeignFileEscapesWhatItSays() throws {
+    let record = Record(
+      metadata: ["kind": "own|kind", "config": "{\"a|b\":\"c\"}"],
+      tensors: [StoredTensor(name: "x", shape: [2, 3], floats: [Float](repeating: 1, count: 6))])
+    let result = try show("--model-card", "-", input: try file([record]))
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.text.contains("| kind | own\\|kind |\n| numbers | 6 |"), "\(result.text)")
+    #expect(result.text.contains("| `a\\|b` | c |") && result.text.contains("The file does not say."))
+  }
 }

@@ -29,12 +29,19 @@ struct ShowFile: Tool {
         + "figure 1c)."))
   var compareViews = false
 
+  @Flag(
+    help: ArgumentHelp(
+      "Print a model card in Markdown: sizes, classes, the commands that made the file, its inputs and settings."
+    ))
+  var modelCard = false
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    if [tensor != nil, provenance, compareViews].count(where: { $0 }) > 1 {
-      throw ValidationError("--tensor, --provenance and --compare-views exclude each other.")
+    if [tensor != nil, provenance, compareViews, modelCard].count(where: { $0 }) > 1 {
+      throw ValidationError("--tensor, --provenance, --compare-views and --model-card exclude each other.")
     }
+    if modelCard && common.json { throw ValidationError("--model-card is Markdown: leave out --json.") }
     if limit != nil, tensor == nil { throw ValidationError("--limit goes with --tensor.") }
     if let limit, limit < 0 { throw ValidationError("--limit must be at least 0, not \(limit).") }
   }
@@ -49,6 +56,8 @@ struct ShowFile: Tool {
       try printProvenance(reader, session)
     } else if compareViews {
       try printViews(ViewComparison(TokenReader(reader)), session)
+    } else if modelCard {
+      for line in try ModelCard(reader).lines { try session.printLine(visible(line)) }
     } else if common.json {
       try session.report(jsonReport(reader))
     } else {
@@ -85,12 +94,14 @@ struct ShowFile: Tool {
 }
 
 extension Provenance.Entry {
+  /// The command as a shell takes it.
+  var command: String { ([tool] + arguments.map(quoted)).joined(separator: " ") }
+
   /// The command with its inputs' hashes.
   var line: String {
     let hashes = inputs.map { "\($0.name)=\($0.sha256?.prefix(12) ?? "unknown")" }
     let trailer = hashes.isEmpty ? "" : "  inputs: " + hashes.joined(separator: " ")
-    return "\(([tool] + arguments.map(quoted)).joined(separator: " "))"
-      + "  # version \(version), seed \(seed), \(threads) threads\(trailer)"
+    return command + "  # version \(version), seed \(seed), \(threads) threads\(trailer)"
   }
 }
 
