@@ -101,7 +101,8 @@ let methods: [Target] = [
   room(
     "LlamaGen", in: .methods,
     imports: [
-      "FeatureNetworks", "ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "VAR", "VQGAN",
+      "FeatureNetworks", "ForeignFiles", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "VAR",
+      "VQGAN",
     ]),
   room("IAR", in: .methods, imports: ["Autograd", "CKernels"]),
   room(
@@ -222,6 +223,7 @@ let tools: [Target] = [
       "ToolRuntime",
     ]),
   tool("export-tokens", imports: [argumentParser, "ForeignFiles", "StreamFormat", "ToolRuntime"]),
+  tool("export-weights", imports: [argumentParser, "LlamaGen", "StreamFormat", "TensorCore", "ToolRuntime"]),
   tool(
     "perturb-tokens",
     imports: [

@@ -45,6 +45,7 @@ commands=(
   "import-weights tokenizer.zst --as tokenizer --image-size 8 --groups 2 --output OUT"
   "export-tokens tokens.zst --labels SECOND --codes OUT"
   "export-tokens tokens.zst --folder OUT"
+  "export-weights model.zst --config SECOND --output OUT"
   "score-tokens tokens.zst --model model.zst --logits OUT"
   "eval-metrics --reference images --network pixels --size 8 --write-features OUT"
   "eval-metrics --reference images --network pixels --size 8 --write-statistics OUT"

@@ -7,7 +7,7 @@ import Testing
   static let tools = [
     "train-tokenizer", "tokenize", "detokenize", "rearrange-codebook", "cluster-codebook", "relabel-tokens",
     "train-ar", "train-fine", "sample", "score-tokens", "show-file", "eval-metrics", "import-weights",
-    "perturb-tokens", "linear-probe", "attention-maps", "import-tokens", "export-tokens",
+    "perturb-tokens", "linear-probe", "attention-maps", "import-tokens", "export-tokens", "export-weights",
   ]
 
   @Test(arguments: tools) func helpIsAsItWas(tool: String) throws {

@@ -43,15 +43,13 @@ public final class RecordWriter {
   /// - Throws: ``StreamError``, and what making the tensors throws; the output is of no use then.
   public func write(_ stream: RecordStream) throws {
     precondition(!finished, "a record after the end mark")
-    let header = encodeHeader(metadata: promising(stream.metadata), tensors: stream.tensors)
+    let header = safetensorsHeader(metadata: promising(stream.metadata), tensors: stream.tensors)
     ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
     let total = stream.tensors.reduce(header.count) { $0 + $1.byteCount }
     ZSTD_CCtx_setPledgedSrcSize(context, UInt64(total))
     try header.withUnsafeBytes { try compress($0, ZSTD_e_continue) }
     for info in stream.tensors {
-      let tensor = try stream.make(info)
-      precondition(tensor.bytes.count == info.byteCount, "tensor \(info.name): not as it was announced")
-      try tensor.withBytes { try compress($0, ZSTD_e_continue) }
+      try stream.tensor(info).withBytes { try compress($0, ZSTD_e_continue) }
     }
     try compress(UnsafeRawBufferPointer(start: nil, count: 0), ZSTD_e_end)
     counts.records += 1
@@ -91,28 +89,4 @@ public final class RecordWriter {
       if done { return }
     }
   }
-}
-
-/// The length and JSON of a safetensors header, padded so that the data starts at a multiple of 8.
-private func encodeHeader(metadata: [String: String], tensors: [TensorInfo]) -> [UInt8] {
-  var names: Set<String> = ["__metadata__"]
-  var fields = metadata.isEmpty ? [] : ["\"__metadata__\":" + json(metadata)]
-  var offset = 0
-  for tensor in tensors {
-    precondition(names.insert(tensor.name).inserted, "two tensors named \(tensor.name)")
-    let end = offset + tensor.byteCount
-    let shape = tensor.shape.map { String($0) }.joined(separator: ",")
-    fields.append(
-      json(tensor.name) + ":{\"dtype\":\"\(tensor.elementType.rawValue)\",\"shape\":[\(shape)],"
-        + "\"data_offsets\":[\(offset),\(end)]}")
-    offset = end
-  }
-  var text = Array("{\(fields.joined(separator: ","))}".utf8)
-  text += repeatElement(UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
-  return littleEndian(UInt64(text.count)) + text
-}
-
-private func json(_ value: some Encodable) -> String {
-  guard let text = try? sortedJSON(value) else { preconditionFailure("strings always encode") }
-  return text
 }
