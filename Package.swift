@@ -120,7 +120,8 @@ let methods: [Target] = [
 // MARK: Work: data, scores and training
 
 let work: [Target] = [
-  room("Datasets", in: .work, imports: ["Codebooks", "Images", "StreamFormat", "TensorCore"]),
+  room(
+    "Datasets", in: .work, imports: ["Codebooks", "ForeignFiles", "Images", "StreamFormat", "TensorCore"]),
   room(
     "Evaluation", in: .work,
     imports: [
@@ -303,7 +304,8 @@ let testTargets: [Target] =
       of: "CTF",
       ["Autograd", "Codebooks", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "STAR", ["Autograd", "StreamFormat", "TensorCore", "TestSupport"]),
-    tests(of: "Datasets", ["StreamFormat", "TensorCore", "TestSupport"]),
+    tests(
+      of: "Datasets", ["CArchive", "ForeignFiles", "Images", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(
       of: "Evaluation",
       [

@@ -92,7 +92,7 @@ struct DatasetScriptTests {
       let result = try runScript("wesnoth.py", output, "--source", source.path, "--test-share", "0.4")
       #expect(result.status == 0, "\(result.words)")
       let parts = try ["train", "test"].map {
-        try ImageFolder.list(output + "/" + $0).entries.map(\.path.description)
+        try ImageFolder.list(output + "/" + $0).entries.map(\.name)
       }
       #expect(parts.map(\.count) == [15, 10])
       for sprite in sprites {

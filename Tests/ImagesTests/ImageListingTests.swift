@@ -24,7 +24,7 @@ private func makeFiles(_ names: [String], in folder: URL) throws {
       let listing = try ImageFolder.list(folder.path)
       #expect(listing.classNames == ["Z", "a", "b"])
       let found = listing.entries.map {
-        "\($0.label) " + $0.path.description.dropFirst(folder.path.count + 1)
+        "\($0.label) " + $0.name.dropFirst(folder.path.count + 1)
       }
       #expect(found == ["0 Z/1.png", "1 a/x/deep.JPeg", "1 a/y.jpg", "2 b/10.PNG", "2 b/2.png"])
       #expect(try ImageFolder.list(folder.path + "/").classNames == listing.classNames)

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Datasets
-import Foundation
 import Images
 import StreamFormat
 import ToolRuntime
@@ -9,9 +8,16 @@ import ToolRuntime
 public struct ImageOptions: ParsableArguments {
   @Argument(
     help: ArgumentHelp(
-      "Folder with one sub-folder per class, or folder of images, or '-' for a list on standard input with one "
-        + "path per line, optionally followed by a tab and a class.", valueName: "images"))
+      "Folder with one sub-folder per class, or folder of images; a zip or tar archive of one, or a webdataset; an .npz or "
+        + ".npy array; a .csv table of paths and classes; or '-' for any of these on standard input, or for a list with "
+        + "one path per line, optionally followed by a tab and a class.", valueName: "images"))
   public var images: InputPath
+
+  @Option(
+    help:
+      "Number of classes, where classes are numbers: in a webdataset, an array or a table. (default: the largest + 1)"
+  )
+  public var classes: Int?
 
   @Option(help: "Views per image: center, flip (center and its mirror image), ten-crop or random-crop.")
   public var views = "center"
@@ -51,6 +57,9 @@ public struct ImageOptions: ParsableArguments {
     try validateCrops()
     if plan(seed: 0) == nil {
       throw ValidationError("--views must be center, flip, ten-crop or random-crop, not '\(views)'.")
+    }
+    if !(1...ImageListing.largestLabel + 1).contains(classes ?? 1) {
+      throw ValidationError("--classes must be from 1 to \(ImageListing.largestLabel + 1).")
     }
     if !(1...4).contains(tenCropRatio) { throw ValidationError("--ten-crop-ratio must be from 1 to 4.") }
   }
@@ -93,34 +102,13 @@ public struct ImageOptions: ParsableArguments {
   }
 
   /// Lists the images; nothing is decoded yet.
-  /// - Throws: `ImageError`, `StreamError`.
+  /// - Throws: As `ToolSession.listImages(_:classCount:)`.
   public func open(_ session: ToolSession, size: Int) throws -> ImageDataset {
-    session.recordInput(name: images.path)
-    let listing: ImageListing
-    if images.isStandardInput {
-      listing = try ImageListing(list: images.open().readAll(), name: "standard input")
-    } else {
-      listing = try ImageFolder.list(images.path)
-      session.warnOfPassedOver(listing, in: images.path)
-    }
-    try session.requireNoOutput(among: listing.entries.lazy.map { "\($0.path)" })
-    return ImageDataset(
-      listing,
+    ImageDataset(
+      try session.listImages(images, classCount: classes),
       ImageReading(
         size: size, views: plan(seed: session.seed) ?? .center, allowUpscale: allowUpscale,
         decoding: decoding.options
       ))
-  }
-}
-
-extension ToolSession {
-  /// Tells of images that are in formats that are not read: a data set may be smaller than it seems.
-  public func warnOfPassedOver(_ listing: ImageListing, in folder: String) {
-    let count = listing.passedOver.values.reduce(0, +)
-    guard count > 0 else { return }
-    let kinds = listing.passedOver.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
-    warn(
-      "\(folder): expected PNG and JPEG images; found \(count) of other formats, passed over: "
-        + "\(kinds.joined(separator: ", ")); try: convert them")
   }
 }

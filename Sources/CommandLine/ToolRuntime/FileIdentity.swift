@@ -81,7 +81,7 @@ func followingLinks(_ path: String) throws -> String {
 
 /// The folder that a path's last component is in. Foundation's `deletingLastPathComponent` crashes on a name of
 /// one letter.
-func parentFolder(of path: String) -> String {
+public func parentFolder(of path: String) -> String {
   let path = withoutTrailingSlashes(path)
   guard let slash = path.lastIndex(of: "/") else { return "." }
   return slash == path.startIndex ? "/" : String(path[..<slash])

@@ -27,7 +27,7 @@ public enum ImageError: Error, Equatable, Sendable {
   case mixedFolder(folder: String, image: String, subfolder: String)
   /// A list names a class that is not among the known ones.
   case unknownClass(list: String, line: Int, found: String, known: [String])
-  /// A line of a list that is not `path` or `path TAB class`.
+  /// A line of a list that is not `path` or `path TAB class`, or a row of a table that is not `path,class`.
   case malformedList(list: String, line: Int, found: String)
   /// Not enough memory to decode or encode.
   case outOfMemory(file: String)
@@ -97,7 +97,7 @@ extension ImageError: CustomStringConvertible {
       "\(list), line \(line): unknown class '\(shortened(found))'; expected one of "
         + shortened(known.joined(separator: ", "), to: 200)
     case .malformedList(let list, let line, let found):
-      "\(list), line \(line): expected 'path' or 'path TAB class', found '\(shortened(found))'"
+      "\(list), line \(line): expected a path, or a path and a class, found '\(shortened(found))'"
     default: ""
     }
   }

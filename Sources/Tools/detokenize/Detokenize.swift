@@ -90,7 +90,7 @@ import ToolRuntime
       try originals.map {
         [
           try readOriginals(
-            $0.path, items, of: batch, session, size: batch.header.rows * model.configuration.downsampling,
+            $0, items, of: batch, session, size: batch.header.rows * model.configuration.downsampling,
             device)
         ]
       } ?? given.pictures(session, of: batch, items: items, model)
@@ -150,18 +150,17 @@ import ToolRuntime
 
   /// The first view of the images that the tokens were made from.
   private func readOriginals(
-    _ folder: String, _ items: [Int], of batch: TokenBatch, _ session: ToolSession, size: Int,
+    _ folder: InputPath, _ items: [Int], of batch: TokenBatch, _ session: ToolSession, size: Int,
     _ device: Device
   ) throws -> [RGBImage] {
-    let listing = try ImageFolder.list(folder)
-    try session.requireNoOutput(among: listing.entries.lazy.map { "\($0.path)" })
+    let listing = try session.listImages(folder)
     let places = batch.listedPlaces
     guard listing.entries.count == batch.listedCount,
       places.map({ UInt32(listing.entries[$0].label) }) == batch.labels
     else {
       throw ToolError(
         .badData,
-        "\(folder): expected the \(batch.listedCount) images that \(tokens.path) was made from, in its order of classes; "
+        "\(folder.path): expected the \(batch.listedCount) images that \(tokens.path) was made from, in its order of classes; "
           + "found \(listing.entries.count)")
     }
     let source = ImageDataset(

@@ -90,38 +90,40 @@ struct CropRule {
   }
 }
 
-/// Images of a folder.
+/// Images of a folder or an archive.
 struct FolderImages: ImageProvider {
   let listing: ImageListing
-  /// The folder, as it was named.
+  /// The folder or archive, as it was named.
   let folder: String
   /// How its files become pictures.
   let decoding: DecodingOptions
 
   var count: Int { listing.entries.count }
-  func title(_ item: Int) -> String { "\(listing.entries[item].path)" }
+  func title(_ item: Int) -> String { listing.entries[item].name }
 
   var names: [String]? {
+    // An archive's images are named "ARCHIVE: PATH", and a folder's "FOLDER/PATH".
     let prefix = folder.hasSuffix("/") ? folder.utf8.count : folder.utf8.count + 1
     return listing.entries.map { entry in
-      let bytes = entry.path.bytes.dropFirst(prefix)
+      let bytes =
+        entry.source.path.map { $0.bytes.dropFirst(prefix) } ?? Array(entry.name.utf8).dropFirst(prefix + 1)
       let end = bytes.lastIndex(of: UInt8(ascii: ".")) ?? bytes.endIndex
       return "\(FilePath(bytes[..<end]))"
     }
   }
 
   func load(_ items: [Int], on device: Device) throws -> [RGBImage] {
-    let paths = items.map { listing.entries[$0].path }
-    return try device.mapConcurrently(paths.count) { index in
+    let sources = items.map { listing.entries[$0].source }
+    return try device.mapConcurrently(sources.count) { index in
       Result { () throws(ImageError) in
-        try ImageDecoder.decode(contentsOf: paths[index], options: decoding)
+        try ImageDecoder.decode(sources[index], options: decoding)
       }
     }.map { try $0.get() }
   }
 
   /// The first file that holds a JPEG, whatever its name.
   func firstJPEG() throws -> String? {
-    try listing.entries.first { try ImageDecoder.startsAsJPEG($0.path) }.map { "\($0.path)" }
+    try listing.entries.first { try $0.source.isJPEG() }?.name
   }
 }
 

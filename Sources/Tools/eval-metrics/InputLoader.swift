@@ -32,21 +32,22 @@ struct InputLoader {
     if !input.isStandardInput, FileManager.default.fileExists(atPath: input.path, isDirectory: &isFolder),
       isFolder.boolValue
     {
-      return try folder(input, role)
+      return try folder(session.listImages(input), input, role)
     }
     // A pipe gives its bytes once: it is opened once, and what it begins with is kept.
-    let source = try PeekedSource(session.open(input), count: 4)
+    let source = try PeekedSource(session.open(input), count: 512)
+    if ArchiveReader.isTarArchive(source.peeked)
+      || ArchiveReader.isArchive(source.peeked) && !ArchiveReader.startsAsNumPyArchive(source.peeked)
+    {
+      return try folder(ImageListing(archive: MappedFile(source)), input, role)
+    }
     return try ArchiveReader.isArchive(source.peeked)
       ? archive(source, input, role) : records(source, input, role)
   }
 
-  private func folder(_ input: InputPath, _ role: Role) throws -> LoadedInput {
-    session.recordInput(name: input.path)
-    let listing = try ImageFolder.list(input.path)
-    try session.requireNoOutput(among: listing.entries.lazy.map { "\($0.path)" })
+  private func folder(_ listing: ImageListing, _ input: InputPath, _ role: Role) throws -> LoadedInput {
     let folder = FolderImages(
       listing: listing, folder: input.path, decoding: options.decoding.options)
-    session.warnOfPassedOver(listing, in: input.path)
     if role == .samples, !options.allowJPEG, let file = try folder.firstJPEG() {
       throw ToolError(
         .badData,

@@ -65,11 +65,11 @@ public final class ImageDataset {
   }
 
   private func load(_ item: Int) -> Result<[RGBImage], ImageError> {
-    let path = listing.entries[item].path
+    let source = listing.entries[item].source
     return Result { () throws(ImageError) in
-      let image = try ImageDecoder.decode(contentsOf: path, options: reading.decoding)
+      let image = try ImageDecoder.decode(source, options: reading.decoding)
       return try plan.views(
-        of: image, name: "\(path)", item: item, size: size, allowUpscale: reading.allowUpscale)
+        of: image, name: source.name, item: item, size: size, allowUpscale: reading.allowUpscale)
     }
   }
 
@@ -89,7 +89,7 @@ extension ImageDataset {
     let hashes = Mutex<[Int: Result<String, any Error>]>([:])
     device.forRanges(items.count) { range in
       for index in range {
-        let hash = Result { try SHA256Hasher.hex(of: listing.entries[items[index]].path.readAll()) }
+        let hash = Result { try SHA256Hasher.hex(of: listing.entries[items[index]].source.contents()) }
         hashes.withLock { $0[index] = hash }
       }
     }

@@ -33,6 +33,34 @@ public final class ArchiveReader {
     starts.contains { start.starts(with: $0) }
   }
 
+  /// True of the first bytes of a zip archive whose first member is an `.npy` file, as in an `.npz` archive.
+  public static func startsAsNumPyArchive(_ start: [UInt8]) -> Bool {
+    // The name's length stands at byte 26, and the name at byte 30.
+    guard isArchive(start), start.count >= 30 else { return false }
+    let length = Int(start[26]) | Int(start[27]) << 8
+    return start.dropFirst(30).prefix(length).suffix(4).elementsEqual(".npy".utf8)
+  }
+
+  /// True of the first bytes of a tar archive, which has its mark at byte 257.
+  public static func isTarArchive(_ start: some Collection<UInt8>) -> Bool {
+    start.count >= 262 && start.dropFirst(257).starts(with: Array("ustar".utf8))
+  }
+
+  /// Opens a zip or tar archive, whichever it is.
+  /// - Throws: ``ForeignFileError``, also for a tar archive without its end mark, two blocks of zeros: libarchive takes one
+  ///   that was cut between two members for a whole one.
+  public static func open(_ file: MappedFile) throws -> ArchiveReader {
+    if isArchive(file.bytes.prefix(4)) { return try ArchiveReader(file) }
+    let end = file.bytes.suffix(1024)
+    guard end.count == 1024, end.allSatisfy({ $0 == 0 }) else {
+      throw ForeignFileError(
+        defect: .truncated, file: file.name, offset: file.bytes.count,
+        expected: "two blocks of zeros, tar's end mark", found: "the end of the file",
+        hint: "copy the archive again")
+    }
+    return try ArchiveReader(file, format: .tar)
+  }
+
   /// The formats of archives.
   public enum Format: String, Sendable {
     case zip, tar
@@ -109,7 +137,11 @@ public final class ArchiveReader {
 
   /// All of the member, of which nothing was read yet: without a copy where it is stored in the file as it is.
   /// - Throws: As ``read(into:)``; ``ForeignFileError`` (tooLarge) for what unpacks to far more than the file.
-  public func content() throws -> Data {
+  public func content() throws -> Data { try locatedContent().bytes }
+
+  /// As ``content()``, and whether the bytes lie in the file, where they take no memory.
+  /// - Throws: As ``content()``.
+  func locatedContent() throws -> (bytes: Data, isInFile: Bool) {
     var (copied, start, count) = (Data(), Int?.none, 0)
     while try nextBlock() {
       if start == nil { start = place(of: block).map { $0 - blockOffset } }
@@ -124,8 +156,8 @@ public final class ArchiveReader {
     }
     unpackedCount += copied.count
     block = UnsafeRawBufferPointer(start: nil, count: 0)
-    guard let start, start >= 0, start + count <= bytes.count else { return copied }
-    return bytes[bytes.startIndex + start..<bytes.startIndex + start + count]
+    guard let start, start >= 0, start + count <= bytes.count else { return (copied, false) }
+    return (bytes[bytes.startIndex + start..<bytes.startIndex + start + count], true)
   }
 
   /// Where in the file a block lies; nil of one that was unpacked or copied.

@@ -33,6 +33,13 @@ public struct NumPyArchive {
     return StoredTensor(name: array, elementType: type, shape: tensor.shape, bytes: tensor.dense(from: bytes))
   }
 
+  /// The elements of an array as they are stored, mapped; nil if there is none of the name.
+  /// - Throws: ``ForeignFileError``, `StreamError`.
+  public func elements(of array: String) throws -> StoredElements? {
+    let files = try ArchivedFiles(file) { $0 == [array + ".npy"] }.files
+    return try files.first.map { try StoredElements($0.bytes, name: "\(name): \(array)") }
+  }
+
   /// The items of an array along its first dimension, to be read one after the other.
   /// - Throws: ``ForeignFileError`` for Fortran order.
   public func items(of array: String) throws -> NumPyItems? {
@@ -44,6 +51,32 @@ public struct NumPyArchive {
     let reader = try ArchiveReader(file)
     while let member = try reader.next() { if member == array + ".npy" { return reader } }
     return nil
+  }
+}
+
+/// The elements of an `.npy` array where they lie.
+public struct StoredElements {
+  /// Type and shape.
+  public let header: NumPyHeader
+  /// The elements, mapped, in the order that the header says.
+  public let bytes: Data
+
+  /// The array of an `.npy` file.
+  /// - Throws: ``ForeignFileError``, also for a file of another size than its header says.
+  public init(_ file: Data, name: String) throws {
+    var rest = file
+    header = try NumPyHeader(name: name) { count in
+      defer { rest = rest.dropFirst(count) }
+      return rest.prefix(count)
+    }
+    guard let size = header.byteCount, rest.count == size else {
+      throw ForeignFileError(
+        defect: .truncated, file: name, offset: file.count,
+        expected: "\(header.byteCount.map(String.init) ?? "fewer") bytes for shape \(header.shape) of "
+          + header.elementType.rawValue,
+        found: "\(rest.count)", hint: "write the array again")
+    }
+    bytes = rest
   }
 }
 

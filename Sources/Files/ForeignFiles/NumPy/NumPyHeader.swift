@@ -20,7 +20,7 @@ public struct NumPyHeader: Equatable, Sendable {
   public var byteCount: Int? { StreamFormat.byteCount(of: shape, elementType) }
 
   /// The bytes that `.npy` files begin with.
-  static let start: [UInt8] = [0x93] + Array("NUMPY".utf8)
+  public static let start: [UInt8] = [0x93] + Array("NUMPY".utf8)
 
   /// Reads a header, versions 1 to 3.
   /// - Parameters:

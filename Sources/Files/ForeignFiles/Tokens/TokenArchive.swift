@@ -13,8 +13,7 @@ public final class TokenArchive: ForeignTokenSequence {
   /// - Throws: ``ForeignFileError`` where there are no such members.
   public init(_ file: MappedFile) throws {
     self.file = file
-    try Self.requireEnd(of: file)
-    let listing = try Self.open(file)
+    let listing = try ArchiveReader.open(file)
     var folders: Set<String> = []
     // Hashes of the names, which would take more memory than all else.
     var members: Set<Int> = []
@@ -33,13 +32,12 @@ public final class TokenArchive: ForeignTokenSequence {
     }
     classes = FolderClasses(folders)
     (classNames, classCount) = (classes.names, classes.count)
-    reader = try Self.open(file)
+    reader = try ArchiveReader.open(file)
   }
 
-  /// True of the first bytes of an archive that is read here; a tar archive has its mark at byte 257.
+  /// True of the first bytes of an archive that is read here.
   public static func isArchive(_ start: Data) -> Bool {
-    ArchiveReader.isArchive(start)
-      || start.count >= 262 && start.dropFirst(257).starts(with: Array("ustar".utf8))
+    ArchiveReader.isArchive(start) || ArchiveReader.isTarArchive(start)
   }
 
   public func next() throws -> ForeignImageTokens? {
@@ -51,22 +49,6 @@ public final class TokenArchive: ForeignTokenSequence {
         ForeignWeights(bytes, file: place).integerArray(of: place), label: label, place: place)
     }
     return nil
-  }
-
-  /// A tar archive ends in two blocks of zeros. libarchive takes one that was cut between two members for a whole one.
-  private static func requireEnd(of file: MappedFile) throws {
-    guard !ArchiveReader.isArchive(file.bytes.prefix(4)) else { return }
-    let end = file.bytes.suffix(1024)
-    guard end.count == 1024, end.allSatisfy({ $0 == 0 }) else {
-      throw ForeignFileError(
-        defect: .truncated, file: file.name, offset: file.bytes.count,
-        expected: "two blocks of zeros, tar's end mark",
-        found: "the end of the file", hint: "copy the archive again")
-    }
-  }
-
-  private static func open(_ file: MappedFile) throws -> ArchiveReader {
-    try ArchiveReader(file, format: ArchiveReader.isArchive(file.bytes.prefix(4)) ? .zip : .tar)
   }
 
   /// The folder that a member is in, which is its class; nil of what is no `.npy` file in a folder.

@@ -18,12 +18,10 @@ public final class MappedFile {
     if let file = (peeked?.source ?? source) as? FileSource,
       let count = regularFileSize(file.descriptor, position: peeked?.peeked.count ?? 0)
     {
-      bytes = try map(file.descriptor, count, name)
+      bytes = try mappedBytes(file.descriptor, count, name)
       return
     }
-    let copy = try Self.copy(of: source)
-    defer { close(copy.descriptor) }
-    bytes = try map(copy.descriptor, copy.count, name)
+    bytes = try Self.copy(of: source).mapped()
   }
 
   /// Bytes that are in memory already.
@@ -39,29 +37,19 @@ public final class MappedFile {
     }
   }
 
-  private static func copy(of source: ByteSource) throws -> (descriptor: Int32, count: Int) {
-    var path = Array((NSTemporaryDirectory() + "/tessera.XXXXXX").utf8CString)
-    let descriptor = mkstemp(&path)
-    guard descriptor >= 0 else { throw StreamError.cannotCreate(file: source.name, errno: errno) }
-    unlink(path)
-    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-    let sink = FileDescriptorSink(descriptor: descriptor, name: "a temporary copy of \(source.name)")
-    var (buffer, total) = ([UInt8](repeating: 0, count: 1 << 18), 0)
-    do {
-      while true {
-        let count = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
-        if count == 0 { return (descriptor, total) }
-        try buffer.withUnsafeBytes { try sink.write(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-        total += count
-      }
-    } catch {
-      close(descriptor)
-      throw error
+  private static func copy(of source: ByteSource) throws -> TemporaryBytes {
+    let copy = try TemporaryBytes(for: source.name)
+    var buffer = [UInt8](repeating: 0, count: 1 << 18)
+    while true {
+      let count = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
+      if count == 0 { return copy }
+      try buffer.withUnsafeBytes { _ = try copy.append(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
     }
   }
 }
 
-private func map(_ descriptor: Int32, _ count: Int, _ name: String) throws -> Data {
+/// The first bytes of an open file, mapped.
+func mappedBytes(_ descriptor: Int32, _ count: Int, _ name: String) throws -> Data {
   if count == 0 { return Data() }
   guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
     throw StreamError.readFailed(file: name, errno: errno)

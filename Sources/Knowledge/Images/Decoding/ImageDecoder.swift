@@ -94,8 +94,11 @@ public enum ImageDecoder {
 
   /// Whether a file begins as a JPEG does, whatever its name. Throws as `decode(contentsOf:options:)`.
   public static func startsAsJPEG(_ path: FilePath) throws(ImageError) -> Bool {
-    Format(signatureOf: try readFile(path, limit: 16)) == .jpeg
+    isJPEG(try readFile(path, limit: 16))
   }
+
+  /// Whether the first bytes are a JPEG's.
+  static func isJPEG(_ start: [UInt8]) -> Bool { Format(signatureOf: start) == .jpeg }
 
   private enum Format {
     case png, jpeg

@@ -1,19 +1,24 @@
 /// Images and their classes, in the order in which they are to be read.
 public struct ImageListing: Sendable, Equatable {
   public struct Entry: Sendable, Equatable {
-    /// Where the file is.
-    public var path: FilePath
+    /// Where the image is.
+    public var source: ImageSource
     /// Index into `classNames`.
     public var label: Int
 
     /// An entry from its parts.
-    public init(path: FilePath, label: Int) {
-      self.path = path
-      self.label = label
-    }
+    public init(_ source: ImageSource, label: Int) { (self.source, self.label) = (source, label) }
 
-    /// An entry from its parts.
+    /// An image file.
+    public init(path: FilePath, label: Int) { self.init(.file(path), label: label) }
+
+    /// An image file.
     public init(path: String, label: Int) { self.init(path: FilePath(path), label: label) }
+
+    /// As messages name it.
+    public var name: String { source.name }
+    /// The file, unless the image is part of one.
+    public var path: FilePath? { source.path }
   }
 
   /// The classes; a label is an index into them.
@@ -78,6 +83,27 @@ extension ImageListing {
     guard parts.count >= 2, !parts[parts.count - 2].elementsEqual(".".utf8) else { return "images" }
     return ClassFolder.className(of: FilePath(parts[parts.count - 2]))
   }
+}
+
+extension ImageListing {
+  /// A listing of images whose classes have numbers and no names: a class is named as its number.
+  /// - Parameter classCount: how many there are; nil for the largest label and one.
+  /// - Throws: `ImageError.noImages`; `.unknownClass` for a label that is not below the number of classes.
+  public init(
+    numbered images: [(source: ImageSource, label: Int)], classCount: Int?, name: String
+  ) throws(ImageError) {
+    guard let largest = images.map(\.label).max() else { throw .noImages(folder: name) }
+    let count = classCount ?? largest + 1
+    for (place, image) in images.enumerated() where !(0..<count).contains(image.label) {
+      throw .unknownClass(
+        list: name, line: place + 1, found: "\(image.label)", known: ["0 to \(count - 1)"])
+    }
+    self.init(
+      classNames: (0..<count).map(String.init), entries: images.map { Entry($0.source, label: $0.label) })
+  }
+
+  /// The largest number that a class can have.
+  public static let largestLabel = (1 << 24) - 1
 }
 
 /// Sorted by UTF-8 bytes: the same on every machine, whatever the locale.

@@ -1,0 +1,77 @@
+import Datasets
+import ForeignFiles
+import Foundation
+import Images
+import StreamFormat
+import ToolRuntime
+
+extension ToolSession {
+  /// The images that an input names: those of a folder, a zip or tar archive, an `.npz` or `.npy` array, a table `.csv`, or a
+  /// list on standard input, where an archive or an array may come too. None is decoded yet.
+  /// - Parameter classCount: of classes that are numbers, how many there are; nil for the largest and one.
+  /// - Throws: `ImageError`, `ForeignFileError`, `StreamError`; ``ToolError`` where the run would write over one of them.
+  public func listImages(_ input: InputPath, classCount: Int? = nil) throws -> ImageListing {
+    let listing = try imagesAsStored(input, classCount)
+    let count = listing.passedOver.values.reduce(0, +)
+    if count > 0 { warnOfPassedOver(listing, count, in: input.path) }
+    try requireNoOutput(among: listing.entries.lazy.compactMap { $0.source.path.map { "\($0)" } })
+    return listing
+  }
+
+  private func imagesAsStored(_ input: InputPath, _ classCount: Int?) throws -> ImageListing {
+    var isFolder: ObjCBool = false
+    let isThere = FileManager.default.fileExists(atPath: input.path, isDirectory: &isFolder)
+    if !input.isStandardInput, !isThere || isFolder.boolValue {
+      recordInput(name: input.path)
+      return try ImageFolder.list(input.path)
+    }
+    let source = try PeekedSource(open(input), count: 512)
+    let form = ImageFileForm(source.peeked, of: input)
+    switch form {
+    case .array: return try ImageListing(array: MappedFile(source), classCount: classCount)
+    case .archive: return try ImageListing(archive: MappedFile(source), classCount: classCount)
+    case .table:
+      let folder = FilePath(input.path.contains("/") ? parentFolder(of: input.path) : ".")
+      return try ImageListing(csv: source.readAll(), name: input.path, folder: folder, classCount: classCount)
+    case .list:
+      return try ImageListing(
+        list: source.readAll(), name: input.isStandardInput ? "standard input" : input.path)
+    case nil:
+      throw ToolError(
+        .noInput,
+        "\(input.path): expected a folder of images, a zip or tar archive, an .npz or .npy array, or a table .csv; found "
+          + "another file; try: tar cf images.tar FOLDER")
+    }
+  }
+
+  /// Tells of images that are in formats that are not read: a data set may be smaller than it seems.
+  private func warnOfPassedOver(_ listing: ImageListing, _ count: Int, in folder: String) {
+    let kinds = listing.passedOver.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+    warn(
+      "\(folder): expected PNG and JPEG images; found \(count) of other formats, passed over: "
+        + "\(kinds.joined(separator: ", ")); try: convert them")
+  }
+}
+
+/// In which form a file holds images, or names them.
+private enum ImageFileForm {
+  case array, archive, table, list
+
+  /// Nil of a file that does neither.
+  init?(_ start: [UInt8], of input: InputPath) {
+    let path = input.path.lowercased()
+    if start.starts(with: NumPyHeader.start) || path.hasSuffix(".npz")
+      || ArchiveReader.startsAsNumPyArchive(start)
+    {
+      self = .array
+    } else if ArchiveReader.isArchive(start) || ArchiveReader.isTarArchive(start) {
+      self = .archive
+    } else if path.hasSuffix(".csv") {
+      self = .table
+    } else if input.isStandardInput {
+      self = .list
+    } else {
+      return nil
+    }
+  }
+}

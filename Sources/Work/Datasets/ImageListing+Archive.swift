@@ -1,0 +1,136 @@
+import ForeignFiles
+import Foundation
+import Images
+import StreamFormat
+
+extension ImageListing {
+  /// The images of a zip or tar archive, in place. Their classes are, whichever comes first:
+  ///
+  /// * the labels of a webdataset, a file `KEY.cls` with a number, or `KEY.json` with `label`, beside each image; the images are
+  ///   in the order of the archive;
+  /// * the folders of the archive, as ``ImageFolder`` takes those of a folder, and in its order. Folders that all images
+  ///   share above those of the classes do not count;
+  /// * the name of the archive.
+  ///
+  /// - Parameter classCount: of classes that are numbers, how many there are; nil for the largest and one.
+  /// - Throws: `ForeignFileError`, `ImageError`, `StreamError`.
+  public init(archive: MappedFile, classCount: Int? = nil) throws {
+    let archived = try ArchivedFiles(archive) { Self.isImage($0) || Self.isLabel($0) }
+    let images = archived.files.filter { Self.isImage($0.path) }
+    if images.isEmpty { throw ImageError.noImages(folder: archive.name) }
+    // Another JSON file, such as a description of the whole, is no label.
+    let keys = Set(images.map { Self.key(of: $0.path) })
+    let labels = archived.files.filter { Self.isLabel($0.path) && keys.contains(Self.key(of: $0.path)) }
+    if !labels.isEmpty {
+      try self.init(
+        numbered: Self.labelled(images, by: labels, archive.name), classCount: classCount, name: archive.name)
+    } else {
+      try self.init(folders: images, archive.name)
+    }
+    passedOver = Self.foreignEndings(of: archived.others)
+  }
+
+  private init(folders images: [ArchivedFiles.File], _ archive: String) throws {
+    var shared = 0
+    while let folder = images[0].path.dropLast(2).dropFirst(shared).first,
+      images.allSatisfy({ $0.path.count > shared + 2 && $0.path[shared] == folder })
+    {
+      shared += 1
+    }
+    let isFlat = images.contains { $0.path.count == shared + 1 }
+    if isFlat, let other = images.first(where: { $0.path.count > shared + 1 }) {
+      let image = images.first { $0.path.count == shared + 1 }?.name ?? ""
+      throw ImageError.mixedFolder(folder: archive, image: image, subfolder: other.path[shared])
+    }
+    let folders = Set(images.map { isFlat ? "" : $0.path[shared] })
+    let named = folders.map {
+      (folder: $0, name: isFlat ? Self.stem(of: archive) : ClassFolder.className(of: FilePath($0)))
+    }
+    .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    for (one, other) in zip(named, named.dropFirst()) where one.name == other.name {
+      throw ImageError.sameClass(folder: archive, name: one.name)
+    }
+    let numbers = Dictionary(uniqueKeysWithValues: named.enumerated().map { ($1.folder, $0) })
+    let sorted = images.map { (image: $0, label: numbers[isFlat ? "" : $0.path[shared]] ?? 0) }
+      .sorted { a, b in
+        a.label != b.label
+          ? a.label < b.label : a.image.name.utf8.lexicographicallyPrecedes(b.image.name.utf8)
+      }
+    self.init(
+      classNames: named.map(\.name),
+      entries: sorted.map { Entry($0.image.source(in: archive), label: $0.label) })
+  }
+
+  /// The images of a webdataset with their labels.
+  private static func labelled(
+    _ images: [ArchivedFiles.File], by files: [ArchivedFiles.File], _ archive: String
+  ) throws -> [(source: ImageSource, label: Int)] {
+    var labels: [[String]: Int] = [:]
+    for file in files {
+      guard let label = Self.label(file) else {
+        throw ForeignFileError(
+          defect: .malformed, file: "\(archive): \(file.name)", offset: nil,
+          expected: "the number of a class, from 0 to \(largestLabel), in JSON as 'label'",
+          found: "'\(String(decoding: file.bytes.prefix(40), as: UTF8.self))'",
+          hint: "write the archive again")
+      }
+      guard labels.updateValue(label, forKey: key(of: file.path)) ?? label == label else {
+        throw ForeignFileError(
+          defect: .malformed, file: "\(archive): \(file.name)", offset: nil,
+          expected: "one label for each image",
+          found: "another one beside it", hint: "write the archive again")
+      }
+    }
+    return try images.map { image in
+      guard let label = labels[key(of: image.path)] else {
+        throw ForeignFileError(
+          defect: .malformed, file: "\(archive): \(image.name)", offset: nil,
+          expected: "a label beside each image, as '\(key(of: image.path).joined(separator: "/")).cls'",
+          found: "none", hint: "write the archive again, or leave out the labels for classes by folders")
+      }
+      return (image.source(in: archive), label)
+    }
+  }
+
+  private static func label(_ file: ArchivedFiles.File) -> Int? {
+    struct Description: Decodable { var label: Int }
+    let bytes = [UInt8](file.bytes.prefix(1 << 20))
+    let number =
+      file.name.hasSuffix(".cls")
+      ? Int(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+      : (try? decodeStrictJSON(Description.self, from: bytes))?.label
+    return number.flatMap { 0...largestLabel ~= $0 ? $0 : nil }
+  }
+
+  /// What the files of one image have in common: the path up to the first dot of the name.
+  private static func key(of path: [String]) -> [String] {
+    path.dropLast() + [String(path[path.count - 1].prefix { $0 != "." })]
+  }
+
+  private static func isImage(_ path: [String]) -> Bool {
+    let name = path[path.count - 1].lowercased()
+    return ImageFolder.suffixes.contains { name.hasSuffix($0) }
+  }
+
+  private static func isLabel(_ path: [String]) -> Bool {
+    path[path.count - 1].hasSuffix(".cls") || path[path.count - 1].hasSuffix(".json")
+  }
+
+  private static func foreignEndings(of paths: [[String]]) -> [String: Int] {
+    let endings = paths.compactMap { path in
+      ImageFolder.foreignSuffixes.first { path[path.count - 1].lowercased().hasSuffix($0) }
+    }
+    return Dictionary(endings.map { ($0, 1) }) { $0 + $1 }
+  }
+
+  private static func stem(of archive: String) -> String {
+    let name = archive.split(separator: "/").last.map(String.init) ?? archive
+    return String(name.prefix { $0 != "." })
+  }
+}
+
+extension ArchivedFiles.File {
+  fileprivate func source(in archive: String) -> ImageSource {
+    .member(name: "\(archive): \(name)", bytes: bytes)
+  }
+}

@@ -1,0 +1,58 @@
+import ForeignFiles
+import Foundation
+import Images
+import StreamFormat
+
+extension ImageListing {
+  /// The images of an array, uint8 [images, height, width, 3], in place: of an `.npy` file, or `arr_0` of an `.npz` archive, as
+  /// ADM's samples are, with the labels in `arr_1` if there are any. Without labels all images are of one class, 0.
+  /// - Parameter classCount: how many classes there are; nil for the largest label and one.
+  /// - Throws: `ForeignFileError`, `ImageError`, `StreamError`.
+  public init(array file: MappedFile, classCount: Int? = nil) throws {
+    var labels: [Int]?
+    var place = file.name
+    let elements: StoredElements
+    if ArchiveReader.isArchive(file.bytes.prefix(4)) {
+      let archive = try NumPyArchive(file)
+      place += ": arr_0"
+      guard let images = try archive.elements(of: "arr_0") else {
+        throw ForeignFileError(
+          defect: .malformed, file: file.name, offset: nil, expected: "arr_0, an array of images",
+          found: archive.arrays.keys.sorted().prefix(8).joined(separator: ", "),
+          hint: "write it with numpy.savez(file, images, labels)")
+      }
+      elements = images
+      labels = try archive.tensor("arr_1")?.integers()
+    } else {
+      elements = try StoredElements(file.bytes, name: file.name)
+    }
+    let (type, shape) = (elements.header.elementType, elements.header.shape)
+    guard type == .uint8, shape.count == 4, shape[3] == 3, !shape[1...].contains(0),
+      !elements.header.isFortran,
+      shape[1] <= ImageDecoder.maximumSide, shape[2] <= ImageDecoder.maximumSide
+    else {
+      throw ForeignFileError(
+        defect: .malformed, file: place, offset: nil,
+        expected: "uint8 [images, height, width, 3] in C order, sides up to \(ImageDecoder.maximumSide)",
+        found: "\(type.rawValue) \(shape)\(elements.header.isFortran ? " in Fortran order" : "")",
+        hint: "save images as ADM's samples are")
+    }
+    guard labels == nil || labels?.count == shape[0] else {
+      throw ForeignFileError(
+        defect: .malformed, file: file.name, offset: nil,
+        expected: "a label in arr_1 for each of \(shape[0]) images",
+        found: "\(labels?.count ?? 0)", hint: "write the archive again")
+    }
+    let size = shape[1] * shape[2] * 3
+    let images = (0..<shape[0]).map { item in
+      let first = elements.bytes.startIndex + item * size
+      let pixels = elements.bytes[first..<first + size]
+      return (
+        source: ImageSource.pixels(
+          name: "\(place): image \(item)", width: shape[2], height: shape[1], bytes: pixels),
+        label: labels?[item] ?? 0
+      )
+    }
+    try self.init(numbered: images, classCount: classCount, name: place)
+  }
+}

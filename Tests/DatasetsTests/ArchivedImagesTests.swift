@@ -1,0 +1,177 @@
+import CArchive
+import Datasets
+import ForeignFiles
+import Foundation
+import Images
+import StreamFormat
+import Testing
+import TestSupport
+
+/// Images in archives and arrays are the images of a folder, in the same order and of the same classes.
+@Suite struct ArchivedImagesTests {
+  enum Form: CaseIterable { case tar, storedZip, deflatedZip }
+
+  private func archive(_ form: Form, _ members: [(String, [UInt8])], name: String = "x/set.tar") throws
+    -> MappedFile
+  {
+    MappedFile(try archiveBytes(form, members), name: name)
+  }
+
+  /// Class, name in the archive and bytes of each image.
+  private func shown(_ listing: ImageListing, in name: String = "x/set.tar") throws -> [String] {
+    try listing.entries.map {
+      "\(listing.classNames[$0.label]) \($0.name.dropFirst(name.count + 2)) \(try $0.source.contents())"
+    }
+  }
+
+  @Test(arguments: Form.allCases) func foldersAreClassesWhateverIsAboveThem(form: Form) throws {
+    let members: [(String, [UInt8])] = [
+      ("b/2.png", [1]), ("b/10.PNG", [2]), ("a/x/deep.jpg", [3]), ("a/y.jpeg", [4]), ("a/notes.txt", [5]),
+      ("Z/1.png", [6]), (".git/no.png", [7]), ("b/.hidden.png", [8]), ("about.json", Array("{}".utf8)),
+      ("a/z.webp", [9]), ("__MACOSX/b/._2.png", [10]),
+    ]
+    let expected = [
+      "Z Z/1.png [6]", "a a/x/deep.jpg [3]", "a a/y.jpeg [4]", "b b/10.PNG [2]", "b b/2.png [1]",
+    ]
+    for prefix in ["", "./", "top/", "./top/images/"] {
+      let listing = try ImageListing(archive: archive(form, members.map { (prefix + $0.0, $0.1) }))
+      #expect(listing.classNames == ["Z", "a", "b"] && listing.passedOver == [".webp": 1])
+      let folder = prefix.replacing("./", with: "")
+      #expect(
+        try shown(listing)
+          == expected.map { $0.prefix(2) + folder + $0.dropFirst(2) }, "\(form) \(prefix)")
+    }
+  }
+
+  @Test(arguments: Form.allCases) func aFlatArchiveIsOneClass(form: Form) throws {
+    let flat = try ImageListing(archive: archive(form, [("2.png", [2]), ("1.png", [1])]))
+    #expect(flat.classNames == ["set"] && (try shown(flat)) == ["set 1.png [1]", "set 2.png [2]"])
+    let inFolder = try ImageListing(archive: archive(form, [("cats/2.png", [2]), ("cats/1.png", [1])]))
+    #expect(inFolder.classNames == ["cats"])
+  }
+
+  @Test(arguments: Form.allCases) func labelsOfAWebdatasetComeFirst(form: Form) throws {
+    let members: [(String, [UInt8])] = [
+      ("n/0002.jpg", [1]), ("n/0002.cls", Array("3\n".utf8)), ("n/0001.seg.png", [2]),
+      ("n/0001.json", Array(#"{"caption": "x", "label": 1}"#.utf8)), ("other.json", [0]),
+    ]
+    let listing = try ImageListing(archive: archive(form, members))
+    #expect(listing.classNames == ["0", "1", "2", "3"])
+    #expect(try shown(listing) == ["3 n/0002.jpg [1]", "1 n/0001.seg.png [2]"])
+    #expect(try ImageListing(archive: archive(form, members), classCount: 1000).classNames.count == 1000)
+    #expect(throws: ImageError.self) { try ImageListing(archive: archive(form, members), classCount: 3) }
+  }
+
+  @Test(
+    arguments: Form.allCases,
+    [
+      ([("0.jpg", "x"), ("0.cls", "cat")], "expected the number of a class"),
+      ([("0.jpg", "x"), ("0.cls", "-1")], "expected the number of a class"),
+      ([("0.jpg", "x"), ("0.json", "{\"label\": 1.5}")], "expected the number of a class"),
+      ([("0.jpg", "x"), ("0.cls", "1"), ("1.jpg", "x")], "expected a label beside each image"),
+      ([("0.jpg", "x"), ("0.cls", "1"), ("0.json", "{\"label\": 2}")], "expected one label for each image"),
+      ([("a/0.jpg", "x"), ("1.jpg", "x")], "found both"), ([("a/0.jpg", "x"), ("a/0.jpg", "y")], "twice"),
+      ([("a/b", "x")], "no image found"),
+      ([("%2Ea/1.png", "x"), ("%2Ea /1.png", "x"), ("b%2F/1.png", "x"), ("b%2F/1.png/", "")], ""),
+    ] as [([(String, String)], String)])
+  func whatCannotBeListedIsRefusedInWords(form: Form, fault: ([(String, String)], String)) throws {
+    let members = fault.0.map { ($0.0, Array($0.1.utf8)) }
+    do {
+      _ = try ImageListing(archive: archive(form, members))
+      #expect(fault.1.isEmpty, "\(fault) was accepted")
+    } catch {
+      #expect(!fault.1.isEmpty && "\(error)".contains(fault.1), "\(error)")
+    }
+  }
+
+  @Test(arguments: Form.allCases) func aCutArchiveIsRefused(form: Form) throws {
+    let whole = try archiveBytes(
+      form, (0..<20).map { ("a/\($0).png", [UInt8](repeating: UInt8($0), count: 700)) })
+    for count in stride(from: 0, to: whole.count - 1, by: 97) {
+      #expect(throws: ForeignFileError.self, "\(count) of \(whole.count) bytes") {
+        try ImageListing(archive: MappedFile(Array(whole.prefix(count)), name: "cut"))
+      }
+    }
+  }
+
+  @Test func aZipMemberOfAnotherChecksumIsRefused() throws {
+    var bytes = try archiveBytes(.storedZip, [("a/1.png", [UInt8](repeating: 7, count: 3000))])
+    let place = try #require(bytes.firstRange(of: [7, 7, 7, 7])).lowerBound
+    bytes[place] = 8
+    #expect(throws: ForeignFileError.self) {
+      try ImageListing(archive: MappedFile(bytes, name: "flipped"))
+    }
+  }
+
+  // MARK: Arrays
+
+  private func array(_ shape: [Int], labels: [UInt8]? = nil, type: ElementType = .uint8) throws -> [UInt8] {
+    let sink = MemorySink()
+    let writer = try NumPyArchiveWriter(sink)
+    let pixels = (0..<shape.reduce(1, *) * type.byteCount).map { UInt8($0 % 251) }
+    try writer.begin("arr_0", NumPyHeader(type, shape))
+    try pixels.withUnsafeBytes { try writer.write($0) }
+    if let labels {
+      try writer.begin("arr_1", NumPyHeader(.uint8, [labels.count]))
+      try labels.withUnsafeBytes { try writer.write($0) }
+    }
+    try writer.finish()
+    return sink.bytes
+  }
+
+  @Test func anArrayHasPixelsAndLabels() throws {
+    let bytes = try array([2, 3, 4, 3], labels: [5, 2])
+    let listing = try ImageListing(array: MappedFile(bytes, name: "a.npz"))
+    #expect(listing.classNames.count == 6 && listing.entries.map(\.label) == [5, 2])
+    let image = try ImageDecoder.decode(listing.entries[1].source, options: DecodingOptions())
+    #expect(image.width == 4 && image.height == 3 && image.pixels == (36..<72).map { UInt8($0) })
+    #expect(listing.entries[1].name == "a.npz: arr_0: image 1")
+    let plain = NumPyHeader(.uint8, [1, 1, 2, 3]).bytes + [1, 2, 3, 4, 5, 6]
+    let one = try ImageListing(array: MappedFile(plain, name: "a.npy"), classCount: 4)
+    #expect(one.classNames.count == 4 && one.entries.map(\.label) == [0])
+  }
+
+  @Test func anArrayOfOtherThingsIsRefused() throws {
+    for bytes in [
+      try array([2, 3, 4]), try array([2, 3, 4, 1]), try array([2, 0, 4, 3]),
+      try array([2, 3, 4, 3], type: .float32), try array([2, 3, 4, 3], labels: [1]),
+      NumPyHeader(.uint8, [1, 1, 2, 3]).bytes + [1, 2, 3, 4, 5],
+      NumPyHeader(.uint8, [1 << 40, 1, 2, 3]).bytes,
+    ] {
+      #expect(throws: ForeignFileError.self) { try ImageListing(array: MappedFile(bytes, name: "a")) }
+    }
+    #expect(throws: ImageError.self) {
+      try ImageListing(array: MappedFile(try array([0, 3, 4, 3]), name: "a"))
+    }
+  }
+}
+
+/// An archive by libarchive.
+private func archiveBytes(_ form: ArchivedImagesTests.Form, _ members: [(String, [UInt8])]) throws -> [UInt8]
+{
+  let folder = try TemporaryFolder()
+  let archive = try #require(archive_write_new())
+  defer { archive_write_free(archive) }
+  switch form {
+  case .tar: archive_write_set_format_ustar(archive)
+  case .storedZip:
+    archive_write_set_format_zip(archive)
+    archive_write_zip_set_compression_store(archive)
+  case .deflatedZip:
+    archive_write_set_format_zip(archive)
+    archive_write_zip_set_compression_deflate(archive)
+  }
+  try #require(archive_write_open_filename(archive, folder.path("a")) == ARCHIVE_OK)
+  for (name, bytes) in members {
+    let entry = try #require(archive_entry_new())
+    defer { archive_entry_free(entry) }
+    archive_entry_set_pathname(entry, name)
+    archive_entry_set_filetype(entry, name.hasSuffix("/") ? S_IFDIR : S_IFREG)
+    archive_entry_set_perm(entry, 0o644)
+    archive_entry_set_size(entry, la_int64_t(bytes.count))
+    try #require(archive_write_header(archive, entry) == ARCHIVE_OK)
+    try #require(archive_write_data(archive, bytes, bytes.count) == bytes.count)
+  }
+  try #require(archive_write_close(archive) == ARCHIVE_OK)
+  return [UInt8](try Data(contentsOf: URL(filePath: folder.path("a"))))
+}
