@@ -195,8 +195,8 @@ let tools: [Target] = [
   tool(
     "sample",
     imports: [
-      argumentParser, "CTF", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime",
-      "VAR",
+      argumentParser, "CTF", "ImageModels", "Images", "StreamFormat", "SuiteOptions", "TensorCore",
+      "ToolRuntime", "VAR",
     ]),
   tool(
     "score-tokens",

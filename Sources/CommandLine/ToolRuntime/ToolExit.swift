@@ -71,6 +71,10 @@ extension FormatError: ExitCoded {
   public var exitCode: ToolExit { .badData }
 }
 
+extension LineReader.TooLong: ExitCoded {
+  public var exitCode: ToolExit { .badData }
+}
+
 extension StreamError: ExitCoded {
   /// Depends on what failed: opening, creating, reading and writing, or the pipe.
   public var exitCode: ToolExit {

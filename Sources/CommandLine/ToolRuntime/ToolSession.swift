@@ -274,6 +274,16 @@ public final class ToolSession {
     try AtomicOutput(path: path, force: options.force, temporaries: interruption.temporaries)
   }
 
+  /// Starts a file that takes its place at once, as the answer to a request. No file may be there.
+  /// - Throws: ``ToolError``, ``StreamError/cannotCreate(file:errno:)``.
+  public func createNew(_ path: String) throws -> AtomicOutput {
+    guard FileIdentity.of(path: path).kind == .new else {
+      throw ToolError(
+        .cannotCreate, "\(path): expected a new file; found one that is there; try: another name")
+    }
+    return try createFile(path)
+  }
+
   /// Checks before long work that an output can be created, without leaving a file behind.
   /// - Throws: As ``create(_:binary:)``.
   public func requireCreatable(_ output: OutputPath) throws {

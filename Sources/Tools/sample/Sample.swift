@@ -52,10 +52,12 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   var precision = SamplingPrecision.float32
   @OptionGroup(title: "Second stage") var second: FineOptions
   @OptionGroup(title: "Completion") var completion: CompletionOptions
+  @OptionGroup(title: "Serving") var serving: ServingOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
+    try requireServing()
     try requireStages()
     if !(1...1 << 20).contains(batchSize) || topK < 0 {
       throw ValidationError("--batch-size must be from 1 to 2^20, --top-k at least 0.")
@@ -69,6 +71,27 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     {
       throw ValidationError(
         "--guidance-from and --guidance-to must be from 0 to 1 and in order, --guidance-power above 0.")
+    }
+  }
+
+  /// What a request decides, and what has no place among requests.
+  private func requireServing() throws {
+    if !serving.serve && serving.tokenizer != nil {
+      throw ValidationError(
+        "--tokenizer is for the pictures of --serve; detokenize makes those of a token file.")
+    }
+    if serving.serve,
+      [model, second.fine, serving.tokenizer].contains(where: { $0?.isStandardInput == true })
+    {
+      throw ValidationError("--serve reads requests from standard input; name files for its models.")
+    }
+    if serving.serve
+      && (labels.isGiven || completion.keep != nil || model == nil || second.coarseOutput != nil
+        || !output.isStandardOutput)
+    {
+      throw ValidationError(
+        "--serve needs --model, and answers on standard output: leave the options of classes, --output, --keep, "
+          + "--coarse-tokens and --coarse-output out.")
     }
   }
 
@@ -88,7 +111,8 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     if second.coarseOutput?.isStandardOutput == true {
       throw ValidationError("the tokens take standard output; name a file for --coarse-output.")
     }
-    try InputPath.requireDistinct(model, second.fine, second.coarseTokens, labels.labels, completion.keep)
+    try InputPath.requireDistinct(
+      model, second.fine, second.coarseTokens, labels.labels, completion.keep, serving.tokenizer)
   }
 
   func execute(_ session: ToolSession) throws {
@@ -97,6 +121,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     // One pass over all positions is bound by products, which int8 would not make faster.
     var fine = try second.read(
       session, precision == .float32 ? device : session.device(.bfloat16))
+    if serving.serve { return try serve(session, precision, device, fine) }
     let given = try fine.flatMap {
       try keptTokens(session, codebook: $0.description.codebookSHA256, sizes: $0.sizes, of: $0.path)
     }
@@ -163,9 +188,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       return stage
     }
     guard let model else { preconditionFailure("sample: validated without a model") }
-    let read = try session.readSampledModel(
-      model, precision: precision, device: device,
-      scaleDevice: precision == .float32 ? device : session.device(.bfloat16))
+    let read = try read(model, session, precision, device)
     let interrupted = { session.interruption.isRaised }
     switch read {
     case .raster(let packed, let description):
@@ -185,6 +208,29 @@ extension Guidance.Schedule: ExpressibleByArgument {}
         seed: session.seed,
         interrupted: interrupted)
     }
+  }
+
+  private func read(
+    _ model: InputPath, _ session: ToolSession, _ precision: SamplingPrecision, _ device: Device
+  ) throws -> SampledModel {
+    try session.readSampledModel(
+      model, precision: precision, device: device,
+      scaleDevice: precision == .float32 ? device : session.device(.bfloat16))
+  }
+
+  /// Answers requests until standard input ends.
+  private func serve(
+    _ session: ToolSession, _ precision: SamplingPrecision, _ device: Device, _ fine: FineStage?
+  ) throws {
+    guard let model else { preconditionFailure("sample: validated without a model") }
+    let loaded = try read(model, session, precision, device)
+    if case .scales = loaded { try requireOneGrid(of: model) }
+    let tokenizer = try serving.tokenizer.map { try Tokenizer(session.readRecord($0), device: device) }
+    let server = Server(
+      session: session, model: loaded, fine: fine, tokenizer: tokenizer, guidance: stageGuidance, draw: draw,
+      batchSize: batchSize, modelPath: model.path)
+    try server.requireTokenizer(serving.tokenizer)
+    try server.run(LineReader(FileSource(descriptor: 0, name: "standard input"), limit: 1 << 20))
   }
 
   /// What a model of several scales has no use for.

@@ -4,15 +4,8 @@ import StreamFormat
 public final class TokenLines: ForeignTokenSequence {
   public let classNames: [String] = []
   public let classCount: Int? = nil
-  private let source: ByteSource
-  private var buffer: [UInt8] = []
-  /// Where the next line begins in the buffer.
-  private var start = 0
-  private var isAtEnd = false
-  private var line = 0
-
-  // No image has as many tokens as would fill it.
-  private static let largestLine = 1 << 24
+  private let lines: LineReader
+  private let name: String
 
   private struct Line: Decodable {
     var label: Int
@@ -29,13 +22,12 @@ public final class TokenLines: ForeignTokenSequence {
     }
   }
 
-  public init(_ source: ByteSource) { self.source = source }
+  public init(_ source: ByteSource) { (lines, name) = (LineReader(source), source.name) }
 
   public func next() throws -> ForeignImageTokens? {
-    while let text = try nextLine() {
-      line += 1
+    while let text = try lines.next() {
       if text.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
-      let place = "\(source.name): line \(line)"
+      let place = "\(name): line \(lines.count)"
       guard let found = try? decodeStrictJSON(Line.self, from: Array(text)) else {
         throw ForeignFileError(
           defect: .malformed, file: place, offset: nil,
@@ -46,31 +38,5 @@ public final class TokenLines: ForeignTokenSequence {
       return ForeignImageTokens(tokens: found.tokens, views: 1, label: found.label, place: place)
     }
     return nil
-  }
-
-  private func nextLine() throws -> ArraySlice<UInt8>? {
-    var searched = start
-    while true {
-      if let end = buffer[searched...].firstIndex(of: 0x0A) {
-        defer { start = end + 1 }
-        return buffer[start..<end]
-      }
-      if isAtEnd {
-        defer { start = buffer.count }
-        return start < buffer.count ? buffer[start...] : nil
-      }
-      guard buffer.count - start < Self.largestLine else {
-        throw ForeignFileError(
-          defect: .tooLarge, file: source.name, offset: nil,
-          expected: "lines of at most \(Self.largestLine) bytes",
-          found: "a longer one, line \(line + 1)", hint: "write one object per line")
-      }
-      buffer.removeFirst(start)
-      (start, searched) = (0, buffer.count)
-      var part = [UInt8](repeating: 0, count: 1 << 18)
-      let count = try part.withUnsafeMutableBytes { try source.read(into: $0) }
-      if count == 0 { isAtEnd = true }
-      buffer += part[..<count]
-    }
   }
 }

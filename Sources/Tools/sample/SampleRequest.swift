@@ -1,0 +1,101 @@
+import ImageModels
+import StreamFormat
+import ToolRuntime
+
+/// A line of JSON that asks `sample --serve` for images. What it leaves out is as the command line says.
+struct SampleRequest: Decodable {
+  /// Given back with each image, so that the asker knows whose it is.
+  var id: JSONValue?
+  /// The classes to draw, by number or name.
+  var classes: [JSONValue]
+  /// Images of each class.
+  var count = 1
+  var seed: UInt64?
+  var guidance: Double?
+  var temperature: Float?
+  var topK: Int?
+  var topP: Float?
+  /// What the names of pictures begin with: `PNG-0.png` is the first image.
+  var png: String?
+
+  /// A request that cannot be met, in words.
+  struct Refusal: Error {
+    let text: String
+
+    init(_ expected: String, _ found: String, try hint: String) {
+      text = "expected \(expected); found \(found); try: \(hint)"
+    }
+  }
+
+  private enum Keys: String, CodingKey, CaseIterable {
+    case id, classes, count, seed, guidance, temperature, png
+    case topK = "top_k"
+    case topP = "top_p"
+  }
+
+  private struct AnyKey: CodingKey {
+    var stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  init(from decoder: any Decoder) throws {
+    let given = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
+    let known = Keys.allCases.map(\.rawValue)
+    if let unknown = given.sorted().first(where: { !known.contains($0) }) {
+      throw Refusal(
+        "keys among \(known.sorted().joined(separator: ", "))", "'\(shortened(unknown, to: 40))'",
+        try: #"{"classes": [0]}"#)
+    }
+    let values = try decoder.container(keyedBy: Keys.self)
+    id = try values.decodeIfPresent(JSONValue.self, forKey: .id)
+    classes = try values.decode([JSONValue].self, forKey: .classes)
+    count = try values.decodeIfPresent(Int.self, forKey: .count) ?? 1
+    seed = try values.decodeIfPresent(UInt64.self, forKey: .seed)
+    guidance = try values.decodeIfPresent(Double.self, forKey: .guidance)
+    temperature = try values.decodeIfPresent(Float.self, forKey: .temperature)
+    topK = try values.decodeIfPresent(Int.self, forKey: .topK)
+    topP = try values.decodeIfPresent(Float.self, forKey: .topP)
+    png = try values.decodeIfPresent(String.self, forKey: .png)
+  }
+
+  /// The class of each image.
+  /// - Throws: ``Refusal`` for a class that the model does not have, and for more than 65,536 images.
+  func labels(classCount: Int, names: [String]) throws -> [Int] {
+    guard (1...65_536).contains(count), (1...65_536 / count).contains(classes.count) else {
+      throw Refusal(
+        "1 to 65536 images", "\(classes.count) classes, \(count) images of each", try: "several requests")
+    }
+    return try classes.flatMap { wanted in
+      let number: Int? =
+        switch wanted {
+        case .integer(let number): (0...classCount).contains(number) ? number : nil
+        case .string(let name): names.firstIndex(of: name)
+        default: nil
+        }
+      guard let number else {
+        let all = names.isEmpty ? "" : " or a name among " + shortened(names.joined(separator: ", "), to: 120)
+        throw Refusal(
+          "a class from 0 to \(classCount - 1), \(classCount) for no class\(all)",
+          shortened((try? sortedJSON(wanted)) ?? "", to: 60),
+          try: "show-file on the model, which lists its classes")
+      }
+      return [Int](repeating: number, count: count)
+    }
+  }
+
+  /// How tokens are drawn, as the request says or else as the command line does.
+  /// - Throws: ``Refusal``.
+  func drawing(_ usual: DrawOptions) throws -> DrawOptions {
+    let draw = DrawOptions(
+      temperature: temperature ?? usual.temperature, topK: topK ?? usual.topK, topP: topP ?? usual.topP)
+    guard draw.temperature >= 0, draw.temperature.isFinite, draw.topK >= 0, draw.topP > 0, draw.topP <= 1
+    else {
+      throw Refusal(
+        "temperature and top_k at least 0, top_p above 0 and at most 1",
+        "\(draw.temperature), \(draw.topK), \(draw.topP)", try: "the values of the command line")
+    }
+    return draw
+  }
+}

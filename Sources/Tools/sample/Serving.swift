@@ -1,0 +1,165 @@
+import ArgumentParser
+import CTF
+import Foundation
+import ImageModels
+import Images
+import StreamFormat
+import SuiteOptions
+import TensorCore
+import ToolRuntime
+import VAR
+
+/// A model that stays loaded and answers requests.
+struct ServingOptions: ParsableArguments {
+  @Flag(
+    help: ArgumentHelp(
+      "Stay loaded: read requests from standard input, a line of JSON each, such as {\"classes\": [3], \"seed\": 1}, and "
+        + "write a line of JSON for each image, with its tokens or the name of its picture."))
+  var serve = false
+  @Option(help: "With --serve, tokenizer that makes the pictures of requests with 'png'.") var tokenizer:
+    InputPath?
+}
+
+/// Answers requests one after the other.
+struct Server {
+  let session: ToolSession
+  let model: SampledModel
+  let fine: FineStage?
+  let tokenizer: Tokenizer?
+  /// How images are drawn where a request does not say it.
+  let guidance: (Guidance.Schedule) -> Guidance
+  let draw: DrawOptions
+  let batchSize: Int
+  let modelPath: String
+
+  /// Answers until the requests end.
+  /// - Throws: `StreamError`, `LineReader.TooLong`. What is wrong with one request is its answer.
+  func run(_ requests: LineReader) throws {
+    while let line = try requests.next() {
+      if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
+      var id: JSONValue?
+      do {
+        let request = try decodeStrictJSON(SampleRequest.self, from: Array(line))
+        id = request.id
+        try answer(request)
+      } catch let error as StreamError where isOfStandardOutput(error) {
+        throw error
+      } catch {
+        try write(["error": .string("request \(requests.count): \(words(error))")], id)
+      }
+    }
+  }
+
+  private func answer(_ request: SampleRequest) throws {
+    let draw = try request.drawing(draw)
+    if let scale = request.guidance, !scale.isFinite {
+      throw SampleRequest.Refusal("a finite guidance scale", "\(scale)", try: "2")
+    }
+    if request.png != nil, tokenizer == nil {
+      throw SampleRequest.Refusal("--tokenizer, for 'png'", "none", try: "sample --serve --tokenizer FILE")
+    }
+    let seed = request.seed ?? session.seed
+    let labels = try request.labels(classCount: model.classCount, names: model.classNames)
+    let scaled = { (schedule: Guidance.Schedule) in
+      var guidance = guidance(schedule)
+      guidance.scale = request.guidance ?? guidance.scale
+      return guidance
+    }
+    let stage = stage(labels: labels, guidance: scaled, draw, seed)
+    var fine = fine
+    try fine?.fit(stage.header, of: modelPath, session)
+    let sampler = StagedSampler(first: stage, second: fine, seed: seed)
+    for begin in stride(from: 0, to: stage.labels.count, by: batchSize) {
+      let images = begin..<min(begin + batchSize, stage.labels.count)
+      guard let drawn = try sampler.draw(images) else { return }
+      for (image, tokens) in zip(images, drawn) {
+        var fields: [String: JSONValue] = [
+          "class": .integer(stage.labels[image]), "image": .integer(image),
+          "of": .integer(stage.labels.count),
+        ]
+        if let prefix = request.png {
+          fields["png"] = .string(try writePicture(of: tokens, sampler.header, to: "\(prefix)-\(image).png"))
+        } else {
+          fields["tokens"] = .array(tokens.map { .integer($0) })
+        }
+        try write(fields, request.id)
+      }
+    }
+  }
+
+  /// Stops unless the tokenizer makes pictures of what is drawn.
+  /// - Throws: `ToolError` (bad data).
+  func requireTokenizer(_ path: InputPath?) throws {
+    guard let path, let tokenizer else { return }
+    let stage = stage(labels: [0], guidance: guidance, draw, session.seed)
+    try session.requireDecodable(
+      fine?.header(for: stage.header) ?? stage.header, of: fine?.path ?? modelPath, by: tokenizer,
+      of: path.path)
+  }
+
+  private func stage(
+    labels: [Int], guidance: (Guidance.Schedule) -> Guidance, _ draw: DrawOptions, _ seed: UInt64
+  ) -> any FirstStage {
+    let interrupted = { session.interruption.isRaised }
+    switch model {
+    case .raster(let packed, let description):
+      return ModelStage(
+        packed, description, labels: labels, guidance: guidance(.constant), draw: draw, seed: seed,
+        interrupted: interrupted)
+    case .scales(let transformer, let description):
+      return ScaleStage(
+        transformer, description, labels: labels, guidance: guidance(.linear), draw: draw, seed: seed,
+        interrupted: interrupted)
+    }
+  }
+
+  /// Writes a new PNG file, and gives its name.
+  private func writePicture(of tokens: [Int], _ header: TokenHeader, to path: String) throws -> String {
+    guard let tokenizer else { preconditionFailure("a picture without a tokenizer") }
+    let images = try tokenizer.images(of: tokens, rows: header.rows, columns: header.columns)
+    let output = try session.createNew(path)
+    try PNGEncoder.encode(tokenizer.store.device.images(images)[0]).withUnsafeBytes { try output.write($0) }
+    try output.commit()
+    return path
+  }
+
+  private func write(_ fields: [String: JSONValue], _ id: JSONValue?) throws {
+    var fields = fields
+    if let id { fields["id"] = id }
+    try session.printLine(sortedJSON(fields))
+  }
+
+  private func isOfStandardOutput(_ error: StreamError) -> Bool {
+    switch error {
+    case .closedPipe: true
+    case .writeFailed(let file, _): file == "standard output"
+    default: false
+    }
+  }
+
+  private func words(_ error: any Error) -> String {
+    switch error {
+    case let refusal as SampleRequest.Refusal: refusal.text
+    case is DecodingError:
+      "expected an object with a list 'classes' of numbers or names, and numbers for the other keys but 'png'; found "
+        + "another type or no such list; try: {\"classes\": [0]}"
+    case let error as any CustomStringConvertible & ExitCoded: shortened(error.description, to: 480)
+    default: "expected a line of strict JSON; found another text; try: {\"classes\": [0]}"
+    }
+  }
+}
+
+extension SampledModel {
+  fileprivate var classCount: Int {
+    switch self {
+    case .raster(let model, _): model.configuration.classCount
+    case .scales(let model, _): model.configuration.classCount
+    }
+  }
+
+  fileprivate var classNames: [String] {
+    switch self {
+    case .raster(_, let description), .scales(_, let description): description.classNames
+    }
+  }
+}
