@@ -265,7 +265,7 @@ let testTargets: [Target] =
       dependencies: [
         "CTF", "CZstd", "Codebooks", "Datasets", "Evaluation", "ForeignFiles", "ImageModels", "Images",
         "Metrics",
-        "NeuralNet", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime",
+        "NeuralNet", "StreamFormat", "SuiteOptions", "TensorCore", "ToolRuntime", "VAR",
       ], path: "Tests/Fuzzing"),
     .executableTarget(
       name: "tessera-fuzz", dependencies: [argumentParser, "Fuzzing"], path: "Tests/tessera-fuzz"),

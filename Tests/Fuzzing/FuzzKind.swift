@@ -7,6 +7,8 @@ public enum FuzzKind: String, CaseIterable, Sendable {
   case tokenizer
   case arModel = "ar-model"
   case fineModel = "fine-model"
+  /// A transformer of several scales.
+  case varModel = "var-model"
   /// Features, and statistics of them.
   case features
   case checkpoint
@@ -19,8 +21,14 @@ public enum FuzzKind: String, CaseIterable, Sendable {
   case jpeg
   /// Lists of images and their classes.
   case imageList = "image-list"
+  /// Tables of images and their classes.
+  case imageTable = "image-table"
+  /// Archives of images, in folders or as a webdataset.
+  case imageArchive = "image-archive"
   /// Class numbers, one a line.
   case labels
+  /// Requests for images, a line of JSON each.
+  case requests
 }
 
 extension FuzzKind {
@@ -30,18 +38,20 @@ extension FuzzKind {
     // What is beneath checksums is changed most often, and the bytes as stored now and then.
     if random.once(in: 7) { return ByteMutation.mutate(seed, with: &random, other: other) }
     switch self {
-    case .container, .tokens, .mapping, .tokenizer, .arModel, .fineModel, .features, .checkpoint:
+    case .container, .tokens, .mapping, .tokenizer, .arModel, .fineModel, .varModel, .features,
+      .checkpoint:
       return RecordMutation.mutate(seed, with: &random)
         ?? ByteMutation.mutate(seed, with: &random, other: other)
     case .pickle: return PickleMutation.mutate(seed, with: &random, other: other)
-    case .zip:
+    case .zip, .imageArchive:
       return ZipMutation.mutate(seed, with: &random) ?? ByteMutation.mutate(seed, with: &random, other: other)
     case .npy: return NumPyMutation.mutate(seed, with: &random)
     case .png: return PNGMutation.mutate(seed, with: &random)
     case .jpeg: return JPEGMutation.mutate(seed, with: &random)
-    case .imageList, .labels:
+    case .imageList, .imageTable, .labels, .requests:
       let words = [
-        "\t", "\n", "\0", "\r\n", "..", "/", "\t\t", " ", "-1", "99999999999999999999", "\u{FEFF}",
+        "\t", "\n", "\0", "\r\n", "..", "/", "\t\t", " ", "-1", "99999999999999999999", "\u{FEFF}", "\"", ",",
+        "\"\"",
       ].map { Array($0.utf8) }
       return random.once(in: 2)
         ? TextMutation.mutate(seed, with: &random)

@@ -1,3 +1,4 @@
+import Datasets
 import ForeignFiles
 import Images
 import StreamFormat
@@ -48,15 +49,47 @@ extension InputCheck {
     try expect(again == image, "written again, the image is another")
   }
 
-  func checkImageList(_ bytes: [UInt8]) throws {
-    let listing = try ImageListing(list: bytes, name: "input")
+  private func requireSound(_ listing: ImageListing) throws {
     try expect(!listing.entries.isEmpty, "a list without images")
     try expect(
       listing.entries.allSatisfy { listing.classNames.indices.contains($0.label) },
       "a label beyond the classes")
     try expect(Set(listing.classNames).count == listing.classNames.count, "a class twice")
+  }
+
+  func checkImageTable(_ bytes: [UInt8]) throws {
+    let listing = try ImageListing(csv: bytes, name: "input", folder: FilePath("/f"))
+    try requireSound(listing)
+    func quoted(_ field: [UInt8]) -> [UInt8] {
+      [0x22] + field.flatMap { $0 == 0x22 ? [0x22, 0x22] : [$0] } + [0x22]
+    }
+    // The path is kept as bytes, and the class as text.
+    let text: [UInt8] = listing.entries.reduce(into: Array("path,label\n".utf8)) { text, entry in
+      text +=
+        quoted(entry.path?.bytes ?? []) + [0x2C] + quoted(Array(listing.classNames[entry.label].utf8)) + [
+          0x0A
+        ]
+    }
+    let again = try ImageListing(
+      csv: text, name: "input", folder: FilePath("/f"), classCount: listing.classNames.count)
+    try expect(again == listing, "written again, the table is another")
+  }
+
+  func checkImageArchive(_ bytes: [UInt8]) throws {
+    let listing = try ImageListing(archive: MappedFile(bytes, name: "input"))
+    try requireSound(listing)
+    let total = try listing.entries.reduce(0) { $0 + (try $1.source.contents()).count }
+    try expect(total <= 64 * bytes.count + 1 << 28, "images that unpack to \(total) bytes")
+    for entry in listing.entries.prefix(4) {
+      _ = try ImageDecoder.decode(entry.source, options: DecodingOptions())
+    }
+  }
+
+  func checkImageList(_ bytes: [UInt8]) throws {
+    let listing = try ImageListing(list: bytes, name: "input")
+    try requireSound(listing)
     let text: [UInt8] = listing.entries.reduce(into: []) { text, entry in
-      text += entry.path.bytes
+      text += entry.path?.bytes ?? []
       text += Array("\t\(listing.classNames[entry.label])\0".utf8)
     }
     let again = try ImageListing(list: text, name: "input")

@@ -3,6 +3,7 @@ import ImageModels
 import NeuralNet
 import StreamFormat
 import TensorCore
+import VAR
 
 /// Readers of model files.
 extension InputCheck {
@@ -45,6 +46,20 @@ extension InputCheck {
       try only(file([model.record(description: description)])), device: device)
     try expect(
       copy == description && again.fineToCoarse == model.fineToCoarse,
+      "written again, the model has other settings")
+    try expect(
+      isSame(try again.record(description: copy), try model.record(description: description)),
+      "written again, the model has other weights")
+  }
+
+  func checkScaleModel(_ bytes: [UInt8]) throws {
+    let (model, description) = try VARTransformer.read(try only(bytes), device: device)
+    try requireFinite(model.store)
+    try requireFinite(model.frozen)
+    let (again, copy) = try VARTransformer.read(
+      try only(file([model.record(description: description)])), device: device)
+    try expect(
+      copy == description && again.configuration == model.configuration,
       "written again, the model has other settings")
     try expect(
       isSame(try again.record(description: copy), try model.record(description: description)),

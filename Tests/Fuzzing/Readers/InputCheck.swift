@@ -75,12 +75,15 @@ public struct InputCheck {
     case .tokenizer: try checkTokenizer(bytes)
     case .arModel: try checkTransformer(bytes)
     case .fineModel: try checkFineModel(bytes)
+    case .varModel: try checkScaleModel(bytes)
     case .features: try checkFeatures(bytes)
     case .pickle, .zip, .npy: try checkWeights(bytes)
     case .png, .jpeg: try checkImage(bytes)
     case .imageList: try checkImageList(bytes)
+    case .imageTable: try checkImageTable(bytes)
+    case .imageArchive: try checkImageArchive(bytes)
     // Only `sample` reads them.
-    case .labels: return
+    case .labels, .requests: return
     }
   }
 }

@@ -76,6 +76,8 @@ extension ToolRuns {
         "linear-probe input --model model.zst --held-out 0.5 --epochs 1 --output output",
         "train-ar input --layers 1 --heads 1 --width 8 --feed-forward-multiple 8 --steps 1 --batch-size 2 --output output",
         "eval-metrics --reference images --samples input --tokenizer tokenizer.zst --size 8 --network pixels",
+        "detokenize input --tokenizer scales-tokenizer.zst --grid output",
+        "train-ar input --tokenizer scales-tokenizer.zst --layers 1 --heads 1 --width 8 --steps 1 --batch-size 2 --output output",
       ]
     case .mapping:
       [
@@ -91,6 +93,7 @@ extension ToolRuns {
         "cluster-codebook input --clusters 4 --output output",
         "rearrange-codebook input --cluster-size 4 --output output --mapping output2",
         "perturb-tokens tokens.zst --code-distance 2 --tokenizer input --output output",
+        "detokenize scales.zst --tokenizer input --grid output",
       ]
     case .arModel:
       [
@@ -99,11 +102,17 @@ extension ToolRuns {
         "linear-probe tokens.zst --model input --held-out 0.5 --epochs 1 --output output",
         "attention-maps tokens.zst --model input --json",
         "import-weights input --as ar-model --tokenizer tokenizer.zst --grid 4x4 --heads 1 --output output",
+        "export-weights input --output output --config output2",
       ]
     case .fineModel:
       [
         "sample --model coarse.zst --fine input --count 2 --output output",
         "score-tokens tokens.zst --model coarse.zst --fine input",
+      ]
+    case .varModel:
+      [
+        "sample --model input --count 2 --output output", "score-tokens scales.zst --model input",
+        "show-file input --model-card",
       ]
     case .features: ["eval-metrics --reference input --samples input --metrics fid", "show-file input"]
     case .checkpoint:
@@ -119,7 +128,15 @@ extension ToolRuns {
       ]
     case .png, .jpeg: ["tokenize list-of-input --tokenizer tokenizer.zst --output output"]
     case .imageList: ["tokenize - --tokenizer tokenizer.zst --output output"]
+    case .imageTable: ["tokenize input.csv --tokenizer tokenizer.zst --output output"]
+    case .imageArchive:
+      [
+        "tokenize input --tokenizer tokenizer.zst --output output",
+        "tokenize - --tokenizer tokenizer.zst --skip-unreadable --allow-upscale --output output",
+        "eval-metrics --reference input --samples images --network pixels --size 8 --metrics fid",
+      ]
     case .labels: ["sample --model model.zst --labels input --output output"]
+    case .requests: ["sample --model model.zst --serve"]
     }
   }
 }
