@@ -55,7 +55,7 @@ import ToolRuntime
     let device = session.device()
     let (transformer, description) = try Transformer.read(session.readRecord(model), device: device)
     let sizes = transformer.configuration
-    var data = TokenDataset(try session.openTokens(tokens).readAll())
+    var data = try TokenDataset(session.openTokens(tokens))
     try session.requireFit(
       data.header, of: tokens.path, view: view.number(in: data.header), to: sizes, description, of: model.path
     )

@@ -74,11 +74,11 @@ import ToolRuntime
   }
 
   private func readData(_ session: ToolSession) throws -> ProbeData {
-    let dataset = TokenDataset(try session.openTokens(tokens).readAll())
+    let dataset = try TokenDataset(session.openTokens(tokens))
     guard let test else {
       return try ProbeData(dataset, path: tokens.path, heldOut: heldOut.share, view)
     }
-    let other = TokenDataset(try session.openTokens(test).readAll())
+    let other = try TokenDataset(session.openTokens(test))
     return try ProbeData(dataset, path: tokens.path, test: other, testPath: test.path, view, session)
   }
 

@@ -116,7 +116,7 @@ import VAR
         .badData,
         "\(path.path): expected a coarse model, for --fine \(fine.path); found a model of several scales")
     }
-    let data = TokenDataset(try session.openTokens(tokens).readAll())
+    let data = try TokenDataset(session.openTokens(tokens))
     let items = try chosenItems(data)
     let sizes = model.configuration
     try session.requireSameCodebook(

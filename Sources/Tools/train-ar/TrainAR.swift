@@ -51,7 +51,7 @@ import Training
 
   func execute(_ session: ToolSession) throws {
     let device = session.device(training.precision)
-    let data = TokenDataset(try session.openTokens(tokens).readAll())
+    let data = try TokenDataset(session.openTokens(tokens))
     if data.header.layout != .raster {
       if let path = start.initial {
         throw ToolError(

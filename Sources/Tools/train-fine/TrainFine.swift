@@ -41,7 +41,7 @@ import Training
   func execute(_ session: ToolSession) throws {
     let device = session.device(training.precision)
     let mapping = try CodeMapping(session.readRecord(mapping))
-    let data = TokenDataset(try session.openTokens(tokens).readAll())
+    let data = try TokenDataset(session.openTokens(tokens))
     try session.requireRaster(data.header, of: tokens.path)
     try requireFit(data.header, mapping, session)
     let first = try readInitial(session, device, mapping)

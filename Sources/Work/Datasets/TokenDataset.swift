@@ -1,11 +1,11 @@
 import Codebooks
 import StreamFormat
 
-/// A token file in memory.
+/// The tokens of a file, to be read in any order. Many of them lie in a temporary file and not in memory.
 public struct TokenDataset: Sendable {
   /// Codebook, grid, classes and views of the file.
   public let header: TokenHeader
-  private let tokens: [UInt32]
+  private let tokens: TokenStorage
   /// Class of each image.
   public let labels: [Int]
   /// Images that were listed when the tokens were made: those that are here and those that were skipped.
@@ -16,9 +16,27 @@ public struct TokenDataset: Sendable {
   /// The tokens and labels of a whole file.
   public init(_ batch: TokenBatch) {
     header = batch.header
-    tokens = batch.tokens
+    tokens = TokenStorage(batch.tokens, below: header.vocabSize)
     labels = batch.labels.map(Int.init)
     (listedCount, listedPlaces) = (batch.listedCount, batch.listedPlaces)
+  }
+
+  /// What is left of a token file.
+  /// - Parameter memory: bytes of tokens to keep in memory; more of them go into a temporary file.
+  /// - Throws: `FormatError`, `StreamError`.
+  public init(_ reader: TokenReader, memory: Int = 1 << 28) throws {
+    header = reader.header
+    var (labels, skipped, listed): ([Int], [Int], Int) = ([], [], 0)
+    tokens = try TokenStorage(below: header.vocabSize, memory: memory, name: reader.name) {
+      guard let batch = try reader.next() else { return nil }
+      labels += batch.labels.map(Int.init)
+      skipped += batch.skipped.map { listed + Int($0) }
+      listed += batch.listedCount
+      return batch.tokens
+    }
+    let absent = Set(skipped)
+    (self.labels, listedCount) = (labels, listed)
+    listedPlaces = (0..<listed).filter { !absent.contains($0) }
   }
 
   private init(_ other: TokenDataset, labels: [Int]) {
@@ -49,8 +67,7 @@ public struct TokenDataset: Sendable {
   /// SHA-256 over tokens and labels, to tell whether a checkpoint belongs to this data.
   public var sha256: String {
     var hasher = SHA256Hasher()
-    // In place: a copy of a large data set fills a machine.
-    tokens.withUnsafeBytes { hasher.update($0) }
+    tokens.forEachPart { part in part.withUnsafeBytes { hasher.update($0) } }
     labels.withUnsafeBytes { hasher.update($0) }
     return hasher.finish()
   }
@@ -59,7 +76,7 @@ public struct TokenDataset: Sendable {
   /// by its frequency alone.
   public var unigramEntropy: Double {
     var usage = CodeUsage(codes: header.vocabSize)
-    usage.add(tokens)
+    tokens.forEachPart { usage.add($0) }
     return usage.entropy
   }
 }

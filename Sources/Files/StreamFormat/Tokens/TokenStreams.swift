@@ -46,6 +46,9 @@ public final class TokenReader {
 
   /// SHA-256 of the file's bytes, in hexadecimal; nil before its end has been reached.
   public func sha256() -> String? { records.sha256() }
+
+  /// The name error messages give to the file.
+  public var name: String { records.name }
 }
 
 /// Writes batches as a token file.

@@ -1,0 +1,78 @@
+import StreamFormat
+import Testing
+
+@testable import Datasets
+
+/// A data set in a temporary file is the data set in memory.
+@Suite struct TokenStorageTests {
+  private func file(_ vocabulary: Int, skipped: [UInt32] = []) throws -> (bytes: [UInt8], batch: TokenBatch) {
+    let header = TokenHeader(
+      vocabSize: vocabulary, rows: 2, columns: 3, codebookSHA256: "c", classCount: 5,
+      viewNames: ["center", "mirrored"])
+    let sink = MemorySink()
+    let writer = TokenWriter(RecordWriter(sink), header: header)
+    var all = TokenBatch(header: header, tokens: [], labels: [])
+    for record in 0..<7 {
+      let images = record == 3 ? 0 : record + 1
+      let tokens = (0..<images * 12).map { UInt32(($0 * 7919 + record * 104_729) % vocabulary) }
+      let batch = TokenBatch(
+        header: header, tokens: tokens, labels: (0..<images).map { UInt32(($0 + record) % 5) },
+        skipped: record == 2 ? skipped : [])
+      try writer.write(batch)
+      all.append(batch)
+    }
+    try writer.finish()
+    return (sink.bytes, all)
+  }
+
+  @Test(arguments: [32, 65_536, 65_537, 1_000_000], [0, 100, 1 << 20])
+  func whereTokensLieChangesNothing(vocabulary: Int, memory: Int) throws {
+    let (bytes, batch) = try file(vocabulary, skipped: [0, 2])
+    let expected = TokenDataset(batch)
+    let found = try TokenDataset(TokenReader(RecordReader(MemorySource(bytes))), memory: memory)
+    #expect(found.count == 25 && found.labels == expected.labels)
+    #expect(found.listedPlaces == expected.listedPlaces && found.listedCount == expected.listedCount)
+    for item in 0..<found.count {
+      for view in 0..<2 {
+        #expect(Array(found.tokens(item: item, view: view)) == Array(batch.tokens(image: item, view: view)))
+      }
+    }
+    #expect(found.sha256 == expected.sha256 && found.unigramEntropy == expected.unigramEntropy)
+    let other = found.relabelled([4, 3, 2, 1, 0])
+    #expect(other.labels == expected.labels.map { 4 - $0 } && other.sha256 != found.sha256)
+  }
+
+  /// As before tokens were kept in two bytes each: checkpoints remember it.
+  @Test func theHashIsOfFourBytesPerToken() throws {
+    let (_, batch) = try file(32)
+    var hasher = SHA256Hasher()
+    batch.tokens.withUnsafeBytes { hasher.update($0) }
+    batch.labels.map(Int.init).withUnsafeBytes { hasher.update($0) }
+    #expect(TokenDataset(batch).sha256 == hasher.finish())
+  }
+
+  @Test func manyReadsAreReleasedAndReadAgain() throws {
+    var parts = 3
+    let storage = try TokenStorage(below: 100_000, memory: 0, name: "many") {
+      parts -= 1
+      return parts < 0 ? nil : (0..<1 << 20).map { UInt32($0 % 99_991) }
+    }
+    #expect(storage.count == 3 << 20)
+    for round in 0..<40 {
+      let first = round * 70_000
+      #expect(storage[first..<first + (1 << 20)].last == UInt32((first + (1 << 20) - 1) % (1 << 20) % 99_991))
+    }
+    var total = 0
+    storage.forEachPart { total += $0.count }
+    #expect(total == 3 << 20)
+  }
+
+  @Test func aCutFileIsRefused() throws {
+    let (bytes, _) = try file(32)
+    for count in stride(from: 1, to: bytes.count, by: 61) {
+      #expect(throws: FormatError.self) {
+        try TokenDataset(TokenReader(RecordReader(MemorySource(Array(bytes.prefix(count))))), memory: 0)
+      }
+    }
+  }
+}
