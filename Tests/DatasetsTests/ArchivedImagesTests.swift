@@ -87,7 +87,9 @@ import TestSupport
   @Test(arguments: Form.allCases) func aCutArchiveIsRefused(form: Form) throws {
     let whole = try archiveBytes(
       form, (0..<20).map { ("a/\($0).png", [UInt8](repeating: UInt8($0), count: 700)) })
-    for count in stride(from: 0, to: whole.count - 1, by: 97) {
+    // Behind the two blocks of zeros that end a tar archive there may be more of them: members take three blocks each.
+    let end = form == .tar ? 20 * 3 * 512 + 1024 : whole.count
+    for count in stride(from: 0, to: end, by: 97) {
       #expect(throws: ForeignFileError.self, "\(count) of \(whole.count) bytes") {
         try ImageListing(archive: MappedFile(Array(whole.prefix(count)), name: "cut"))
       }

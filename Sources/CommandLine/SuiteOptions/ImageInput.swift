@@ -31,7 +31,7 @@ extension ToolSession {
     case .array: return try ImageListing(array: MappedFile(source), classCount: classCount)
     case .archive: return try ImageListing(archive: MappedFile(source), classCount: classCount)
     case .table:
-      let folder = FilePath(input.path.contains("/") ? parentFolder(of: input.path) : ".")
+      let folder = FilePath(parentFolder(of: input.path))
       return try ImageListing(csv: source.readAll(), name: input.path, folder: folder, classCount: classCount)
     case .list:
       return try ImageListing(

@@ -31,7 +31,8 @@ extension ImageListing {
     }
     if !numbers.contains(nil) {
       let numbered = zip(images, numbers).map { (source: ImageSource.file($0.path), label: $1 ?? 0) }
-      return try self.init(numbered: numbered, classCount: classCount, name: name)
+      try self.init(numbered: numbered, classCount: classCount, name: name)
+      return
     }
     let names = sortedByBytes(Set(images.map(\.className)))
     let labels = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
