@@ -5,7 +5,7 @@ public enum ImageFolder {
   /// The endings, in any case, of the files that count as images.
   public static let suffixes = [".png", ".jpg", ".jpeg"]
   /// The endings of images that are not read: they are passed over, and counted.
-  static let foreignSuffixes = [
+  public static let foreignSuffixes = [
     ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".jp2", ".ppm", ".tga",
   ]
 
