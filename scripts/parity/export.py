@@ -30,9 +30,8 @@ def arguments():
 def logits_of_tool(options, folder):
     """The logits [images, tokens, codes] of the first record, and its images' tokens and labels."""
     path = os.path.join(folder, "logits")
-    subprocess.run(
-        [os.path.join(options.tools, "score-tokens"), options.tokens, "--model", options.model, "--logits", path, "--quiet"],
-        check=True, stdout=subprocess.DEVNULL)
+    command = [os.path.join(options.tools, "score-tokens"), options.tokens, "--model", options.model, "--logits", path]
+    subprocess.run([*command, "--quiet"], check=True, stdout=subprocess.DEVNULL)
     logits = read_record(path)[1]["logits"]
     metadata, arrays = read_record(options.tokens)
     view = json.loads(metadata["views"]).index("center")
@@ -45,9 +44,8 @@ def logits_of_llamagen(options, folder, tokens, labels):
     from autoregressive.models.gpt import ModelArgs, Transformer
 
     weights, config = os.path.join(folder, "model.safetensors"), os.path.join(folder, "config.json")
-    subprocess.run(
-        [os.path.join(options.tools, "export-weights"), options.model, "--output", weights, "--config", config, "--quiet"],
-        check=True)
+    command = [os.path.join(options.tools, "export-weights"), options.model, "--output", weights, "--config", config]
+    subprocess.run([*command, "--quiet"], check=True)
     with open(config, encoding="utf-8") as file:
         model = Transformer(ModelArgs(**json.load(file)))
     # As LlamaGen's sample_c2i.py reads it.
