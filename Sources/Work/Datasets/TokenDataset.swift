@@ -8,7 +8,8 @@ public struct TokenDataset: Sendable {
   private let tokens: [UInt32]
   /// Class of each image.
   public let labels: [Int]
-  /// Images that were listed when the tokens were made: those that are here and those that were skipped.
+  /// Images that were listed when the tokens were made: those that are here, those that were skipped, and those of other
+  /// shards.
   public let listedCount: Int
   /// Place of each image among those that were listed, ascending.
   public let listedPlaces: [Int]
@@ -18,7 +19,7 @@ public struct TokenDataset: Sendable {
     header = batch.header
     tokens = batch.tokens
     labels = batch.labels.map(Int.init)
-    (listedCount, listedPlaces) = (batch.listedCount, batch.listedPlaces)
+    (listedCount, listedPlaces) = (batch.wholeListedCount, batch.wholeListedPlaces)
   }
 
   private init(_ other: TokenDataset, labels: [Int]) {
