@@ -13,7 +13,7 @@ $(eval $(call kept,$(OUT)/settings/fine,$(fine_settings)))
 ifdef CLUSTERS
 $(coarse): $(tokenizer) $(OUT)/settings/codebook
 	$(call stage,codebook: similar codes get one coarse label)
-	cluster-codebook $< $(codebook_settings) --log $(@D)/logs/codebook.jsonl --output $@
+	$(RUN) cluster-codebook $< $(codebook_settings) --log $(@D)/logs/codebook.jsonl --output $@
 else
 $(coarse): $(OUT)/mapping.tensors.zst $(OUT)/settings/labels
 	$(call stage,coarse labels: runs of neighbours in the new order of the codes)
@@ -24,22 +24,22 @@ endif
 
 $(model_tokens): $(coarse) $(view_tokens)
 	$(call stage,tokens as coarse labels)
-	relabel-tokens $(view_tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
+	$(RUN) relabel-tokens $(view_tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
 
 ifndef TAKEN_FROM
 $(fine): $(view_tokens) $(coarse) $(OUT)/settings/fine
 	$(call stage,fine model: a transformer with full attention learns all tokens at once from the coarse labels)
-	train-fine $< --mapping $(coarse) $(fine_settings) --log $(@D)/logs/fine.jsonl --output $@
+	$(RUN) train-fine $< --mapping $(coarse) $(fine_settings) --log $(@D)/logs/fine.jsonl --output $@
 endif
 
 $(OUT)/scores.json: $(tokens) $(model) $(fine)
 	$(call stage,joint likelihood of held-out images)
-	score-tokens $< --model $(model) --fine $(fine) --held-out $(HELD_OUT) $(common) --log $(@D)/logs/scores.jsonl \
+	$(RUN) score-tokens $< --model $(model) --fine $(fine) --held-out $(HELD_OUT) $(common) --log $(@D)/logs/scores.jsonl \
 	  >$@.partial && mv $@.partial $@
 
 $(OUT)/fine-loss.png: $(fine)
 	$(call stage,curves of the fine model)
 	$(here)plot-losses.sh $(OUT)/logs/fine.jsonl $@
 
-$(samples) $(OUT)/metrics/samples.tokens.zst: $(fine)
+$(call parts_of,$(samples)) $(call parts_of,$(OUT)/metrics/samples.tokens.zst): $(fine)
 $(OUT)/report.json: $(OUT)/scores.json

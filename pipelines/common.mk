@@ -120,6 +120,8 @@ sampling := sample --model $(model)$(if $(fine), --fine $(fine))
 
 all: $(OUT)/report.html
 
+include $(here)shards.mk
+
 # A heading, and the folders of a stage.
 stage = @printf '\n== %s\n' '$(1)'; mkdir -p $(@D) $(OUT)/logs $(SHARED)/logs
 
@@ -148,40 +150,37 @@ ifdef TOKENIZER
 $(tokenizer):
 	@echo "no tokenizer $@: import one with import-weights, or leave TOKENIZER out to train one" >&2; exit 1
 
-$(tokens) $(if $(VIEWS),$(view_tokens)): $(SHARED)/settings/tokenizer
+$(call parts_of,$(tokens)) $(if $(VIEWS),$(call parts_of,$(view_tokens))): $(SHARED)/settings/tokenizer
 size := --size $(SIZE)
 else
 $(tokenizer): $(SHARED)/settings/tokenizer | $(DATA)
 	$(call stage,tokenizer: a VQ autoencoder learns to turn images into tokens and back)
-	train-tokenizer $(DATA) $(tokenizer_settings) --log $(@D)/logs/tokenizer.jsonl --output $@
+	$(RUN) train-tokenizer $(DATA) $(tokenizer_settings) --log $(@D)/logs/tokenizer.jsonl --output $@
 endif
 
 tokenize = tokenize $(DATA) --tokenizer $(tokenizer) $(strip $(size) $(IMAGE_OPTIONS))
-$(tokens): $(tokenizer) | $(DATA)
-	$(call stage,tokens)
-	$(tokenize) $(common) --log $(@D)/logs/tokens.jsonl --output $@
+$(call product,$(tokens),$(tokenizer) | $(DATA),tokens,$(tokenize) $(common),--output,$(SHARED)/logs/tokens)
 
 ifdef VIEWS
-$(view_tokens): $(tokenizer) | $(DATA)
-	$(call stage,tokens of several views)
-	$(tokenize) --views $(VIEWS) --seed $(SHARED_SEED) $(threads) --log $(@D)/logs/$(VIEWS).jsonl --output $@
+$(call product,$(view_tokens),$(tokenizer) | $(DATA),tokens of several views,$(tokenize) --views $(VIEWS) \
+  --seed $(SHARED_SEED) $(threads),--output,$(SHARED)/logs/$(VIEWS))
 endif
 
 $(SHARED)/reconstructions.png: $(tokenizer) $(tokens) | $(DATA)
 	$(call stage,reconstructions: held-out originals above what their tokens give back)
-	detokenize $(tokens) --tokenizer $(tokenizer) --held-out $(HELD_OUT) --every 3 --limit 128 --originals $(DATA) \
+	$(RUN) detokenize $(tokens) --tokenizer $(tokenizer) --held-out $(HELD_OUT) --every 3 --limit 128 --originals $(DATA) \
 	  $(decoding_options) --columns 16 --enlarge $(ENLARGE) $(common) \
 	  --log $(@D)/logs/reconstructions.jsonl --grid $@
 
 # Codebook.
 $(OUT)/rearranged.tensors.zst $(OUT)/mapping.tensors.zst &: $(tokenizer) $(OUT)/settings/codebook
 	$(call stage,codebook: similar codes become neighbours)
-	rearrange-codebook $< $(codebook_settings) --log $(@D)/logs/codebook.jsonl \
+	$(RUN) rearrange-codebook $< $(codebook_settings) --log $(@D)/logs/codebook.jsonl \
 	  --output $(@D)/rearranged.tensors.zst --mapping $(@D)/mapping.tensors.zst
 
 $(OUT)/rearranged.tokens.zst: $(OUT)/mapping.tensors.zst $(view_tokens)
 	$(call stage,tokens in the new order)
-	relabel-tokens $(view_tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
+	$(RUN) relabel-tokens $(view_tokens) --mapping $< $(common) --log $(@D)/logs/relabelling.jsonl --output $@
 
 # Model.
 ifdef TAKEN_FROM
@@ -191,17 +190,16 @@ $(model) $(fine): $(OUT)/%.tensors.zst: $(TAKEN_FROM)/%.tensors.zst $(model_toke
 else
 $(model): $(model_tokens) $(OUT)/settings/model $(if $(SCALES),$(model_tokenizer))
 	$(call stage,model: an autoregressive transformer learns to predict the tokens)
-	train-ar $< $(strip $(reading) $(model_settings)) --log $(@D)/logs/model.jsonl --output $@
+	$(RUN) train-ar $< $(strip $(reading) $(model_settings)) --log $(@D)/logs/model.jsonl --output $@
 endif
 
 # Samples.
-$(samples): $(model) $(OUT)/settings/sample
-	$(call stage,samples)
-	$(sampling) $(shown_settings) $(sampling_settings) --log $(@D)/logs/samples.jsonl --output $@
+$(call product,$(samples),$(model) $(OUT)/settings/sample,samples,$(sampling) $(shown_settings) \
+  $(sampling_settings),--output,$(OUT)/logs/samples)
 
 $(OUT)/samples.png: $(samples) $(model_tokenizer)
 	$(call stage,pictures: a row a class)
-	detokenize $< --tokenizer $(model_tokenizer) --row-per-class --enlarge $(ENLARGE) $(common) \
+	$(RUN) detokenize $< --tokenizer $(model_tokenizer) --row-per-class --enlarge $(ENLARGE) $(common) \
 	  --log $(@D)/logs/pictures.jsonl --grid $@
 
 # The stages that only coarse-to-fine prediction has.

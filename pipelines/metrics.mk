@@ -36,10 +36,10 @@ $(eval $(call kept,$(features)/settings,$(DATA) $(strip --size $(SIZE) $(IMAGE_O
 
 # Without weights nothing is computed and the report says so; once they are there, make goes on.
 guard = $(if $(METRIC_WEIGHTS),rm -f $(1); [[ ! -e $(METRIC_WEIGHTS) ]] || )
-extract = $(call guard,$@)eval-metrics --$(1) $(network) $(common) --log $(2).jsonl \
-  --write-features $@
+# $(call extract,FILE,PREREQUISITES,HEADING,INPUT,LOG)
+extract = $(call product,$(1),$(2),$(3),eval-metrics --$(4) $(network) $(common),--write-features,$(5),$(call guard,$$@))
 # All metrics that the network has.
-compare = $(call guard,$(4)){ eval-metrics --reference $(1) $(network) $(common) --json \
+compare = $(call guard,$(4)){ $(RUN) eval-metrics --reference $(1) $(network) $(common) --json \
   --log $(2).jsonl $(3) >$(4).partial && mv $(4).partial $(4); }
 
 $(WEIGHTS)/%.tensors.zst:
@@ -48,35 +48,33 @@ $(WEIGHTS)/%.tensors.zst:
 	  echo "no weights of $*: what needs them is left out; 'make weights' fetches them" >&2
 
 # The reference, and how far the tokenizer alone is from it.
-$(features)/training.tensors.zst: $(features)/settings $(network_files) | $(DATA) $(tokenizer)
-	$(call stage,features of the training images)
-	$(call extract,reference $(reference) $(training_part),$(SHARED)/logs/features-training)
+$(call extract,$(features)/training.tensors.zst,$(features)/settings $(network_files) | $(DATA) $(tokenizer),features of \
+  the training images,reference $(reference) $(training_part),$(SHARED)/logs/features-training)
 
-$(features)/held-out.tensors.zst: $(features)/settings $(network_files) | $(DATA) $(tokenizer)
-	$(call stage,features of the held-out images)
-	$(call extract,reference $(reference) $(held_out_part),$(SHARED)/logs/features-held-out)
+$(call extract,$(features)/held-out.tensors.zst,$(features)/settings $(network_files) | $(DATA) $(tokenizer),features of \
+  the held-out images,reference $(reference) $(held_out_part),$(SHARED)/logs/features-held-out)
 
-$(features)/reconstructions.tensors.zst: $(tokenizer) $(tokens) $(features)/settings $(network_files)
-	$(call stage,features of what the tokenizer gives back of the training images)
-	$(call extract,reference $(tokens) $(training_part),$(SHARED)/logs/features-reconstructions)
+$(call extract,$(features)/reconstructions.tensors.zst,$(tokenizer) $(tokens) $(features)/settings $(network_files),features \
+  of what the tokenizer gives back of the training images,reference $(tokens) $(training_part),$(SHARED)/logs/features-reconstructions)
 
 $(features)/tokenizer.json: $(features)/training.tensors.zst $(features)/reconstructions.tensors.zst
 	$(call stage,metrics: what the tokenizer gives back against training images)
 	$(call compare,$< --samples $(word 2,$^),$(SHARED)/logs/metrics-tokenizer,,$@)
 
 # The samples.
-$(judged).tokens.zst: $(model) $(tokens) $(OUT)/settings/metrics
-	$(call stage,samples for the metrics)
-	show-file --tensor labels $(tokens) | awk -v count=$(METRIC_SAMPLES) -f $(here)draw-labels.awk | \
-	  $(sampling) --labels - $(sampling_settings) --log $(OUT)/logs/metrics-samples.jsonl --output $@
+$(judged).labels: $(tokens) $(OUT)/settings/metrics
+	@mkdir -p $(@D)
+	show-file --tensor labels $< | awk -v count=$(METRIC_SAMPLES) -f $(here)draw-labels.awk >$@.partial && mv $@.partial $@
+
+$(call product,$(judged).tokens.zst,$(model) $(judged).labels $(OUT)/settings/metrics,samples for the metrics,$(sampling) \
+  --labels $(judged).labels $(sampling_settings),--output,$(OUT)/logs/metrics-samples)
 
 $(judged).npz: $(judged).tokens.zst $(model_tokenizer)
 	$(call stage,samples for the metrics as images)
-	detokenize $< --tokenizer $(model_tokenizer) $(common) --log $(OUT)/logs/metrics-images.jsonl --npz $@
+	$(RUN) detokenize $< --tokenizer $(model_tokenizer) $(common) --log $(OUT)/logs/metrics-images.jsonl --npz $@
 
-$(judged).tensors.zst: $(judged).npz $(OUT)/settings/network $(network_files) | $(tokenizer)
-	$(call stage,features of the samples)
-	$(call extract,samples $<,$(OUT)/logs/metrics-features)
+$(call extract,$(judged).tensors.zst,$(judged).npz $(OUT)/settings/network $(network_files) | $(tokenizer),features of the \
+  samples,samples $(judged).npz,$(OUT)/logs/metrics-features)
 
 $(OUT)/metrics/training.json $(OUT)/nearest.png &: $(judged).tensors.zst $(training_reference) $(OUT)/settings/reference | $(DATA)
 	$(call stage,metrics: samples against $(or $(REFERENCE),training images))

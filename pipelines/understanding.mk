@@ -24,20 +24,20 @@ $(OUT)/report.json: $(understanding) $(OUT)/attention.png $(OUT)/probe.png
 ifdef TEST_DATA
 $(SHARED)/test.tokens.zst: $(tokenizer) | $(TEST_DATA)
 	$(call stage,tokens of the test images)
-	tokenize $(TEST_DATA) --tokenizer $< $(common) --log $(@D)/logs/test-tokens.jsonl --output $@
+	$(RUN) tokenize $(TEST_DATA) --tokenizer $< $(common) --log $(@D)/logs/test-tokens.jsonl --output $@
 
 $(OUT)/test.tokens.zst: $(OUT)/mapping.tensors.zst $(SHARED)/test.tokens.zst
 	$(call stage,tokens of the test images in the new order)
-	relabel-tokens $(word 2,$^) --mapping $< $(common) --log $(@D)/logs/test-relabelling.jsonl --output $@
+	$(RUN) relabel-tokens $(word 2,$^) --mapping $< $(common) --log $(@D)/logs/test-relabelling.jsonl --output $@
 
 $(OUT)/test-scores.json: $(model) $(test_tokens)
 	$(call stage,loss on the test images)
-	score-tokens $(test_tokens) --model $< $(common) --log $(@D)/logs/test-scores.jsonl >$@.partial && mv $@.partial $@
+	$(RUN) score-tokens $(test_tokens) --model $< $(common) --log $(@D)/logs/test-scores.jsonl >$@.partial && mv $@.partial $@
 endif
 
 $(OUT)/probe.json: $(model) $(probe_tokens) $(test_tokens) $(OUT)/settings/understanding
 	$(call stage,linear probes: what the features tell of the class)
-	linear-probe $(probe_tokens) --model $< $(if $(TEST_DATA),--test $(test_tokens),--held-out $(HELD_OUT)) \
+	$(RUN) linear-probe $(probe_tokens) --model $< $(if $(TEST_DATA),--test $(test_tokens),--held-out $(HELD_OUT)) \
 	  $(PROBE_OPTIONS) $(common) --log $(@D)/logs/probe.jsonl --output $@
 
 $(OUT)/probe.png: $(OUT)/probe.json
@@ -46,6 +46,6 @@ $(OUT)/probe.png: $(OUT)/probe.json
 $(OUT)/attention.png $(OUT)/attention.json &: $(model) $(probe_tokens) $(test_tokens) $(model_tokenizer) \
   $(OUT)/settings/understanding
 	$(call stage,attention: where the model looks)
-	attention-maps $(or $(test_tokens),$(probe_tokens)) --model $< --tokenizer $(model_tokenizer) \
+	$(RUN) attention-maps $(or $(test_tokens),$(probe_tokens)) --model $< --tokenizer $(model_tokenizer) \
 	  $(if $(TEST_DATA),,--held-out $(HELD_OUT)) $(ATTENTION_OPTIONS) $(common) --log $(OUT)/logs/attention.jsonl \
 	  --output $(OUT)/attention.png --json >$(OUT)/attention.json.partial && mv $(OUT)/attention.json.partial $(OUT)/attention.json

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the commands of README.md and docs/tools.md as they are printed there, after a quick start in small.
+"""Runs the commands of the documents below as they are printed there, after a quick start in small.
 
     check-documents.py [FOLDER]      in FOLDER, a new temporary one if it is not given
 
@@ -19,7 +19,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOLS = os.path.join(ROOT, ".build", "release")
-DOCUMENTS = ["README.md", "docs/tools.md"]
+DOCUMENTS = ["README.md", "docs/tools.md", "docs/scale.md"]
 OUTPUT = re.compile(r"--(?:output|coarse-output|mapping-output|grid|folder|npz) ([^\s-]\S*)|([\w-]+\.png) \w+\.json")
 STEPS = re.compile(r"--steps \d+")
 # Files that the reader has from elsewhere, and the weights in small that stand for them.

@@ -24,6 +24,28 @@ for name in "${names[@]}"; do
   done
 done
 
+# Three runs that share the work of a stage give what one run gives, behind a prefix, and leave nothing of themselves.
+shards=(SHARED="$work/shards" SHARDS=3 RUN='env --')
+pipeline quickstart shards "${shards[@]}" --jobs 3
+pipeline quickstart shards "${shards[@]}" --question || fail "shards: a second make has something to do"
+values() { .build/release/show-file --tensor "$1" "$2" | grep -v '^#' | tr -s ' ' '\n'; }
+while read -r file tensor; do
+  cmp <(values "$tensor" "$work/quickstart/$file.zst") <(values "$tensor" "$work/shards/$file.zst") ||
+    fail "shards: the $tensor of $file are not those of one run"
+done <<'PRODUCTS'
+images.tokens tokens
+images.tokens labels
+samples.tokens tokens
+metrics/samples.tokens tokens
+features/tokenizer/training.tensors features
+metrics/samples.tensors features
+PRODUCTS
+if find "$work/shards" -name '*-of-3.zst' | grep -q .; then fail "shards are left behind"; fi
+figures() {
+  python3 -c "import json; print({k: round(v, 9) for k, v in json.load(open('$1/report.json'))['tokenizer'].items()})"
+}
+[[ $(figures "$work/quickstart") == "$(figures "$work/shards")" ]] || fail "shards: the report has other figures"
+
 # Several scales, with a tokenizer and a model of their own.
 scales=(
   SHARED="$work/var" "TOKENIZER_OPTIONS=--model CPU-VAR-4 --channels 8 --batch-size 8"

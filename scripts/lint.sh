@@ -16,7 +16,7 @@ have() {
 
 mapfile -t c < <(find Sources/C Tests -name '*.[ch]' | LC_ALL=C sort)
 mapfile -t python < <(find pipelines scripts Tests python examples -name '*.py' -not -path 'python/build/*' | LC_ALL=C sort)
-mapfile -t shell < <(find pipelines scripts Tests -name '*.sh' | LC_ALL=C sort)
+mapfile -t shell < <(find pipelines scripts Tests \( -name '*.sh' -o -name '*.sbatch' \) | LC_ALL=C sort)
 shell+=(.ci/run)
 
 if have clang-format "C files"; then check clang-format --dry-run --Werror "${c[@]}"; fi

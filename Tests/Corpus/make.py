@@ -28,6 +28,14 @@ def mark(records, items, version=1):
 
 good = blob({"__metadata__": {"kind": "mapping"}, "x": tensor(0, 4, [2, 2])}, b"abcd")
 promised = blob({"__metadata__": {"end_mark": "required"}, "x": tensor(0, 4, [2, 2])}, b"abcd")
+
+
+def shard(number, first, count=3, total=3):
+    """A part that says which shard it is: one record, which is one item."""
+    place = json.dumps({"number": number, "count": count, "first": first, "total": total})
+    return frame(blob({"__metadata__": {"kind": "mapping", "shard": place}, "x": tensor(0, 4, [2, 2])}, b"abcd")) + mark(1, 1)
+
+
 flipped = bytearray(frame(good, "--no-compress-literals"))
 flipped[flipped.index(b"abcd") + 1] ^= 4
 
@@ -112,6 +120,18 @@ files = {
     "duplicateName.escaped.zst": frame(
         blob(b'{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},'
              b'"\\u0078":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"a")),
+    "shardMismatch.missing.zst": shard(1, 0) + shard(3, 2),
+    "shardMismatch.last-missing.zst": shard(1, 0) + shard(2, 1),
+    "shardMismatch.first-missing.zst": shard(2, 1) + shard(3, 2),
+    "shardMismatch.doubled.zst": shard(1, 0) + shard(2, 1) + shard(2, 1) + shard(3, 2),
+    "shardMismatch.swapped.zst": shard(2, 1) + shard(1, 0) + shard(3, 2),
+    "shardMismatch.other-count.zst": shard(1, 0) + shard(2, 1, count=4) + shard(3, 2),
+    "shardMismatch.other-whole.zst": shard(1, 0) + shard(2, 1, total=4) + shard(3, 2),
+    "shardMismatch.other-cut.zst": shard(1, 0) + shard(2, 2) + shard(3, 2),
+    "shardMismatch.too-few-items.zst": shard(1, 0, count=1),
+    "shardMismatch.a-whole-between.zst": shard(1, 0) + frame(good) + mark(1, 1) + shard(2, 1) + shard(3, 2),
+    "shardMismatch.begins-in-the-middle.zst": frame(good) + mark(1, 1) + shard(3, 2),
+    "shardMismatch.within-a-part.zst": shard(1, 0)[:-36] + shard(2, 1)[:-36] + mark(2, 2),
     "duplicateName.metadata.zst": frame(blob(b'{"__metadata__":{"a":"1","a":"2"}}')),
 }
 

@@ -14,7 +14,17 @@ from .errors import Defect, FormatError, Origin, Path
 from .frames import FRAME_MAGIC, Content, Input, frame_pieces, plain_pieces
 from .header import HEADER_LIMIT, encode_header, parse_header
 from .records import Record
-from .streams import StreamCounts, cut_skippable, end_mark, foreign_bytes, is_end_mark, is_skippable, promises_end_mark
+from .shards import SHARD_KEY, Shard, ShardSequence
+from .streams import (
+    StreamCounts,
+    cut_skippable,
+    end_mark,
+    foreign_bytes,
+    is_end_mark,
+    is_skippable,
+    listed_count,
+    promises_end_mark,
+)
 
 File = Path | BinaryIO
 
@@ -57,19 +67,20 @@ def _name(file: File) -> str:
 
 
 def _records(source: Input, only: Collection[str] | None) -> Iterator[Record]:
-    counts, number = StreamCounts(), 0
+    counts, shards, number = StreamCounts(), ShardSequence(), 0
     while True:
         origin = Origin(source.name, number, source.offset)
         start = source.peek(9)
         if not start:
             _expect_end(source, counts)
+            shards.finish(Origin(source.name, offset=source.offset))
             return
         if len(start) < 4 and source.offset > 0:
             raise cut_skippable(origin, "the magic number of a frame")
         if start[:4] == FRAME_MAGIC:
             content, framed = Content(frame_pieces(source, origin), origin), True
         elif len(start) >= 4 and is_skippable(int.from_bytes(start[:4], "little")):
-            _pass_skippable(source, counts)
+            _pass_skippable(source, counts, shards)
             continue
         elif source.offset == 0 and start[8:] == b"{":
             content, framed = Content(plain_pieces(source), origin), False
@@ -77,6 +88,8 @@ def _records(source: Input, only: Collection[str] | None) -> Iterator[Record]:
             raise foreign_bytes(start, origin)
         record, promised = _parse(content, origin, only)
         counts.add(record.item_count, promised and framed)
+        shapes = {info.name: info.shape for info in record.infos}
+        shards.add(Shard.of(record.metadata, origin), listed_count(record.metadata.get("kind"), shapes), origin)
         number += 1
         yield record
 
@@ -99,10 +112,11 @@ def _parse(content: Content, origin: Origin, only: Collection[str] | None) -> tu
     return Record(metadata, tensors, origin), promised
 
 
-def _pass_skippable(source: Input, counts: StreamCounts) -> None:
+def _pass_skippable(source: Input, counts: StreamCounts, shards: ShardSequence) -> None:
     place, head = Origin(source.name, offset=source.offset), source.peek(36)
     if is_end_mark(head):
         counts.close(head, place)
+        shards.close(place)
     size = 8 + int.from_bytes(head[4:8], "little")
     if len(head) < 8 or source.skip(size) < size:
         raise cut_skippable(place)
@@ -139,7 +153,8 @@ class _NewFile:
 
 
 class RecordWriter:
-    """Writes records, one zstd frame each with a checksum, and the end mark.
+    """Writes records, one zstd frame each with a checksum, and the end mark. Records of several shards become the parts
+    that they were: each shard is closed by a mark of its own.
 
         with RecordWriter("features.tensors.zst") as writer:
             writer.write(record)
@@ -150,6 +165,7 @@ class RecordWriter:
     def __init__(self, file: File, *, level: int = 3) -> None:
         self._level = level
         self._records = self._items = 0
+        self._shard: str | None = None
         self._file = _NewFile(file) if isinstance(file, (str, os.PathLike)) else None
         self._stream = file if not isinstance(file, (str, os.PathLike)) else self._opened().stream
 
@@ -161,6 +177,9 @@ class RecordWriter:
         metadata = {key: text for key, text in record.metadata.items() if key != "end_mark"}
         if promises_end_mark(metadata.get("kind")):
             metadata["end_mark"] = "required"
+        if self._records and metadata.get(SHARD_KEY) != self._shard:
+            self._end_part()
+        self._shard = metadata.get(SHARD_KEY)
         header, order = encode_header(metadata, record.infos)
         size = len(header) + sum(info.byte_count for info in order)
         frame = zstandard.ZstdCompressor(level=self._level, write_checksum=True).compressobj(size=size)
@@ -171,6 +190,10 @@ class RecordWriter:
         self._records += 1
         self._items += record.item_count
 
+    def _end_part(self) -> None:
+        self._stream.write(end_mark(self._records, self._items))
+        self._records = self._items = 0
+
     def __enter__(self) -> RecordWriter:
         return self
 
@@ -178,7 +201,7 @@ class RecordWriter:
                  trace: TracebackType | None) -> None:
         try:
             if error is None:
-                self._stream.write(end_mark(self._records, self._items))
+                self._end_part()
                 self._stream.flush()
         except BaseException:
             if self._file:

@@ -40,6 +40,7 @@ class Defect(Enum):
     VALUE_OUT_OF_RANGE = "valueOutOfRange"
     STREAM_MISMATCH = "streamMismatch"
     NO_RECORD = "noRecord"
+    SHARD_MISMATCH = "shardMismatch"
 
     @property
     def phrase(self) -> str:

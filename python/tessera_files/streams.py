@@ -26,6 +26,14 @@ def item_count(kind: str | None, shapes: dict[str, tuple[int, ...]]) -> int:
     return shape[0] if shape else 1
 
 
+def listed_count(kind: str | None, shapes: dict[str, tuple[int, ...]]) -> int:
+    """How many items were listed for a record: its own, and images that were skipped; of logits alone their rows."""
+    if kind == "features" and "features" not in shapes and shapes.get("logits"):
+        return shapes["logits"][0]
+    skipped = shapes.get("skipped") if kind == "tokens" else None
+    return item_count(kind, shapes) + (skipped[0] if skipped else 0)
+
+
 def end_mark(records: int, items: int) -> bytes:
     """The skippable frame that closes a stream."""
     return struct.pack("<II10sHQQ", MARK_MAGIC, MARK_BYTES - 8, MARK_TAG, 1, records, items)

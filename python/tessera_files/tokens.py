@@ -12,6 +12,7 @@ from .arrays import Array, bounded, require_bounded
 from .container import File, RecordWriter, read_records
 from .errors import MEMORY, Defect, FormatError, Origin
 from .records import LARGEST_SIZE, Record, sorted_json
+from .shards import SHARD_KEY
 
 MOST_TOKENS = 1 << 16
 """The most tokens that an image may have."""
@@ -185,15 +186,18 @@ def iterate_tokens(file: File) -> Iterator[Tokens]:
 
 def read_tokens(file: File) -> Tokens:
     """All images of a token file together, in the smallest type that the file has; the metadata is that of the first
-    record."""
+    record, without `shard` where all shards are there."""
     batches = list(iterate_tokens(file))
+    metadata = dict(batches[0].metadata)
+    if batches[-1].metadata.get(SHARD_KEY) != metadata.get(SHARD_KEY):
+        metadata.pop(SHARD_KEY, None)
     listed, skipped = 0, []
     for batch in batches:
         skipped.append(batch.skipped.astype(np.int64) + listed)
         listed += len(batch) + len(batch.skipped)
     return Tokens(batches[0].header, np.concatenate([batch.tokens for batch in batches]),
                   np.concatenate([batch.labels for batch in batches]), np.concatenate(skipped).astype(np.uint32),
-                  batches[0].metadata)
+                  metadata)
 
 
 def write_tokens(file: File, batches: Tokens | Iterable[Tokens], *, images_per_record: int = 1024) -> None:

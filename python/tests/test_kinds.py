@@ -42,6 +42,30 @@ class TokenTests(Folder):
                 self.assertEqual(found.skipped.tolist(), [0, 3, 8, 9], f"{images} images per record")
                 self.assertEqual(found.header, whole.header)
 
+    def test_shards(self):
+        parts, first = [tokens(images, seed=images) for images in (4, 0, 3)], 0
+        parts[0].skipped = np.array([1])
+        for number, part in enumerate(parts, 1):
+            place = {"number": number, "count": 3, "first": first, "total": 8}
+            part.metadata = {"shard": json.dumps(place), "provenance": "[]"}
+            first += len(part) + len(part.skipped)
+            tessera_files.write_tokens(self.path(f"{number}.zst"), part, images_per_record=2)
+        whole = b"".join(self.folder.joinpath(f"{number}.zst").read_bytes() for number in (1, 2, 3))
+        found = tessera_files.read_tokens(io.BytesIO(whole))
+        np.testing.assert_array_equal(found.labels, np.concatenate([part.labels for part in parts]))
+        self.assertEqual(found.metadata, {**found.metadata, "provenance": "[]"})
+        self.assertNotIn("shard", found.metadata)
+        self.assertIn("shard", tessera_files.read_tokens(self.path("2.zst")).metadata)
+        # Records that are copied one by one stay shards; the whole is not one of them.
+        copy = io.BytesIO()
+        tessera_files.write_records(copy, tessera_files.read_records(io.BytesIO(whole)))
+        self.assertEqual(copy.getvalue(), whole)
+        tessera_files.write_tokens(self.path("whole.zst"), found)
+        self.assertEqual(tessera_files.read_tokens(self.path("whole.zst")).skipped.tolist(), [1])
+        two = self.folder.joinpath("1.zst").read_bytes() + self.folder.joinpath("3.zst").read_bytes()
+        error = self.assert_defect("shardMismatch", tessera_files.read_tokens, io.BytesIO(two))
+        self.assertRegex(str(error), "expected shard 2 of 3; found shard 3 of 3; try: cat")
+
     def test_no_images(self):
         tessera_files.write_tokens(self.path("a.zst"), tokens(0))
         self.assertEqual(tessera_files.read_tokens(self.path("a.zst")).tokens.shape, (0, 2, 6))

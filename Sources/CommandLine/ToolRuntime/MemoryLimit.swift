@@ -60,8 +60,12 @@ public struct MemoryEstimate: Sendable {
     let kind = record.metadata["kind"].flatMap { FileKind(rawValue: $0) }
     let isModel =
       kind.map { [FileKind.tokenizer, .arModel, .fineModel, .varModel, .network].contains($0) } ?? false
+    // The images that are held out are drawn among all of the whole, of which a shard may claim any number.
+    let shard = kind == .tokens ? try? record.withoutTensors.shard() : nil
+    let places = shard.map { 24 * Double($0.total) }
     self.init(
-      [("the contents of \(file)", bytes)] + (isModel ? [("the model in float32", 4 * numbers)] : []),
+      [("the contents of \(file)", bytes)] + (isModel ? [("the model in float32", 4 * numbers)] : [])
+        + (places.map { [("the places of all shards' images", $0)] } ?? []),
       advice: "a machine with more memory, or a smaller file")
   }
 

@@ -179,11 +179,13 @@ public final class ToolSession {
   /// - Throws: As ``open(_:)``.
   public func openRecords(_ input: InputPath) throws -> RecordReader { reader(of: try open(input)) }
 
-  /// A reader of records that refuses those that do not fit in memory.
+  /// A reader of records that refuses those that do not fit in memory, and tells of a file that is one shard of several.
   public func reader(of source: ByteSource) -> RecordReader {
-    RecordReader(source) { [self] in
-      try requireMemory(MemoryEstimate(toRead: $0, from: source.name))
-    }
+    RecordReader(
+      source, admit: { [self] in try requireMemory(MemoryEstimate(toRead: $0, from: source.name)) },
+      remark: { [self] in
+        say("\(source.name): \($0.words) alone, which begins at item \($0.first) of \($0.total)")
+      })
   }
 
   /// Opens a token file and adds its provenance to that of this run.

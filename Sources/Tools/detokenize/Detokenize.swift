@@ -40,6 +40,7 @@ import ToolRuntime
   @Flag(help: "Enlarge originals that are smaller than their reconstructions; otherwise they are an error.")
   var allowUpscale = false
   @OptionGroup(title: "Decoding of --originals") var decoding: DecodingFlags
+  @OptionGroup var sharding: ShardOptions
   @OptionGroup(title: "Selection") var selection: ImageSelection
   @OptionGroup(title: "Common") var common: CommonOptions
 
@@ -59,6 +60,14 @@ import ToolRuntime
       throw ValidationError("--allow-upscale and the options of decoding are for --originals.")
     }
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
+    if sharding.shard != nil && grid != nil {
+      throw ValidationError("--grid shows all images on one sheet; leave --shard out, or write a --folder.")
+    }
+    if sharding.shard != nil && npz != nil {
+      throw ValidationError(
+        "archives of shards cannot be concatenated: leave --shard out, which writes any number of images in little "
+          + "memory, or write a --folder.")
+    }
     if !(1...32).contains(enlarge) { throw ValidationError("--enlarge must be from 1 to 32.") }
     if [batchSize ?? 1, columns ?? 1].contains(where: { !(1...1 << 20).contains($0) }) {
       throw ValidationError("--batch-size and --columns must be from 1 to 2^20.")
@@ -80,7 +89,11 @@ import ToolRuntime
     }
     let files = try folder.map { try session.create($0) }
     let batch = try reader.readAll()
-    let items = try selection.items(of: TokenDataset(batch), in: tokens.path)
+    try sharding.requireWhole(batch.shard, of: tokens.path)
+    let chosen = try selection.items(of: TokenDataset(batch), in: tokens.path)
+    // Whole batches, so that the pictures are those of a whole run to the last bit.
+    let part = sharding.part(of: chosen.count, batchSize: imagesPerBatch(model, batch.header))
+    let items = Array(chosen[part.items])
     try session.requireMemory(
       toRun: model.configuration.parameterBytes,
       bytesPerImage: model.configuration.passBytesPerImage(
@@ -98,7 +111,8 @@ import ToolRuntime
     let archive = try npz.map { try ImageArchive(session.create($0), model, batch, items) }
     var pictures = try files.map {
       try ImageFolderWriter(
-        $0, classNames: reader.header.classNames, labels: Set(items.map { Int(batch.labels[$0]) }))
+        $0, classNames: reader.header.classNames, labels: Set(chosen.map { Int(batch.labels[$0]) }),
+        first: part.items.lowerBound)
     }
     var decoded: [LabelledImage] = []
     try decode(items, of: batch, model, session) { images in
@@ -116,10 +130,11 @@ import ToolRuntime
       try sink.commit()
     }
     try archive?.finish()
-    try session.report([
+    let summary: [String: JSONValue] = [
       "images": .integer(items.count), "seconds": .number(seconds),
       "images_per_second": .number(Double(items.count) / seconds),
-    ])
+    ]
+    try session.report(summary.merging(part.summary) { own, _ in own })
   }
 
   private func decode(
@@ -154,13 +169,13 @@ import ToolRuntime
     _ device: Device
   ) throws -> [RGBImage] {
     let listing = try session.listImages(folder)
-    let places = batch.listedPlaces
-    guard listing.entries.count == batch.listedCount,
+    let places = batch.wholeListedPlaces
+    guard listing.entries.count == batch.wholeListedCount,
       places.map({ UInt32(listing.entries[$0].label) }) == batch.labels
     else {
       throw ToolError(
         .badData,
-        "\(folder.path): expected the \(batch.listedCount) images that \(tokens.path) was made from, in its order of classes; "
+        "\(folder.path): expected the \(batch.wholeListedCount) images that \(tokens.path) was made from, in its order of classes; "
           + "found \(listing.entries.count)")
     }
     let source = ImageDataset(

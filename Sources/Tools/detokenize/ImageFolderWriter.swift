@@ -8,12 +8,14 @@ import ToolRuntime
 struct ImageFolderWriter {
   private let folder: AtomicFolder
   private let classNames: [String]
-  private var count = 0
+  private var number: Int
 
-  /// - Parameter labels: of all images that will be written.
+  /// - Parameters:
+  ///   - labels: of all images that will be written, by this run or by others with other shards.
+  ///   - first: number of the first image.
   /// - Throws: `ToolError` where two of their classes have one name and would become one folder.
-  init(_ folder: AtomicFolder, classNames: [String], labels: Set<Int>) throws {
-    (self.folder, self.classNames) = (folder, classNames)
+  init(_ folder: AtomicFolder, classNames: [String], labels: Set<Int>, first: Int) throws {
+    (self.folder, self.classNames, number) = (folder, classNames, first)
     var seen: Set<String> = []
     for label in labels.sorted() where classNames.indices.contains(label) {
       guard seen.insert(classNames[label]).inserted else {
@@ -33,8 +35,8 @@ struct ImageFolderWriter {
       let name = classNames.indices.contains(item.label) ? classNames[item.label] : String(item.label)
       try folder.write(
         PNGEncoder.encode(item.image), subfolder: ClassFolder.name(of: name),
-        file: String(format: "%06d.png", count))
-      count += 1
+        file: String(format: "%06d.png", number))
+      number += 1
     }
   }
 

@@ -35,6 +35,10 @@ import ToolRuntime
     } else if !hasBoth {
       throw ValidationError("give both --reference and --samples.")
     }
+    if outputs.sharding.shard != nil, outputs.writeFeatures == nil || outputs.writeStatistics != nil {
+      throw ValidationError(
+        "--shard is for --write-features alone; statistics and metrics are of the concatenated features.")
+    }
     if inputs.referenceImages != nil || inputs.samplesImages != nil, outputs.nearestSheet == nil {
       throw ValidationError("--reference-images and --samples-images are for --nearest-sheet.")
     }
@@ -66,7 +70,8 @@ import ToolRuntime
       session: session, device: device, network: network, perceptual: perceptual, inputs: inputs,
       metrics: metrics, outputs: outputs)
     let loader = InputLoader(
-      session: session, device: device, tokenizer: tokenizer, options: inputs, network: metrics.network)
+      session: session, device: device, tokenizer: tokenizer, options: inputs, sharding: outputs.sharding,
+      network: metrics.network)
     if outputs.writesOneSide {
       let (input, role) = inputs.reference.map { ($0, Role.reference) } ?? (inputs.samples!, .samples)
       try run.write(loader.load(input, as: role))

@@ -22,9 +22,12 @@ struct EvaluationRun {
   func write(_ input: LoadedInput) throws {
     let sink = try outputs.writeFeatures.map { try session.create($0) }
     let writer = sink.map { RecordWriter($0) }
-    let set = try features(of: input) { batch, hashes, identity in
-      try writer?.write(
-        Record(batch, pixelHashes: hashes, identity, provenance: session.provenanceMetadata))
+    let (own, part) = self.part(of: input)
+    let set = try features(of: own) { batch, hashes, identity in
+      let metadata = session.provenanceMetadata.merging(part.shard?.metadata ?? [:]) { _, own in own }
+      let record = Record(batch, pixelHashes: hashes, identity, provenance: metadata)
+      // A shard without images has looked at one, to learn how long its features are.
+      try writer?.write(part.items.isEmpty ? record.withoutRows : record)
     }
     if outputs.writeFeatures != nil, case .features = input {
       throw ToolError(
@@ -35,9 +38,23 @@ struct EvaluationRun {
     if let statistics = outputs.writeStatistics {
       try session.write(Record(statistics: set, on: device), to: statistics)
     }
-    try session.report([
-      "images": set.count.map { .integer($0) } ?? .null, "features": .integer(set.dimension),
-    ])
+    let count = part.shard == nil ? set.count : part.items.count
+    let summary: [String: JSONValue] = [
+      "images": count.map { .integer($0) } ?? .null, "features": .integer(set.dimension),
+    ]
+    try session.report(summary.merging(part.summary) { own, _ in own })
+  }
+
+  /// What this run looks at of an input: all of it, or whole batches of its images, which have the features that they have in
+  /// a whole run to the last bit.
+  private func part(of input: LoadedInput) -> (LoadedInput, ShardPart) {
+    guard case .images(let images, let kind, _) = input else {
+      return (input, ShardPart(items: 0..<0, shard: nil))
+    }
+    let part = outputs.sharding.part(of: images.count, batchSize: metrics.batchSize)
+    guard part.shard != nil else { return (input, part) }
+    let own = part.items.isEmpty ? images.part(0..<min(1, images.count)) : images.part(part.items)
+    return (.images(own, kind: kind, stored: nil), part)
   }
 
   private func features(

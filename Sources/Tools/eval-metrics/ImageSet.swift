@@ -72,9 +72,13 @@ final class ImageSet {
     }
   }
 
+  /// Some images of the set as a set of their own.
+  func part(_ places: Range<Int>) -> ImageSet {
+    ImageSet(name: name, provider, items: Array(items[places]), crop: crop, on: device)
+  }
+
   /// Checks what can only be checked at the end of the input; called after the last image that is wanted.
   func finish() throws { try provider.finish() }
-
 }
 
 /// Cuts all images alike, as `tokenize` does.
@@ -153,8 +157,8 @@ struct TokenImages: ImageProvider {
   let tokenizer: Tokenizer
 
   var count: Int { batch.count }
-  var listedCount: Int { batch.listedCount }
-  var listedPlaces: [Int] { batch.listedPlaces }
+  var listedCount: Int { batch.wholeListedCount }
+  var listedPlaces: [Int] { batch.wholeListedPlaces }
   func title(_ item: Int) -> String { "\(name): image \(item)" }
 
   func load(_ items: [Int], on device: Device) throws -> [RGBImage] {

@@ -24,6 +24,7 @@ struct InputLoader {
   let device: Device
   let tokenizer: Tokenizer?
   let options: InputOptions
+  let sharding: ShardOptions
   /// Name of the network that images would be shown to.
   let network: String?
 
@@ -147,6 +148,8 @@ struct InputLoader {
       }
       batch.append(more)
     }
+    batch.shard = reader.loneShard
+    try sharding.requireWhole(batch.shard, of: input.path)
     return try images(
       TokenImages(name: input.path, batch: batch, tokenizer: tokenizer), input, kind: "tokens", role)
   }

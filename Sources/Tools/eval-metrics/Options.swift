@@ -154,6 +154,7 @@ struct OutputOptions: ParsableArguments {
     help: ArgumentHelp(
       "Write mean and covariance of the one given side to this file, for later runs.", valueName: "file"))
   var writeStatistics: OutputPath?
+  @OptionGroup var sharding: ShardOptions
   @Option(
     help: ArgumentHelp("Write a PNG that shows samples beside their nearest references.", valueName: "file"))
   var nearestSheet: OutputPath?

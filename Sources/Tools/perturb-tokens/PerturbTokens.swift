@@ -29,6 +29,7 @@ import ToolRuntime
   var sameCluster: InputPath?
   @Option(help: "Share of the positions whose token is replaced, from 0 to 1, chosen at random.")
   var share = 1.0
+  @OptionGroup var sharding: ShardOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -49,14 +50,18 @@ import ToolRuntime
     let reader = try session.openTokens(tokens)
     try session.requireSameCodebook(
       reader.header, of: tokens.path, as: codebook, codes: replacement.codeCount, of: source)
+    let input = try TokenSource(reader, sharding, of: tokens.path)
     let sink = try session.create(output)
-    let writer = TokenWriter(RecordWriter(sink), header: reader.header, metadata: session.provenanceMetadata)
+    let writer = TokenWriter(
+      RecordWriter(sink), header: reader.header, metadata: session.provenanceMetadata,
+      shard: input.part?.shard)
     let perturbation = Perturbation(replacement: replacement, share: share, seed: session.seed)
     let progress = session.progress("images")
     var (images, changed, total) = (0, 0, 0)
-    while var batch = try reader.next() {
+    while let (read, first) = try input.next() {
+      var batch = read
       try session.interruption.check()
-      changed += perturbation.apply(to: &batch, firstImage: images)
+      changed += perturbation.apply(to: &batch, firstPlace: first)
       try writer.write(batch)
       progress.advance(by: batch.count)
       images += batch.count
@@ -65,7 +70,10 @@ import ToolRuntime
     try writer.finish()
     try sink.commit()
     progress.finish()
-    try session.report(["images": .integer(images), "tokens": .integer(total), "changed": .integer(changed)])
+    let summary: [String: JSONValue] = [
+      "images": .integer(images), "tokens": .integer(total), "changed": .integer(changed),
+    ]
+    try session.report(summary.merging(input.part?.summary ?? [:]) { own, _ in own })
   }
 
   /// The replacement of each code, the hash of its codebook, and the file from which both come.

@@ -36,20 +36,22 @@ struct Replacement {
   func code(for code: UInt32, _ word: UInt64) -> UInt32 { candidates(code, word) }
 }
 
-/// Replaces tokens. The random numbers belong to the image and the position: they depend neither on how a file is cut
-/// into records nor on the share, so that a larger share replaces the positions of a smaller one and others.
+/// Replaces tokens. The random numbers belong to the place of the image among those that were listed, and to the position:
+/// they depend neither on how a file is cut into records or shards, nor on images that were skipped, nor on the share, so
+/// that a larger share replaces the positions of a smaller one and others.
 struct Perturbation {
   let replacement: Replacement
   let share: Double
   let seed: UInt64
 
-  /// Replaces tokens of a batch whose first image has a number in the file.
+  /// Replaces tokens of a batch.
+  /// - Parameter firstPlace: the place of the first image that was listed for it.
   /// - Returns: the number of tokens that changed.
-  func apply(to batch: inout TokenBatch, firstImage: Int) -> Int {
+  func apply(to batch: inout TokenBatch, firstPlace: Int) -> Int {
     let perImage = batch.header.viewCount * batch.header.tokensPerView
     var changed = 0
-    for image in 0..<batch.count {
-      var random = CounterRandom(seed: seed, purpose: .perturbation, index: UInt64(firstImage + image))
+    for (image, listed) in batch.listedPlaces.enumerated() {
+      var random = CounterRandom(seed: seed, purpose: .perturbation, index: UInt64(firstPlace + listed))
       for place in image * perImage..<(image + 1) * perImage {
         let isChosen = random.uniform() < share
         let old = batch.tokens[place]

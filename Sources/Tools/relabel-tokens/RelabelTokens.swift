@@ -49,7 +49,7 @@ import ToolRuntime
       try writer.write(
         TokenBatch(
           header: header, tokens: batch.tokens.map { table[Int($0)] }, labels: batch.labels,
-          skipped: batch.skipped))
+          skipped: batch.skipped, shard: batch.shard))
       progress.advance(by: batch.count)
       count += batch.count
     }

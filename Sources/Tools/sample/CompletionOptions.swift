@@ -13,6 +13,8 @@ struct GivenImages {
   let labels: [Int]
   /// What is kept of them.
   let tokens: KeptTokens
+  /// The shard that their file is, if it is not whole.
+  let shard: Shard?
 }
 
 /// The images that are completed in place of new ones.
@@ -48,6 +50,7 @@ struct CompletionOptions: ParsableArguments {
     let kept = KeptTokens(
       (0..<batch.count).map { batch.tokens(image: $0).map(Int.init) }, isKept: drawn.map { !$0 },
       fillings: fillings)
-    return GivenImages(header: batch.header, labels: batch.labels.map(Int.init), tokens: kept)
+    return GivenImages(
+      header: batch.header, labels: batch.labels.map(Int.init), tokens: kept, shard: batch.shard)
   }
 }

@@ -50,6 +50,7 @@ extension Guidance.Schedule: ExpressibleByArgument {}
       "Number format of weights and products; with int8 the second stage, and a model of several scales, use bfloat16."
   )
   var precision = SamplingPrecision.float32
+  @OptionGroup var sharding: ShardOptions
   @OptionGroup(title: "Second stage") var second: FineOptions
   @OptionGroup(title: "Completion") var completion: CompletionOptions
   @OptionGroup(title: "Serving") var serving: ServingOptions
@@ -129,17 +130,19 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     let first = try firstStage(session, precision, device, fine, given)
     try fine?.fit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
     let settings = try sortedJSON(settings(precision, first))
+    let part = sharding.part(of: first.labels.count)
     let coarseFile = try second.coarseOutput.map {
-      try SampleFile($0, first.header, settings: settings, session)
+      try SampleFile($0, first.header, settings: settings, shard: part.shard, session)
     }
     let sampler = StagedSampler(first: first, second: fine, seed: session.seed)
-    let file = try SampleFile(output, sampler.header, settings: settings, session)
-    let count = first.labels.count
+    let file = try SampleFile(output, sampler.header, settings: settings, shard: part.shard, session)
+    let count = part.items.count
     try requireMemory(session, first, fine, precision, images: min(batchSize, count))
     let progress = session.progress("images", total: count)
     let start = ContinuousClock.now
-    for begin in stride(from: 0, to: count, by: batchSize) {
-      let images = begin..<min(begin + batchSize, count)
+    // An image depends on its number in the whole, and not on its batch.
+    for begin in stride(from: part.items.lowerBound, to: part.items.upperBound, by: batchSize) {
+      let images = begin..<min(begin + batchSize, part.items.upperBound)
       let labels = Array(first.labels[images])
       let drawn = try sampler.draw(images) { try coarseFile?.write($0, labels: labels) }
       try session.interruption.check()
@@ -151,12 +154,13 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     try coarseFile?.finish()
     try file.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    try session.report([
+    let summary: [String: JSONValue] = [
       "images": .integer(count), "seconds": .number(seconds),
       "seed": Int(exactly: session.seed).map { .integer($0) } ?? .string("\(session.seed)"),
       "images_per_second": .number(Double(count) / seconds),
       "tokens_per_second": .number(Double(count * first.header.tokensPerView) / seconds),
-    ])
+    ]
+    try session.report(summary.merging(part.summary) { own, _ in own })
   }
 
   private func requireMemory(
@@ -183,7 +187,9 @@ extension Guidance.Schedule: ExpressibleByArgument {}
     _ given: GivenImages?
   ) throws -> any FirstStage {
     if let path = second.coarseTokens {
-      let stage = FileStage(try session.openTokens(path).readAll(), fillings: second.fillings)
+      let coarse = try session.openTokens(path).readAll()
+      try sharding.requireWhole(coarse.shard, of: path.path)
+      let stage = FileStage(coarse, fillings: second.fillings)
       try requireSameImages(fine, stage, path)
       return stage
     }
@@ -266,7 +272,10 @@ extension Guidance.Schedule: ExpressibleByArgument {}
   private func keptTokens(
     _ session: ToolSession, codebook: String, sizes: TransformerConfiguration, of model: String
   ) throws -> GivenImages? {
-    try completion.read(session, codebook: codebook, sizes: sizes, of: model, fillings: second.fillings)
+    let given = try completion.read(
+      session, codebook: codebook, sizes: sizes, of: model, fillings: second.fillings)
+    try sharding.requireWhole(given?.shard, of: completion.keep?.path ?? "")
+    return given
   }
 
   /// The coarse tokens of --coarse-tokens must be those of the images of --keep.

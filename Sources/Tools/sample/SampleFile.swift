@@ -17,11 +17,13 @@ struct SampleFile {
   private let writer: TokenWriter
 
   /// - Throws: As `ToolSession.create`.
-  init(_ output: OutputPath, _ header: TokenHeader, settings: String, _ session: ToolSession) throws {
+  init(
+    _ output: OutputPath, _ header: TokenHeader, settings: String, shard: Shard?, _ session: ToolSession
+  ) throws {
     sink = try session.create(output)
     writer = TokenWriter(
       RecordWriter(sink), header: header,
-      metadata: session.provenanceMetadata.merging(["sampling": settings]) { $1 })
+      metadata: session.provenanceMetadata.merging(["sampling": settings]) { $1 }, shard: shard)
   }
 
   /// Adds images: tokens [B, N] and a label each.

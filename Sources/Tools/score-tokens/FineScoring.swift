@@ -43,6 +43,6 @@ struct FineScoring {
     )
     return TokenBatch(
       header: header, tokens: batch.tokens.map { UInt32(model.fineToCoarse[Int($0)]) }, labels: batch.labels,
-      skipped: batch.skipped)
+      skipped: batch.skipped, shard: batch.shard)
   }
 }

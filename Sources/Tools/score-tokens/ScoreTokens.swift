@@ -16,7 +16,8 @@ import VAR
   static let usageExample = "score-tokens --model iar.tensors.zst rearranged.tokens.zst --held-out 0.05"
   static var versionDetails: [String] { BuildInformation.lines }
 
-  @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
+  @Argument(help: "Token file, or '-' for standard input; with --merge, summaries of shards, one per line.")
+  var tokens: InputPath
   @Option(help: "Model file; with --fine, the coarse model.") var model: InputPath?
   @Option(
     help: ArgumentHelp(
@@ -32,6 +33,9 @@ import VAR
       "Mapping file of rearrange-codebook or cluster-codebook, whose clusters the cluster scores are of. The tokens keep "
         + "their own order: so a baseline is scored by the clusters of IAR."))
   var mapping: InputPath?
+  @OptionGroup var sharding: ShardOptions
+  @Flag(help: "Add up the summaries that runs with --shard have printed; they sum up to that of one run.")
+  var merge = false
   @OptionGroup(title: "Selection") var heldOut: HeldOutOptions
   @OptionGroup var view: ViewOptions
   @Option(help: "Number of images scored at a time.") var batchSize = 16
@@ -40,7 +44,12 @@ import VAR
 
   func validate() throws {
     try InputPath.requireDistinct(tokens, model, fine, mapping)
-    if model == nil && fine == nil { throw ValidationError("give --model, --fine, or both.") }
+    let isScoring = model != nil || fine != nil || logits != nil || clusterSize != nil || mapping != nil
+    if merge && (isScoring || sharding.shard != nil) {
+      throw ValidationError(
+        "--merge adds up scores; leave models, --logits, --shard and the options of clusters out.")
+    }
+    if !merge && model == nil && fine == nil { throw ValidationError("give --model, --fine, or both.") }
     if fine != nil && (logits != nil || clusterSize != nil || mapping != nil) {
       throw ValidationError(
         "--logits, --cluster-size and --mapping are for a model by itself, without --fine.")
@@ -57,6 +66,7 @@ import VAR
   }
 
   func execute(_ session: ToolSession) throws {
+    if merge { return try report(ScoreSummary(mergedFrom: tokens), session) }
     let device = session.device(precision)
     let fine = try fine.map { try FineScoring($0, session, device) }
     let record = try model.map { try session.readRecord($0) }
@@ -66,8 +76,9 @@ import VAR
     let model = try record.map { try Transformer.read($0, device: device) }
     let batch = try session.openTokens(tokens).readAll()
     try fine?.requireFit(batch.header, of: tokens.path, view: view.number(in: batch.header), session)
+    try sharding.requireWhole(batch.shard, of: self.tokens.path)
     let tokens = TokenDataset(batch)
-    let items = try chosenItems(tokens)
+    let (items, part) = try chosenItems(tokens)
     var scores: [String: TokenScores] = [:]
     if let (transformer, description) = model {
       try fine?.requireCoarse(description, of: self.model?.path ?? "", session)
@@ -77,7 +88,7 @@ import VAR
         names: description.classNames, count: transformer.configuration.classCount,
         file: self.model?.path ?? "")
       let data = own.relabelled(try matched(batch.header, classes, session))
-      scores[fine == nil ? "" : "coarse_"] = try score(data, items, transformer, description, session)
+      scores[fine == nil ? "" : "coarse_"] = try score(data, items, part, transformer, description, session)
     }
     if let fine {
       let classes = ClassList(
@@ -91,19 +102,26 @@ import VAR
         try session.interruption.check()
       }
     }
-    var summary: [String: JSONValue] = [:]
+    var summary = ScoreSummary()
     for (prefix, part) in scores {
       try part.requireFinite()
-      for (name, value) in part.means { summary[prefix + name] = .number(value) }
+      summary.add(part.sums, prefix: prefix)
     }
-    if let coarse = scores["coarse_"], let fine = scores["fine_"] {
-      // log p(T) = log p(C) + log p(T | C), since the tokens determine their coarse labels.
-      summary["joint_loss"] = .number((coarse.tokenLoss + fine.tokenLoss) / Double(fine.count))
-    }
-    summary["images"] = .integer(items.count)
-    summary["unigram_entropy"] = .number(tokens.unigramEntropy)
-    try session.printLine(sortedJSON(summary))
-    try session.logSummary(summary)
+    summary.addJointLoss()
+    (summary.images, summary.unigramEntropy) = (items.count, tokens.unigramEntropy)
+    summary.shard = shard(part)
+    try report(summary, session)
+  }
+
+  /// What the summary says of the part: also of one shard of one, whose summary `--merge` can read as that of any.
+  private func shard(_ part: ShardPart) -> Shard? {
+    guard let number = sharding.shard else { return nil }
+    return part.shard ?? Shard(number: 1, count: number.count, first: 0, total: part.items.count)
+  }
+
+  private func report(_ summary: ScoreSummary, _ session: ToolSession) throws {
+    try session.printLine(sortedJSON(summary.json))
+    try session.logSummary(summary.json)
   }
 
   /// Scores of a model that predicts scale by scale, at each scale too.
@@ -116,14 +134,17 @@ import VAR
         .badData,
         "\(path.path): expected a coarse model, for --fine \(fine.path); found a model of several scales")
     }
-    let data = try TokenDataset(session.openTokens(tokens))
-    let items = try chosenItems(data)
+    let batch = try session.openTokens(tokens).readAll()
+    try sharding.requireWhole(batch.shard, of: tokens.path)
+    let data = TokenDataset(batch)
+    let (items, part) = try chosenItems(data)
     let sizes = model.configuration
     try session.requireSameCodebook(
       data.header, of: tokens.path, as: description.codebookSHA256, codes: sizes.vocabularySize, of: path.path
     )
     try session.requireScales(
-      sizes.multiScale.scales, data.header, of: tokens.path, view: items[0].view, by: path.path)
+      sizes.multiScale.scales, data.header, of: tokens.path, view: view.number(in: data.header), by: path.path
+    )
     let classes = ClassList(names: description.classNames, count: sizes.classCount, file: path.path)
     let clusters = try clusters(of: data.header, description, session)
     try session.requireMemory(
@@ -137,16 +158,20 @@ import VAR
     ) { logits in
       try session.interruption.check()
       try logits.requireFinite("the logits of \(path.path)")
-      try writer?.write(features(logits, tokens: sizes.tokenCount, session))
+      try writer?.write(features(logits, tokens: sizes.tokenCount, part, session))
+    }
+    if items.isEmpty {
+      try writer?.write(
+        features(device.empty([0, sizes.vocabularySize]), tokens: sizes.tokenCount, part, session))
     }
     try writer?.finish()
     try sink?.commit()
     try scores.requireFinite()
-    var summary = scores.means.mapValues { JSONValue.number($0) }
-    summary["images"] = .integer(items.count)
-    summary["unigram_entropy"] = .number(data.unigramEntropy)
-    try session.printLine(sortedJSON(summary))
-    try session.logSummary(summary)
+    var summary = ScoreSummary()
+    summary.add(scores.sums)
+    (summary.images, summary.unigramEntropy) = (items.count, data.unigramEntropy)
+    summary.shard = shard(part)
+    try report(summary, session)
   }
 
   /// The model's number of each class of the tokens.
@@ -156,7 +181,7 @@ import VAR
 
   /// Scores of a model by itself; writes its logits where asked.
   private func score(
-    _ data: TokenDataset, _ items: [(item: Int, view: Int)], _ transformer: Transformer,
+    _ data: TokenDataset, _ items: [(item: Int, view: Int)], _ part: ShardPart, _ transformer: Transformer,
     _ description: ModelDescription, _ session: ToolSession
   ) throws -> TokenScores {
     let clusters = try clusters(of: data.header, description, session)
@@ -170,7 +195,11 @@ import VAR
       logits in
       try session.interruption.check()
       try logits.requireFinite("the logits of \(model?.path ?? "")")
-      try writer?.write(features(logits, tokens: sizes.tokenCount, session))
+      try writer?.write(features(logits, tokens: sizes.tokenCount, part, session))
+    }
+    if items.isEmpty {
+      let none = transformer.store.device.empty([0, sizes.vocabularySize])
+      try writer?.write(features(none, tokens: sizes.tokenCount, part, session))
     }
     try writer?.finish()
     try sink?.commit()
@@ -207,7 +236,10 @@ import VAR
     return GroupedItems(header.vocabSize, inBlocksOf: size)
   }
 
-  private func chosenItems(_ data: TokenDataset) throws -> [(item: Int, view: Int)] {
+  /// The images that are scored, with their views. A shard has whole batches, so that its scores are those of the whole to
+  /// the last bit.
+  private func chosenItems(_ data: TokenDataset) throws -> (items: [(item: Int, view: Int)], part: ShardPart)
+  {
     let share = heldOut.chosen ?? HeldOutShare(fraction: 0, seed: 0)
     let split = try share.split(data)
     let items = share.fraction > 0 ? split.heldOut : split.training
@@ -217,7 +249,8 @@ import VAR
         "\(tokens.path): expected images that --held-out \(share.fraction) holds out; found none of \(data.count); try: a "
           + "larger share, or 0 for all")
     }
-    return items.map { ($0, view.number(in: data.header)) }
+    let part = sharding.part(of: items.count, batchSize: batchSize)
+    return (items[part.items].map { ($0, view.number(in: data.header)) }, part)
   }
 
   private func requireFit(
@@ -228,10 +261,13 @@ import VAR
       header, of: tokens.path, view: view.number(in: header), to: sizes, description, of: model?.path ?? "")
   }
 
-  private func features(_ logits: Tensor, tokens: Int, _ session: ToolSession) -> Record {
+  private func features(_ logits: Tensor, tokens: Int, _ part: ShardPart, _ session: ToolSession) -> Record {
     let stored = StoredTensor(
       name: "logits", shape: [logits.rowCount / tokens, tokens, logits.lastDimension],
       floats: UnsafeBufferPointer(logits.buffer))
-    return Record(kind: .features, metadata: session.provenanceMetadata, tensors: [stored])
+    return Record(
+      kind: .features,
+      metadata: session.provenanceMetadata.merging(part.shard?.metadata ?? [:]) { _, own in own },
+      tensors: [stored])
   }
 }

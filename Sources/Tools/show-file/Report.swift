@@ -65,7 +65,7 @@ func jsonReport(_ reader: RecordReader) throws -> [String: JSONValue] {
 
 /// Values that are JSON lists and objects by the format are shown as such; all others are strings.
 private func metadataValue(_ key: String, _ value: String) -> JSONValue {
-  let structured: Set = ["config", "provenance", "class_names", "views", "scales", "statistics"]
+  let structured: Set = ["config", "provenance", "class_names", "views", "scales", "statistics", "shard"]
   return structured.contains(key) ? JSONValue(parsing: value) ?? .string(value) : .string(value)
 }
 

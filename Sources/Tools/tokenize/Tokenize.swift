@@ -27,6 +27,7 @@ import ToolRuntime
       "Number format of the operands of convolutions and large products; bfloat16 changes a "
         + "few tokens."))
   var precision = Precision.float32
+  @OptionGroup var sharding: ShardOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
@@ -63,7 +64,8 @@ import ToolRuntime
         "--size: expected at most \(TokenHeader.maximumTokens) tokens an image; found \(grid)x\(grid); try: a smaller "
           + "--size")
     }
-    let count = images.listing.entries.count * images.plan.names.count
+    let part = sharding.part(of: images.listing.entries.count, batches: batchStarts(images))
+    let count = part.items.count * images.plan.names.count
     try session.requireMemory(
       toRun: model.configuration.parameterBytes,
       bytesPerImage: model.configuration.passBytesPerImage(size: size), images: min(batchSize, count))
@@ -74,14 +76,14 @@ import ToolRuntime
       viewNames: images.plan.names, layout: model.configuration.tokenLayout)
     let sink = try session.create(output)
     let records = RecordWriter(sink)
-    let writer = TokenWriter(records, header: header, metadata: session.provenanceMetadata)
+    let writer = TokenWriter(
+      records, header: header, metadata: session.provenanceMetadata, shard: part.shard)
     var usage = CodeUsage(codes: header.vocabSize)
     var skipped = 0
-    let progress = session.progress("images", total: images.listing.entries.count)
+    let progress = session.progress("images", total: part.items.count)
     let start = ContinuousClock.now
-    // A record of about a thousand images is small enough to stream and large enough to compress well.
-    for first in stride(from: 0, to: images.listing.entries.count, by: 1024) {
-      let items = Array(first..<min(first + 1024, images.listing.entries.count))
+    for first in recordStarts(images) {
+      let items = Array((first..<first + Self.recordSize).clamped(to: part.items))
       let batch = try tokenize(items, images, model, header, session, progress)
       skipped += batch.skipped.count
       usage.add(batch.tokens)
@@ -89,21 +91,42 @@ import ToolRuntime
       if batch.listedCount > 0 { try writer.write(batch) }
     }
     progress.finish()
-    guard records.itemCount > 0 else {
+    // Another shard may have images.
+    guard records.itemCount > 0 || part.shard != nil else {
       throw ToolError(.badData, "images: expected at least one that can be used; found none")
     }
     try writer.finish()
     try sink.commit()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     if skipped > 0 { session.warn("\(skipped) images skipped") }
-    try session.report([
+    var summary: [String: JSONValue] = [
       "images": .integer(records.itemCount), "skipped": .integer(skipped),
       "passed_over": .integer(images.listing.passedOver.values.reduce(0, +)),
       "views": .integer(header.viewCount),
       "code_usage": .number(usage.usedFraction), "code_perplexity": .number(usage.perplexity),
       "unigram_entropy": .number(usage.entropy), "seconds": .number(seconds),
       "tokens_per_second": .number(Double(usage.total) / seconds),
-    ])
+    ]
+    // Usage and perplexity of shards do not add up; how often each code occurs does.
+    if part.shard != nil { summary["code_counts"] = .array(usage.counts.map { .integer($0) }) }
+    try session.report(summary.merging(part.summary) { own, _ in own })
+  }
+
+  /// A record of about a thousand images is small enough to stream and large enough to compress well.
+  private static let recordSize = 1024
+
+  private func recordStarts(_ images: ImageDataset) -> [Int] {
+    Array(stride(from: 0, to: images.listing.entries.count, by: Self.recordSize))
+  }
+
+  /// Where the batches of a whole run begin. A shard has whole ones, so that its products have the same operands, and its
+  /// tokens are the same to the last bit of a latent that is as near to one code as to another.
+  private func batchStarts(_ images: ImageDataset) -> [Int] {
+    recordStarts(images).flatMap { first in
+      Array(
+        stride(
+          from: first, to: min(first + Self.recordSize, images.listing.entries.count), by: batchSize))
+    }
   }
 
   /// One record's worth of images.

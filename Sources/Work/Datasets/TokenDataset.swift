@@ -8,7 +8,8 @@ public struct TokenDataset: Sendable {
   private let tokens: TokenStorage
   /// Class of each image.
   public let labels: [Int]
-  /// Images that were listed when the tokens were made: those that are here and those that were skipped.
+  /// Images that were listed when the tokens were made: those that are here, those that were skipped, and those of other
+  /// shards.
   public let listedCount: Int
   /// Place of each image among those that were listed, ascending.
   public let listedPlaces: [Int]
@@ -18,7 +19,7 @@ public struct TokenDataset: Sendable {
     header = batch.header
     tokens = TokenStorage(batch.tokens, below: header.vocabSize)
     labels = batch.labels.map(Int.init)
-    (listedCount, listedPlaces) = (batch.listedCount, batch.listedPlaces)
+    (listedCount, listedPlaces) = (batch.wholeListedCount, batch.wholeListedPlaces)
   }
 
   /// What is left of a token file.
@@ -35,8 +36,9 @@ public struct TokenDataset: Sendable {
       return batch.tokens
     }
     let absent = Set(skipped)
-    (self.labels, listedCount) = (labels, listed)
-    listedPlaces = (0..<listed).filter { !absent.contains($0) }
+    let shard = reader.loneShard
+    (self.labels, listedCount) = (labels, shard?.total ?? listed)
+    listedPlaces = (0..<listed).filter { !absent.contains($0) }.map { (shard?.first ?? 0) + $0 }
   }
 
   private init(_ other: TokenDataset, labels: [Int]) {

@@ -49,6 +49,8 @@ extension InputCheck {
     let again = try TokenReader(RecordReader(MemorySource(sink.bytes))).readAll()
     try expect(again == batch, "written again, the tokens are others")
     let data = TokenDataset(batch)
+    // The tools refuse a whole that does not fit in memory before they draw among its images.
+    guard batch.wholeListedCount <= 1 << 24 else { return }
     let split = try HeldOutShare(fraction: 0.3, seed: 1).split(data)
     try expect(split.training.count + split.heldOut.count == data.count, "the split loses images")
     try expect(data.unigramEntropy.isFinite, "an entropy that is not finite")

@@ -79,6 +79,8 @@ public struct FormatError: Error, Equatable, CustomStringConvertible, Sendable {
     case streamMismatch
     /// The file has no record.
     case noRecord
+    /// Shards are missing, doubled or out of order.
+    case shardMismatch
   }
 
   /// Which check failed.

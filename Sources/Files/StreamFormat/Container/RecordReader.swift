@@ -9,24 +9,32 @@ public final class RecordReader {
   public private(set) var itemCount = 0
   /// The number of end marks met so far: 1 for a file as written, more for a concatenation.
   public private(set) var streamCount = 0
+  /// The shard that the file is by itself, known once the end has been reached; nil for a whole file, as all shards
+  /// together are.
+  public private(set) var loneShard: Shard?
   private let input: RawInput
   private let limits: Limits
   private let decoder: ZstdDecoder
   private let admit: (RecordSummary) throws -> Void
+  private let remark: (Shard) -> Void
   private var stream = StreamCounts()
+  private var shards = ShardSequence()
   /// The record that ``peek()`` has begun.
   private var begun: (parser: RecordParser, isFrame: Bool)?
   private var failure: Error?
 
   /// A reader of a source that stands at the start of a file.
-  /// - Parameter admit: is shown each record that ``next()`` is about to keep in memory, and may refuse it.
+  /// - Parameters:
+  ///   - admit: is shown each record that ``next()`` is about to keep in memory, and may refuse it.
+  ///   - remark: is told at the end of a file that is one shard of several.
   public init(
     _ source: ByteSource, limits: Limits = .standard,
-    admit: @escaping (RecordSummary) throws -> Void = { _ in }
+    admit: @escaping (RecordSummary) throws -> Void = { _ in }, remark: @escaping (Shard) -> Void = { _ in }
   ) {
     self.input = RawInput(source)
     self.limits = limits
     self.admit = admit
+    self.remark = remark
     self.decoder = ZstdDecoder(windowLog: limits.windowLog)
   }
 
@@ -66,31 +74,27 @@ public final class RecordReader {
   /// The next record, or nil at the end.
   /// - Throws: ``FormatError`` for a defect of the file, again on each further call; ``StreamError``; what `admit` throws.
   public func next() throws -> Record? {
-    try step { parser in
-      let header = try parser.header()
+    try step { parser, summary in
       do {
-        try admit(RecordSummary(metadata: header.metadata, tensors: header.tensors, origin: parser.origin))
+        try admit(summary)
       } catch {
         // A damaged header may claim any size. It is not believed before some of the data has come.
-        try parser.skip(atMost: 1 << 26, of: header.tensors)
+        try parser.skip(atMost: 1 << 26, of: summary.tensors)
         throw error
       }
-      let tensors = try header.tensors.map { try parser.tensor($0) }
-      var record = Record(metadata: header.metadata, tensors: tensors)
+      let tensors = try summary.tensors.map { try parser.tensor($0) }
+      var record = Record(metadata: summary.metadata, tensors: tensors)
       record.origin = parser.origin
-      return (record, record.itemCount)
+      return record
     }
   }
 
   /// The next record without its tensors' data, which are read and verified but not kept; nil at the end.
   /// - Throws: As ``next()``.
   public func nextSummary() throws -> RecordSummary? {
-    try step { parser in
-      let header = try parser.header()
-      for tensor in header.tensors { try parser.skip(tensor) }
-      let summary = RecordSummary(
-        metadata: header.metadata, tensors: header.tensors, origin: parser.origin)
-      return (summary, summary.itemCount)
+    try step { parser, summary in
+      for tensor in summary.tensors { try parser.skip(tensor) }
+      return summary
     }
   }
 
@@ -105,24 +109,25 @@ public final class RecordReader {
   public func nextSummary(
     begin: (RecordSummary) throws -> Void, visit: (StoredTensor) throws -> Void
   ) throws -> RecordSummary? {
-    try step { parser in
-      let header = try parser.header()
-      let summary = RecordSummary(metadata: header.metadata, tensors: header.tensors, origin: parser.origin)
+    try step { parser, summary in
       try begin(summary)
-      for tensor in header.tensors { try visit(try parser.tensor(tensor)) }
-      return (summary, summary.itemCount)
+      for tensor in summary.tensors { try visit(try parser.tensor(tensor)) }
+      return summary
     }
   }
 
-  private func step<Result>(_ body: (RecordParser) throws -> (Result, items: Int)) throws -> Result? {
+  private func step<Result>(_ body: (RecordParser, RecordSummary) throws -> Result) throws -> Result? {
     if let failure { throw failure }
     do {
       guard let (parser, isFrame) = try begin() else { return nil }
       begun = nil
-      let (result, items) = try body(parser)
+      let header = try parser.header()
+      let summary = RecordSummary(metadata: header.metadata, tensors: header.tensors, origin: parser.origin)
+      let result = try body(parser, summary)
       try parser.expectEnd()
-      itemCount += items
-      stream.add(items: items, promised: parser.promisesEndMark && isFrame)
+      itemCount += summary.itemCount
+      stream.add(items: summary.itemCount, promised: parser.promisesEndMark && isFrame)
+      try shards.add(summary.withoutTensors.shard(), listed: summary.listedCount, at: parser.origin)
       recordIndex += 1
       return result
     } catch {
@@ -164,6 +169,7 @@ public final class RecordReader {
     if magic == EndMark.magic, tag.elementsEqual(EndMark.tag) {
       let mark = try parseEndMark(head, at: place)
       try stream.close(with: mark, at: place)
+      try shards.close(at: place)
       streamCount += 1
     }
     let count = head.count < 8 ? 8 : 8 + Int(integer(head[4...], as: UInt32.self))
@@ -176,6 +182,10 @@ public final class RecordReader {
         .emptyFile, at: Origin(file: name), expected: "a tensor file", found: "no bytes at all",
         hint: "make the file again; the tool that wrote it may have failed")
     }
-    try stream.expectClosed(streamCount: streamCount, at: Origin(file: name, offset: input.offset))
+    let end = Origin(file: name, offset: input.offset)
+    try stream.expectClosed(streamCount: streamCount, at: end)
+    guard let lone = try shards.finish(at: end), loneShard == nil else { return }
+    loneShard = lone
+    remark(lone)
   }
 }

@@ -1,6 +1,7 @@
 import CZstd
 
-/// Writes records, one zstd frame each with a content checksum, and the end mark.
+/// Writes records, one zstd frame each with a content checksum, and the end mark. Records of several shards become the
+/// parts that they were: each shard is closed by a mark of its own.
 ///
 /// The same records give the same bytes.
 public final class RecordWriter {
@@ -9,7 +10,10 @@ public final class RecordWriter {
   private let sink: ByteSink
   private let context: OpaquePointer
   private var buffer = [UInt8](repeating: 0, count: 1 << 18)
+  /// Counts since the last end mark.
   private var counts = EndMark(records: 0, items: 0)
+  /// The shard of the last record, as metadata.
+  private var shard: String?
   private var finished = false
 
   /// A writer at the start of a stream; levels are zstd's, 1 to 22.
@@ -28,9 +32,9 @@ public final class RecordWriter {
   }
 
   /// The number of records written.
-  public var recordCount: Int { Int(counts.records) }
+  public private(set) var recordCount = 0
   /// The number of items in them.
-  public var itemCount: Int { Int(counts.items) }
+  public private(set) var itemCount = 0
   public var name: String { sink.name }
 
   /// Writes a record as a frame of its own.
@@ -43,6 +47,8 @@ public final class RecordWriter {
   /// - Throws: ``StreamError``, and what making the tensors throws; the output is of no use then.
   public func write(_ stream: RecordStream) throws {
     precondition(!finished, "a record after the end mark")
+    if counts.records > 0, stream.metadata[Shard.key] != shard { try endPart() }
+    shard = stream.metadata[Shard.key]
     let header = safetensorsHeader(metadata: promising(stream.metadata), tensors: stream.tensors)
     ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
     let total = stream.tensors.reduce(header.count) { $0 + $1.byteCount }
@@ -52,9 +58,13 @@ public final class RecordWriter {
       try stream.tensor(info).withBytes { try compress($0, ZSTD_e_continue) }
     }
     try compress(UnsafeRawBufferPointer(start: nil, count: 0), ZSTD_e_end)
+    let items = countItems(kind: stream.metadata["kind"]) { name in
+      stream.tensors.first { $0.name == name }?.shape
+    }
     counts.records += 1
-    counts.items += UInt64(
-      countItems(kind: stream.metadata["kind"]) { name in stream.tensors.first { $0.name == name }?.shape })
+    counts.items += UInt64(items)
+    recordCount += 1
+    itemCount += items
   }
 
   /// Writes the end mark; the file is complete with it.
@@ -62,7 +72,12 @@ public final class RecordWriter {
   public func finish() throws {
     precondition(!finished, "a second end mark")
     finished = true
+    try endPart()
+  }
+
+  private func endPart() throws {
     try counts.bytes.withUnsafeBytes { try sink.write($0) }
+    counts = EndMark(records: 0, items: 0)
   }
 
   /// A model, tokenizer, network or mapping is one record, whole by its checksum; it must survive being rewritten by

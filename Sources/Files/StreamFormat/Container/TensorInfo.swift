@@ -34,6 +34,11 @@ public struct RecordSummary: Sendable {
     countItems(kind: metadata["kind"]) { name in tensors.first { $0.name == name }?.shape }
   }
 
+  /// How many items were listed for the record: those in it, and images that were skipped.
+  var listedCount: Int {
+    countListed(kind: metadata["kind"]) { name in tensors.first { $0.name == name }?.shape }
+  }
+
   /// The metadata as a record's, for what reads only them.
   public var withoutTensors: Record {
     var record = Record(metadata: metadata)
@@ -57,5 +62,17 @@ func countItems(kind: String?, shape: (String) -> [Int]?) -> Int {
   case FileKind.tokens.rawValue: (shape("tokens") ?? shape("labels"))?.first ?? 1
   case FileKind.features.rawValue: shape("features")?.first ?? 1
   default: 1
+  }
+}
+
+/// How many items were listed for a record of a kind: its items, and of tokens those that were skipped. A record of logits
+/// alone counts their rows.
+func countListed(kind: String?, shape: (String) -> [Int]?) -> Int {
+  let items = countItems(kind: kind, shape: shape)
+  switch kind {
+  case FileKind.tokens.rawValue:
+    return items.addingReportingOverflow(shape("skipped")?.first ?? 0).partialValue
+  case FileKind.features.rawValue: return shape("features") == nil ? shape("logits")?.first ?? items : items
+  default: return items
   }
 }

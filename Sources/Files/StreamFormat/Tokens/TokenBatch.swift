@@ -9,10 +9,14 @@ public struct TokenBatch: Equatable, Sendable {
   /// Places, among the images that were listed for this batch, of those that were skipped because they could not be
   /// used, ascending. The held-out split counts listed images, so that skipping one moves no other.
   public var skipped: [UInt32]
+  /// The shard that the images are a part of; nil where they are of a whole file.
+  public var shard: Shard?
 
   /// A batch.
   /// - Precondition: The sizes agree with each other and with the header; the skipped places are such.
-  public init(header: TokenHeader, tokens: [UInt32], labels: [UInt32], skipped: [UInt32] = []) {
+  public init(
+    header: TokenHeader, tokens: [UInt32], labels: [UInt32], skipped: [UInt32] = [], shard: Shard? = nil
+  ) {
     precondition(tokens.count == labels.count * header.viewCount * header.tokensPerView)
     precondition(
       arePlaces(skipped, among: labels.count + skipped.count), "skipped images out of order or out of range")
@@ -20,6 +24,7 @@ public struct TokenBatch: Equatable, Sendable {
     self.tokens = tokens
     self.labels = labels
     self.skipped = skipped
+    self.shard = shard
   }
 
   /// The number of images.
@@ -32,6 +37,26 @@ public struct TokenBatch: Equatable, Sendable {
   public var listedPlaces: [Int] {
     let absent = Set(skipped.map(Int.init))
     return (0..<listedCount).filter { !absent.contains($0) }
+  }
+
+  /// The number of images that were listed for the whole file, where this is all or a shard of it.
+  public var wholeListedCount: Int { shard?.total ?? listedCount }
+
+  /// The place of each image among those, ascending.
+  public var wholeListedPlaces: [Int] {
+    let first = shard?.first ?? 0
+    return listedPlaces.map { first + $0 }
+  }
+
+  /// The images among places that were listed for this batch.
+  public func part(_ places: Range<Int>) -> TokenBatch {
+    let perImage = header.viewCount * header.tokensPerView
+    func before(_ place: Int) -> Int { skipped.prefix { Int($0) < place }.count }
+    let images = places.lowerBound - before(places.lowerBound)..<places.upperBound - before(places.upperBound)
+    return TokenBatch(
+      header: header, tokens: Array(tokens[images.lowerBound * perImage..<images.upperBound * perImage]),
+      labels: Array(labels[images]),
+      skipped: skipped.filter { places.contains(Int($0)) }.map { $0 - UInt32(places.lowerBound) })
   }
 
   /// Adds the images of another batch of the same file at the end.
@@ -66,6 +91,7 @@ extension TokenBatch {
     self.tokens = try boundedIntegers(stored, below: header.vocabSize, origin: record.origin)
     self.labels = try boundedIntegers(labels, below: header.classCount, origin: record.origin)
     skipped = try skippedPlaces(record, images: labels.shape[0])
+    shard = try record.shard()
   }
 
   /// The record form; `extra` may hold `config` and `provenance`.
@@ -79,7 +105,10 @@ extension TokenBatch {
       ? StoredTensor(name: "tokens", shape: shape, uint32s: tokens)
       : StoredTensor(name: "tokens", shape: shape, uint16s: tokens.map { UInt16($0) })
     return Record(
-      kind: .tokens, metadata: extra.merging(header.metadata) { _, own in own },
+      kind: .tokens,
+      metadata: extra.merging(header.metadata) { _, own in own }.merging(shard?.metadata ?? [:]) { _, own in
+        own
+      },
       tensors: [stored, StoredTensor(name: "labels", shape: [count], uint32s: labels)]
         + (skipped.isEmpty
           ? [] : [StoredTensor(name: "skipped", shape: [skipped.count], uint32s: skipped)]))

@@ -36,13 +36,17 @@ public final class TokenReader {
     return try TokenBatch(record, header: header)
   }
 
-  /// All batches that are left, as one.
+  /// All batches that are left, as one. Its shard is that of a file which is one shard by itself.
   /// - Throws: As ``next()``.
   public func readAll() throws -> TokenBatch {
     var all = TokenBatch(header: header, tokens: [], labels: [])
     while let batch = try next() { all.append(batch) }
+    all.shard = loneShard
     return all
   }
+
+  /// The shard of a file that is one shard by itself; known at its end.
+  public var loneShard: Shard? { records.loneShard }
 
   /// SHA-256 of the file's bytes, in hexadecimal; nil before its end has been reached.
   public func sha256() -> String? { records.sha256() }
@@ -58,10 +62,13 @@ public final class TokenWriter {
   private let records: RecordWriter
   private let metadata: [String: String]
 
-  public init(_ records: RecordWriter, header: TokenHeader, metadata: [String: String] = [:]) {
+  /// - Parameter shard: of batches that have none of their own.
+  public init(
+    _ records: RecordWriter, header: TokenHeader, metadata: [String: String] = [:], shard: Shard? = nil
+  ) {
     self.records = records
     self.header = header
-    self.metadata = metadata
+    self.metadata = metadata.merging(shard?.metadata ?? [:]) { _, own in own }
   }
 
   /// Writes a batch as one record.

@@ -25,6 +25,16 @@ extension Record {
       ].compactMap { $0 })
   }
 
+  /// The same tensors without any row: what a shard writes that has no images.
+  public var withoutRows: Record {
+    var record = self
+    record.tensors = tensors.map {
+      StoredTensor(
+        name: $0.name, elementType: $0.elementType, shape: [0] + $0.shape.dropFirst(), bytes: [])
+    }
+    return record
+  }
+
   /// The statistics of a set as a record.
   public init(statistics set: FeatureSet, on device: Device) throws {
     var metadata = set.network.metadata

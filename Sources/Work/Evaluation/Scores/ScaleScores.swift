@@ -42,6 +42,15 @@ public struct ScaleScores: Sendable, Equatable {
     return result
   }
 
+  /// What the means by name are of, all but the perplexity.
+  public var sums: [String: MeanSum] {
+    var result = all.sums
+    for (scale, scores) in scales.enumerated() {
+      result["loss_scale_\(scale + 1)"] = scores.sums["loss"]
+    }
+    return result
+  }
+
   /// Stops where the loss is not finite.
   /// - Throws: `NotFiniteError`.
   public func requireFinite() throws { try all.requireFinite() }

@@ -23,13 +23,13 @@ public struct TokenScores: Sendable, Equatable {
   /// Positions scored.
   public var count = 0
   /// Sum of the token cross-entropy over positions, in nats.
-  public var tokenLoss = 0.0
+  public private(set) var tokenLossSum = UnroundedSum()
   /// Hits of the most probable token.
   public var tokenTop1 = 0.0
   /// Hits among the five most probable tokens.
   public var tokenTop5 = 0.0
   /// Sum of the cluster cross-entropy, in nats.
-  public var clusterLoss = 0.0
+  public private(set) var clusterLossSum = UnroundedSum()
   /// Hits of the most probable cluster.
   public var clusterTop1 = 0.0
   /// Hits among the five most probable clusters.
@@ -66,11 +66,11 @@ public struct TokenScores: Sendable, Equatable {
 
   private mutating func add(_ row: RowScore) {
     count += 1
-    tokenLoss += row.tokenLoss
+    tokenLossSum.add(row.tokenLoss)
     tokenTop1 += row.tokenRank == 0 ? 1 : 0
     tokenTop5 += row.tokenRank < 5 ? 1 : 0
     guard clusters != nil else { return }
-    clusterLoss += row.clusterLoss
+    clusterLossSum.add(row.clusterLoss)
     clusterTop1 += row.clusterRank == 0 ? 1 : 0
     clusterTop5 += row.clusterRank < 5 ? 1 : 0
     tokenInClusterTop1 += row.clusterHits.first == true ? 1 : 0
@@ -80,25 +80,31 @@ public struct TokenScores: Sendable, Equatable {
   /// Stops where the loss is not finite, though the accuracies are numbers like any others.
   /// - Throws: `NotFiniteError`.
   public func requireFinite() throws {
-    if !tokenLoss.isFinite || !clusterLoss.isFinite { throw NotFiniteError("the loss of the tokens") }
+    if !tokenLossSum.value.isFinite || !clusterLossSum.value.isFinite {
+      throw NotFiniteError("the loss of the tokens")
+    }
   }
 
   /// Means by name: loss and perplexity, accuracies as fractions.
   public var means: [String: Double] {
-    guard count > 0 else { return [:] }
-    let n = Double(count)
-    var result = [
-      "loss": tokenLoss / n, "perplexity": exp(tokenLoss / n), "token_top1": tokenTop1 / n,
-      "token_top5": tokenTop5 / n,
-    ]
-    if clusters != nil {
-      result["cluster_loss"] = clusterLoss / n
-      result["cluster_top1"] = clusterTop1 / n
-      result["cluster_top5"] = clusterTop5 / n
-      result["token_in_cluster_top1"] = tokenInClusterTop1 / n
-      result["token_in_cluster_top5"] = tokenInClusterTop5 / n
-    }
+    var result = sums.compactMapValues(\.mean)
+    result["perplexity"] = result["loss"].map { exp($0) }
     return result
+  }
+
+  /// What the means by name are of, all but the perplexity.
+  public var sums: [String: MeanSum] {
+    var result = ["loss": tokenLossSum]
+    var hits = ["token_top1": tokenTop1, "token_top5": tokenTop5]
+    if clusters != nil {
+      result["cluster_loss"] = clusterLossSum
+      hits["cluster_top1"] = clusterTop1
+      hits["cluster_top5"] = clusterTop5
+      hits["token_in_cluster_top1"] = tokenInClusterTop1
+      hits["token_in_cluster_top5"] = tokenInClusterTop5
+    }
+    for (name, count) in hits { result[name] = UnroundedSum([count]) }
+    return result.mapValues { MeanSum(sum: $0, count: count) }
   }
 }
 

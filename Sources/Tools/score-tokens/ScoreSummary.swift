@@ -1,0 +1,137 @@
+import Evaluation
+import Foundation
+import StreamFormat
+import ToolRuntime
+
+/// What the tool prints: the scores of all images, or those of a shard with the sums that they are means of, which add up to
+/// the scores of all images.
+struct ScoreSummary: Equatable {
+  /// Sums by the name of their mean, such as `loss`, `coarse_loss`, `token_top1`.
+  private(set) var sums: [String: MeanSum] = [:]
+  /// Number of images scored.
+  var images = 0
+  /// Of all tokens of the file, in nats.
+  var unigramEntropy: Double?
+  var shard: Shard?
+
+  /// Adds the scores of a model, whose names get a prefix.
+  mutating func add(_ scores: [String: MeanSum], prefix: String = "") {
+    for (name, sum) in scores { sums[prefix + name, default: MeanSum()].add(sum) }
+  }
+
+  /// Adds the loss of both stages of coarse-to-fine prediction, where both are there: log p(T) = log p(C) + log p(T | C),
+  /// since the tokens determine their coarse labels.
+  mutating func addJointLoss() {
+    guard let coarse = sums["coarse_loss"], let fine = sums["fine_loss"] else { return }
+    var joint = fine
+    joint.sum.add(coarse.sum)
+    sums["joint_loss"] = joint
+  }
+
+  // MARK: Forms
+
+  var json: [String: JSONValue] {
+    var summary = sums.compactMapValues(\.mean).mapValues { JSONValue.number($0) }
+    for prefix in ["", "coarse_", "fine_"] {
+      guard let loss = sums[prefix + "loss"]?.mean else { continue }
+      summary[prefix + "perplexity"] = .number(exp(loss))
+    }
+    summary["images"] = .integer(images)
+    summary["unigram_entropy"] = unigramEntropy.map { .number($0) }
+    guard let shard else { return summary }
+    summary["shard"] = shard.summary
+    summary["sums"] = .object(
+      sums.mapValues { ["count": .integer($0.count), "sum": .array($0.sum.terms.map { .number($0) })] })
+    return summary
+  }
+
+  /// Reads what the tool has printed.
+  /// - Returns: nil for any other JSON.
+  init?(_ json: JSONValue) {
+    guard case .object(let fields) = json, case .integer(let images)? = fields["images"],
+      Self.counts ~= images,
+      case .object(let sums)? = fields["sums"]
+    else { return nil }
+    self.images = images
+    unigramEntropy = fields["unigram_entropy"]?.double
+    for (name, value) in sums {
+      guard case .object(let mean) = value, case .integer(let count)? = mean["count"], Self.counts ~= count,
+        case .array(let terms)? = mean["sum"]
+      else { return nil }
+      let numbers = terms.compactMap(\.double)
+      guard numbers.count == terms.count else { return nil }
+      self.sums[name] = MeanSum(sum: UnroundedSum(numbers), count: count)
+    }
+    guard let place = fields["shard"] else { return }
+    guard let shard = Shard(summary: place) else { return nil }
+    self.shard = shard
+  }
+
+  init() {}
+
+  /// Counts that a summary may have: those of all shards add up to an integer.
+  private static let counts = 0...1 << 42
+}
+
+extension JSONValue {
+  /// The value of a number.
+  fileprivate var double: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .large(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
+  }
+}
+
+extension Shard {
+  fileprivate init?(summary: JSONValue) {
+    guard case .object(let fields) = summary, case .integer(let number)? = fields["number"],
+      case .integer(let count)? = fields["count"], case .integer(let first)? = fields["first"],
+      case .integer(let total)? = fields["total"], count >= 1, 1...count ~= number, total >= 0,
+      0...total ~= first
+    else { return nil }
+    self.init(number: number, count: count, first: first, total: total)
+  }
+}
+
+// MARK: - Several shards
+
+extension ScoreSummary {
+  /// Adds up the summaries of shards: one per line, each shard once and in order.
+  /// - Throws: `ToolError` (bad data) for a line that is no such summary, `FormatError` (shardMismatch).
+  init(mergedFrom input: InputPath) throws {
+    let source = try input.open()
+    let lines = String(decoding: try source.readAll(), as: UTF8.self).split(whereSeparator: \.isNewline)
+    var sequence = ShardSequence()
+    for (index, line) in lines.enumerated() {
+      guard let part = JSONValue(parsing: String(line)).flatMap({ ScoreSummary($0) }), let shard = part.shard
+      else {
+        throw ToolError(
+          .badData,
+          "\(input.path): line \(index + 1): expected the summary of a shard, with \"sums\" and \"shard\"; found "
+            + "'\(visible(shortened(String(line), to: 80)))'; try: what score-tokens --shard has printed")
+      }
+      let origin = Origin(file: input.path, record: index)
+      try sequence.add(shard, listed: part.images, at: origin)
+      try sequence.close(at: origin)
+      // Each run has read the whole file.
+      guard index == 0 || part.unigramEntropy == unigramEntropy else {
+        throw ToolError(
+          .badData,
+          "\(input.path): line \(index + 1): expected the unigram entropy of line 1, \(unigramEntropy ?? 0); found "
+            + "\(part.unigramEntropy ?? 0); try: score the same tokens in each shard")
+      }
+      add(part.sums)
+      images += part.images
+      unigramEntropy = part.unigramEntropy
+    }
+    guard !lines.isEmpty, try sequence.finish(at: Origin(file: input.path, record: lines.count)) == nil else {
+      throw ToolError(
+        .badData,
+        "\(input.path): expected the summaries of all shards, one per line; found \(lines.count); try: cat them in order"
+      )
+    }
+  }
+}

@@ -1,0 +1,116 @@
+#!/bin/bash
+# Runs the batch scripts of pipelines/slurm under a real Slurm, and compares what comes of four shards with one run. Starts
+# munged, slurmctld and slurmd by hand, on this machine alone and in a temporary folder, and stops them whatever happens. Needs
+# Debian's packages slurm-wlm and munge; a Slurm that runs on this machine is left alone. Takes the tools from .build/release.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+fail() { echo "check-cluster: $*" >&2; exit 1; }
+export PATH="$PWD/.build/release:$PATH:/usr/sbin:/sbin"
+for program in munged slurmctld slurmd sbatch srun; do
+  command -v "$program" >/dev/null || fail "no $program; try: apt-get install slurm-wlm munge"
+done
+[[ -x .build/release/tokenize ]] || fail "no tools; try: make build"
+
+work=$(mktemp -d)
+daemons=()
+stop() {
+  # The controller last of those that have a say in jobs: it ends them.
+  [[ -z ${SLURM_CONF:-} ]] || scancel --user="$(id -un)" 2>/dev/null || true
+  for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do kill "${daemons[i]}" 2>/dev/null || true; done
+  for daemon in "${daemons[@]}"; do wait "$daemon" 2>/dev/null || true; done
+  rm -rf "$work"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM HUP
+show_logs() { tail -n 20 "$work"/*.log >&2; fail "$*"; }
+
+# Clients look for munge's socket through this folder.
+chmod 755 "$work"
+mkdir -m 700 "$work/munge" "$work/state" "$work/spool"
+chmod 755 "$work/munge"
+(umask 077; head -c 128 /dev/urandom >"$work/munge.key")
+node=$(hostname -s)
+read -r controller_port daemon_port < <(shuf -i 20000-29999 -n 2 | tr '\n' ' '; echo)
+cat >"$work/slurm.conf" <<CONF
+ClusterName=check
+SlurmctldHost=$node(127.0.0.1)
+SlurmctldPort=$controller_port
+SlurmdPort=$daemon_port
+SlurmUser=$(id -un)
+SlurmdUser=$(id -un)
+AuthType=auth/munge
+AuthInfo=socket=$work/munge/socket
+StateSaveLocation=$work/state
+SlurmdSpoolDir=$work/spool
+SlurmctldPidFile=$work/slurmctld.pid
+SlurmdPidFile=$work/slurmd.pid
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+ReturnToService=2
+SchedulerParameters=sched_interval=1
+MinJobAge=600
+NodeName=$node NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/^MemTotal/ { print int($2 / 1100) }' /proc/meminfo)
+PartitionName=all Nodes=$node Default=YES State=UP
+CONF
+export SLURM_CONF="$work/slurm.conf"
+daemon() { "$@" >"$work/$1.log" 2>&1 & daemons+=($!); }
+
+daemon munged --foreground --force --key-file="$work/munge.key" --socket="$work/munge/socket" --pid-file="$work/munge/pid" \
+  --log-file="$work/munge/log" --seed-file="$work/munge/seed"
+waited() { for _ in $(seq 100); do if "$@" >/dev/null 2>&1; then return; fi; sleep 0.1; done; return 1; }
+waited test -S "$work/munge/socket" || show_logs "munged does not start"
+daemon slurmctld -D -i
+waited scontrol ping || show_logs "slurmctld does not start"
+daemon slurmd -D -N "$node"
+is_idle() { [[ $(sinfo --noheader --format=%T) == idle ]]; }
+waited is_idle || show_logs "slurmd does not start"
+
+# A tokenizer and a model that have hardly learnt anything, and images of three classes.
+[[ -d data/emoji ]] || pipelines/datasets/emoji.py data/emoji
+for class in animals-nature flags food-drink; do
+  mkdir -p "$work/images/$class"
+  find "data/emoji/$class" -name '*.png' | LC_ALL=C sort | head -n 12 | xargs cp -t "$work/images/$class"
+done
+train-tokenizer "$work/images" --size 32 --model CPU-4 --channels 8 --multipliers 1,2,4 --batch-size 8 --steps 5 --threads 1 \
+  --quiet --output "$work/tokenizer.zst"
+tokenize "$work/images" --tokenizer "$work/tokenizer.zst" --batch-size 4 --threads 1 --quiet --output "$work/images.zst"
+train-ar "$work/images.zst" --model CPU-tiny --steps 5 --batch-size 4 --threads 1 --quiet --output "$work/model.zst"
+sample --model "$work/model.zst" --per-class 5 --classes 2,0 --guidance 2 --threads 1 --quiet --output "$work/samples.zst"
+
+export OUT="$work/out" DATA="$work/images" TOKENIZER="$work/tokenizer.zst" MODEL="$work/model.zst"
+queue() { pipelines/slurm/submit.sh "$1" 4 --cpus-per-task=1 --mem=0 "${@:2}"; }
+read -r tokens tokens_joined < <(OPTIONS='--batch-size 4' queue tokenize)
+read -r samples samples_joined < <(OPTIONS='--per-class 5 --classes 2,0 --guidance 2' queue sample)
+is_done() { [[ -z $(squeue --noheader --jobs="$1" --states=PENDING,CONFIGURING,RUNNING,COMPLETING 2>/dev/null) ]]; }
+state() { scontrol show job "$1" 2>/dev/null | grep -o 'JobState=[A-Z]*' | sort | uniq -c | tr -s '\n ' ' '; }
+for job in "$tokens_joined" "$samples_joined"; do
+  for _ in $(seq 240); do if is_done "$job"; then break; fi; sleep 0.5; done
+done
+# One number per line, however they are cut into records.
+values() { show-file --tensor "$2" "$1" | grep -v '^#' | tr -s ' ' '\n'; }
+for name in images samples; do
+  if [[ ! -s $OUT/$name.tokens.zst ]]; then
+    cat "$OUT"/logs/*.out >&2 || true
+    show_logs "$name: no whole file; array: $(state "$tokens") $(state "$samples")"
+  fi
+  [[ $(find "$OUT/shards" -name "$name-*-of-000004.zst" | wc -l) == 4 ]] || fail "$name: not four shards"
+  for tensor in tokens labels; do
+    cmp <(values "$OUT/$name.tokens.zst" $tensor) <(values "$work/$name.zst" $tensor) ||
+      fail "$name: the $tensor of four shards are not those of one run"
+  done
+done
+
+# A task that is queued again writes the same shard, and a whole without it is refused.
+before=$(sha256sum <"$OUT/shards/samples-000002-of-000004.zst")
+rm "$OUT/shards/samples-000002-of-000004.zst"
+if OUT=$OUT NAME=samples SHARDS=4 bash pipelines/slurm/join.sbatch 2>"$work/join.log"; then fail "a missing shard is not noticed"; fi
+grep -q 'expected shard 2 of 4; found shard 3 of 4' "$work/join.log" || show_logs "a missing shard is not named"
+scontrol requeue "${samples}_2"
+for _ in $(seq 240); do if [[ -s $OUT/shards/samples-000002-of-000004.zst ]]; then break; fi; sleep 0.5; done
+[[ $(sha256sum <"$OUT/shards/samples-000002-of-000004.zst") == "$before" ]] || fail "a requeued task writes another shard"
+echo "check-cluster: all is well: $(scontrol --version), arrays of four tasks, tokens and samples of one run"
