@@ -76,7 +76,7 @@ import TestSupport
   }
 
   @Test func aListMayHaveZeros() throws {
-    let names = try ImageFolder.list(files.images).entries.map(\.path.description)
+    let names = try ImageFolder.list(files.images).entries.map(\.name)
     let list = Array(names.joined(separator: "\0").utf8) + [0]
     let result = try ToolProcess.run(
       "tokenize", ["--tokenizer", files.tokenizer, "-", "-o", folder.path("t"), "--no-provenance"],
