@@ -3,10 +3,10 @@
 
     check-documents.py [FOLDER]      in FOLDER, a new temporary one if it is not given
 
-The tools are those of .build/release. A command is an indented line that begins with a tool or a script, with the lines
-that continue it. Trainings are cut to a few steps, and weights that only the reader can have are replaced by small ones
-of the tests; nothing else is changed. A command fails if it ends with another status than 0, or if it names an output
-that is not there afterwards.
+The tools are those of .build/release. A command is an indented line that begins with a tool, a script or cat, with the
+lines that continue it. Trainings are cut to a few steps, and weights that only the reader can have are replaced by
+small ones of the tests; nothing else is changed. A command fails if it ends with another status than 0, or if it names
+an output that is not there afterwards.
 """
 
 import json
@@ -46,7 +46,9 @@ def commands(document, names):
         first, text = number + 1, lines[number]
         number += 1
         words = text.split()
-        if not text.startswith("    ") or not words or not (words[0] in names or words[0].startswith("../../")):
+        if not text.startswith("    ") or not words:
+            continue
+        if words[0] not in {*names, "cat"} and not words[0].startswith("../../"):
             continue
         while text.rstrip().endswith(("\\", "|")):
             text = text.rstrip().removesuffix("\\") + " " + lines[number].strip()
