@@ -283,7 +283,8 @@ let testTargets: [Target] =
     tests(
       of: "FeatureNetworks",
       [
-        "CKernels", "ForeignFiles", "ImageModels", "Images", "LlamaGen", "StreamFormat", "TensorCore",
+        "Autograd", "CKernels", "ForeignFiles", "ImageModels", "Images", "LlamaGen", "StreamFormat",
+        "TensorCore",
         "TestSupport",
       ]),
     tests(
