@@ -94,7 +94,9 @@ let models: [Target] = [
 ]
 
 let methods: [Target] = [
-  room("VQGAN", in: .methods, imports: []),
+  room(
+    "VQGAN", in: .methods,
+    imports: ["Autograd", "FeatureNetworks", "ImageModels", "StreamFormat", "TensorCore"]),
   room(
     "VAR", in: .methods,
     imports: ["Autograd", "CKernels", "CTF", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore"]),
@@ -289,7 +291,10 @@ let testTargets: [Target] =
       ]),
     tests(
       of: "VQGAN",
-      ["Autograd", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore", "TestSupport"]),
+      [
+        "Autograd", "FeatureNetworks", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat",
+        "TensorCore", "TestSupport",
+      ]),
     tests(
       of: "VAR",
       [
