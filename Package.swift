@@ -132,7 +132,7 @@ let work: [Target] = [
     "Training", in: .work,
     imports: [
       "Autograd", "CTF", "Codebooks", "Datasets", "Evaluation", "IAR", "ImageModels", "Metrics", "NeuralNet",
-      "STAR", "StreamFormat", "TensorCore", "VAR",
+      "STAR", "StreamFormat", "TensorCore", "VAR", "VQGAN",
     ]),
 ]
 
@@ -152,8 +152,8 @@ let tools: [Target] = [
   tool(
     "train-tokenizer",
     imports: [
-      argumentParser, "Autograd", "Datasets", "ImageModels", "LlamaGen", "StreamFormat", "SuiteOptions",
-      "TensorCore", "ToolRuntime", "Training",
+      argumentParser, "Autograd", "Datasets", "FeatureNetworks", "ImageModels", "LlamaGen", "StreamFormat",
+      "SuiteOptions", "TensorCore", "ToolRuntime", "Training", "VQGAN",
     ]),
   tool(
     "tokenize",
@@ -317,7 +317,7 @@ let testTargets: [Target] =
       of: "Training",
       [
         "Autograd", "Datasets", "IAR", "ImageModels", "Images", "LlamaGen", "NeuralNet", "STAR",
-        "StreamFormat", "TensorCore", "TestSupport",
+        "StreamFormat", "TensorCore", "TestSupport", "VQGAN",
       ]),
     tests(of: "ToolRuntime", [argumentParser, "StreamFormat", "TestSupport"]),
     .testTarget(
