@@ -94,7 +94,9 @@ let models: [Target] = [
 ]
 
 let methods: [Target] = [
-  room("VQGAN", in: .methods, imports: []),
+  room(
+    "VQGAN", in: .methods,
+    imports: ["Autograd", "FeatureNetworks", "ImageModels", "StreamFormat", "TensorCore"]),
   room(
     "VAR", in: .methods,
     imports: ["Autograd", "CKernels", "CTF", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore"]),
@@ -132,7 +134,7 @@ let work: [Target] = [
     "Training", in: .work,
     imports: [
       "Autograd", "CTF", "Codebooks", "Datasets", "Evaluation", "IAR", "ImageModels", "Metrics", "NeuralNet",
-      "STAR", "StreamFormat", "TensorCore", "VAR",
+      "STAR", "StreamFormat", "TensorCore", "VAR", "VQGAN",
     ]),
 ]
 
@@ -152,8 +154,8 @@ let tools: [Target] = [
   tool(
     "train-tokenizer",
     imports: [
-      argumentParser, "Autograd", "Datasets", "ImageModels", "LlamaGen", "StreamFormat", "SuiteOptions",
-      "TensorCore", "ToolRuntime", "Training",
+      argumentParser, "Autograd", "Datasets", "FeatureNetworks", "ImageModels", "LlamaGen", "StreamFormat",
+      "SuiteOptions", "TensorCore", "ToolRuntime", "Training", "VQGAN",
     ]),
   tool(
     "tokenize",
@@ -286,12 +288,16 @@ let testTargets: [Target] =
     tests(
       of: "FeatureNetworks",
       [
-        "CKernels", "ForeignFiles", "ImageModels", "Images", "LlamaGen", "StreamFormat", "TensorCore",
+        "Autograd", "CKernels", "ForeignFiles", "ImageModels", "Images", "LlamaGen", "StreamFormat",
+        "TensorCore",
         "TestSupport",
       ]),
     tests(
       of: "VQGAN",
-      ["Autograd", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat", "TensorCore", "TestSupport"]),
+      [
+        "Autograd", "FeatureNetworks", "ForeignFiles", "ImageModels", "LlamaGen", "StreamFormat",
+        "TensorCore", "TestSupport",
+      ]),
     tests(
       of: "VAR",
       [
@@ -315,7 +321,7 @@ let testTargets: [Target] =
       of: "Training",
       [
         "Autograd", "Datasets", "IAR", "ImageModels", "Images", "LlamaGen", "NeuralNet", "STAR",
-        "StreamFormat", "TensorCore", "TestSupport",
+        "StreamFormat", "TensorCore", "TestSupport", "VQGAN",
       ]),
     tests(of: "ToolRuntime", [argumentParser, "StreamFormat", "TestSupport"]),
     .testTarget(

@@ -75,6 +75,7 @@ taken = 'TAKEN_FROM=$(STUDIES)/$(1)-long/$(firstword $(GUIDANCES))/seed-$$$$(SEE
 include $(here)studies-iar.mk
 include $(here)studies-ctf.mk
 include $(here)studies-st-ar.mk
+include $(here)studies-tokenizer.mk
 
 # All methods and their combinations, by steps; the seconds are in the table.
 studies += methods-combined

@@ -22,6 +22,8 @@ TOOLS = os.path.join(ROOT, ".build", "release")
 DOCUMENTS = ["README.md", "docs/tools.md", "docs/scale.md"]
 OUTPUT = re.compile(r"--(?:output|coarse-output|mapping-output|grid|folder|npz) ([^\s-]\S*)|([\w-]+\.png) \w+\.json")
 STEPS = re.compile(r"--steps \d+")
+# A discriminator begins within the steps that are left.
+START = re.compile(r"--adversarial-start \d+")
 # Files that the reader has from elsewhere, and the weights in small that stand for them.
 FOREIGN = {
     "vq_ds16_c2i.pt": ("vq_tiny.safetensors", "--image-size 16"),
@@ -30,7 +32,10 @@ FOREIGN = {
 # The tensors of a fixture that are weights.
 WEIGHT = "param."
 # Commands that cannot be run here, with the reason; they are counted.
-LEFT_OUT = {"pt_inception-2015-12-05-6726825d.pth": "the weights must be downloaded"}
+LEFT_OUT = {
+    "pt_inception-2015-12-05-6726825d.pth": "the weights must be downloaded",
+    "squeezenet-1.1.tensors.zst": "the weights must be downloaded",
+}
 
 
 def tools():
@@ -110,7 +115,7 @@ def runnable(command):
     for name, (_, options) in FOREIGN.items():
         if f" {name} " in command:
             command += " " + options
-    return STEPS.sub("--steps 3", command), None
+    return START.sub("--adversarial-start 2", STEPS.sub("--steps 3", command)), None
 
 
 def check(command, place):

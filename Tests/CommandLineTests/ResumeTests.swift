@@ -13,6 +13,7 @@ import TestSupport
   init() throws { (files, coarse) = (try SharedFiles.get(), try CoarseToFineFiles.get()) }
 
   /// A command line without its outputs.
+  /// - Parameter guided: self-guided, or, of a tokenizer, against a discriminator.
   private func training(_ tool: String, guided: Bool = false) -> [String] {
     let common = SharedFiles.repeatable + ["--ema", "0.99", "--schedule", "cosine", "--warmup-steps", "5"]
     if tool != "train-tokenizer" {
@@ -28,7 +29,11 @@ import TestSupport
     }
     let steps = ["--steps", "30", "--batch-size", "8", "--checkpoint-every", "4", "--evaluate-every", "10"]
     let codes = ["--autoencoder-steps", "8", "--dead-code-interval", "5"]
-    return [files.images] + SharedFiles.tokenizerSizes + steps + codes + common
+    let losses = [
+      "--adversarial-start", "10", "--adversarial-weight", "0.3", "--adaptive-weight",
+      "--discriminator-channels", "4", "--discriminator-layers", "1",
+    ]
+    return [files.images] + SharedFiles.tokenizerSizes + steps + codes + common + (guided ? losses : [])
   }
 
   private func outputs(_ name: String) -> [String] {
@@ -71,6 +76,7 @@ import TestSupport
 
   @Test(arguments: [
     ("train-ar", false), ("train-ar", true), ("train-fine", false), ("train-tokenizer", false),
+    ("train-tokenizer", true),
   ])
   func killedRunsEndAsIfTheyHadNotBeen(tool: String, guided: Bool) throws {
     let training = training(tool, guided: guided)

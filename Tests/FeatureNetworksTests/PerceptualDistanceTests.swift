@@ -22,7 +22,7 @@ import TestSupport
     .alex: [64, 192, 384, 256, 256], .vgg: [64, 128, 256, 512, 512],
   ]
 
-  private func weights(_ trunk: PerceptualDistance.Trunk) throws -> Record {
+  static func weights(_ trunk: PerceptualDistance.Trunk) throws -> Record {
     var shapes: [String: [Int]] = [:]
     for (number, inputs, outputs, kernel) in Self.layers[trunk]! {
       shapes["features.\(number).weight"] = [outputs, inputs, kernel, kernel]
@@ -49,7 +49,7 @@ import TestSupport
     trunk: PerceptualDistance.Trunk
   ) throws {
     let expected = try Fixture("networks/lpips-expected.safetensors").floats(trunk == .alex ? "alex" : "vgg")
-    let distance = try PerceptualDistance(trunk, weights: weights(trunk), device: Device(threadCount: 2))
+    let distance = try PerceptualDistance(trunk, weights: Self.weights(trunk), device: Device(threadCount: 2))
     for (i, side) in [32, 65].enumerated() {
       let (a, b) = (InceptionFixture.image(1200, side: side), InceptionFixture.image(1201, side: side))
       let found = distance.distances([a, a], [b, a])
@@ -60,7 +60,7 @@ import TestSupport
 
   @Test func trunkAndHeadsAreImportedTogether() throws {
     let device = Device(threadCount: 1)
-    let record = try weights(.alex)
+    let record = try Self.weights(.alex)
     func file(_ tensors: [StoredTensor]) throws -> ForeignWeights {
       let sink = MemorySink()
       let writer = RecordWriter(sink)

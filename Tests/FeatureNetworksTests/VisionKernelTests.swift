@@ -1,3 +1,4 @@
+import Autograd
 import CKernels
 @testable import FeatureNetworks
 @testable import TensorCore

@@ -124,6 +124,32 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     }
   }
 
+  /// The gradient of the input without those of the parameters, and by weights that are not trained.
+  @Test(arguments: ConvolutionCase.all) func theInputsGradientAlone(_ c: ConvolutionCase) {
+    let device = Device(threadCount: 2)
+    let x = device.tensor(c.input, [c.batch, c.height, c.width, c.geometry.inChannels])
+    let dy = device.tensor(c.outputGradient, [c.batch, c.outHeight, c.outWidth, c.geometry.outChannels])
+    let (w, b) = (device.tensor(c.weight, weightShape(c)), device.tensor(c.bias, [c.geometry.outChannels]))
+    let whole = device.convolveBackward(
+      dy, input: device.convolutionInput(x), weight: w, c.geometry, weightGradient: device.zeros(w.shape),
+      biasGradient: device.zeros(b.shape), needsInputGradient: true)!
+    let alone = device.convolveBackward(
+      dy, input: device.convolutionInput(x), weight: w, c.geometry, weightGradient: nil, biasGradient: nil,
+      needsInputGradient: true)!
+    #expect(alone.toArray() == whole.toArray())
+    let fixed = ConvolutionWeights(c.geometry, weight: w, bias: b)
+    for _ in 0..<2 {
+      let found = device.convolveBackward(
+        dy, output: device.convolve(x, fixed), inputShape: x.shape, fixed)
+      #expect(found.toArray() == whole.toArray())
+    }
+    let patches = device.empty(x.shape)
+    ConvolutionByPatches().backward(device, outputGradient: dy, fixed, inputGradient: patches)
+    expectClose(
+      patches.toArray(), whole.toArray(),
+      relativeToNorm: Double(c.geometry.weightCount) * unitRoundoff, floor: 1e-6, "by patches")
+  }
+
   @Test func noInputGradientUnlessAskedFor() {
     let device = Device(threadCount: 2)
     let g = ConvolutionGeometry(inChannels: 2, outChannels: 3, kernel: 3)

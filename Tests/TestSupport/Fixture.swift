@@ -46,6 +46,16 @@ public struct Fixture {
     return y
   }
 
+  /// The tensors of an LPIPS network as our files name them; in PyTorch its trunk is cut into slices.
+  public func perceptualNetwork(prefix: String) -> [StoredTensor] {
+    record.tensors.compactMap { tensor in
+      guard tensor.name.hasPrefix(prefix), !tensor.name.contains("scaling_layer") else { return nil }
+      let name = tensor.name.dropFirst(prefix.count)
+      guard let slice = name.firstMatch(of: /net\.slice\d\./) else { return tensor.renamed(String(name)) }
+      return tensor.renamed("features." + name[slice.range.upperBound...])
+    }
+  }
+
   /// Names of tensors that start with a prefix, without it.
   public func names(withPrefix prefix: String) -> [String] {
     record.tensors.map(\.name).filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }

@@ -8,6 +8,7 @@ import StreamFormat
 import TensorCore
 import TestSupport
 @testable import Training
+import VQGAN
 
 extension TrainingOptions {
   /// For tests that run no loop.
@@ -72,15 +73,14 @@ final class TinyTokenizer: TinyTask {
   let background: RGBColor
   /// Sides of its grids, where it has more than one.
   let scales: [Int]?
+  /// Losses of images, where there are more than the reconstruction loss.
+  let losses: ImageLosses.Options?
 
   init(
     heldOut: HeldOutShare = .init(fraction: 0.25, seed: 3), background: RGBColor = .white,
-    noise: UInt64 = 300,
-    scales: [Int]? = nil
-  )
-    throws
-  {
-    (self.heldOut, self.background, self.scales) = (heldOut, background, scales)
+    noise: UInt64 = 300, scales: [Int]? = nil, losses: ImageLosses.Options? = nil
+  ) throws {
+    (self.heldOut, self.background, self.scales, self.losses) = (heldOut, background, scales, losses)
     folder = FileManager.default.temporaryDirectory.path + "/tessera-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     for i in 0..<8 {
@@ -110,7 +110,8 @@ final class TinyTokenizer: TinyTask {
         heldOut: heldOut,
         task: .init(
           batchSize: 3, reconstruction: .l2, commitment: 0.25, warmupSteps: 3, deadCodeThreshold: 0.5,
-          deadCodeInterval: 2, deadCodeEnd: 20, seed: 7), training: training))
+          deadCodeInterval: 2, deadCodeEnd: 20, seed: 7, imageLosses: losses), training: training),
+      imageLosses: losses.map { ImageLosses($0, perceptual: nil, device: device, seed: 7) })
   }
 }
 
@@ -166,4 +167,8 @@ final class Run {
   }
 
   var parameters: [[Float]] { task.store.parameters.map { $0.variable.value.toArray() } }
+
+  var discriminator: [[Float]] {
+    (task.discriminator?.parameters ?? []).map { $0.variable.value.toArray() }
+  }
 }

@@ -21,7 +21,8 @@ import TestSupport
     let second = try Run(tiny, steps: steps, averageDecay: averageDecay)
     let (resumedScores, resumedValues) = try second.loop.run(from: first.checkpoints[0])
 
-    #expect(second.parameters == whole.parameters)
+    #expect(second.parameters == whole.parameters && second.discriminator == whole.discriminator)
+    #expect(second.task.state.map(\.bytes) == whole.task.state.map(\.bytes))
     #expect(resumedValues.map { $0.toArray() } == values.map { $0.toArray() })
     #expect(resumedScores == scores && !scores.isEmpty)
     let series = first.log.merging(second.log) { $0.merging($1) { $1 } }

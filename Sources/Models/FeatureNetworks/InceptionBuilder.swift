@@ -1,3 +1,4 @@
+import Autograd
 import TensorCore
 
 /// Makes the blocks of Inception-v3 (Szegedy et al., 2015) from its weights.

@@ -1,3 +1,4 @@
+import Autograd
 import Images
 import StreamFormat
 import TensorCore
@@ -14,10 +15,8 @@ public final class PerceptualDistance {
   public let trunk: Trunk
   /// Hash of trunk and heads (``StreamFormat/Record/weightsSHA256``).
   public let weightsSHA256: String
-  /// The trunk, cut where features are compared.
-  private let stages: [ImageGraph]
-  /// A weight for each channel of each stage.
-  private let heads: [[Float]]
+  /// The trunk and the heads.
+  let features: ComparedFeatures
   private let device: Device
 
   /// Reads trunk and heads.
@@ -26,21 +25,25 @@ public final class PerceptualDistance {
     try self.init(trunk, NetworkWeights(weights, network: trunk.rawValue), device: device)
   }
 
-  init(_ trunk: Trunk, _ weights: NetworkWeights, device: Device) throws {
+  /// - Parameter widths: channels of the five levels of a VGG trunk, where they are not the published ones.
+  init(
+    _ trunk: Trunk, _ weights: NetworkWeights, widths: [Int] = [64, 128, 256, 512, 512], device: Device
+  ) throws {
     (self.trunk, self.device, weightsSHA256) = (trunk, device, weights.sha256)
-    var stages: [ImageGraph] = []
-    var heads: [[Float]] = []
-    for (index, stage) in trunk.stages.enumerated() {
+    var stages: [ComparedFeatures.Stage] = []
+    for (index, stage) in trunk.stages(widths: widths).enumerated() {
       var parts: [ImageGraph] = []
       if let pool = stage.pool { parts.append(.maxPool(pool)) }
       for (number, geometry) in stage.convolutions {
         parts.append(.convolution(try weights.convolution("features.\(number)", geometry, .relu, device)))
       }
-      stages.append(.sequence(parts))
       let channels = stage.convolutions[stage.convolutions.count - 1].geometry.outChannels
-      heads.append(try weights.tensor("lin\(index).model.1.weight", [1, channels, 1, 1], device).toArray())
+      let head = try weights.tensor("lin\(index).model.1.weight", [1, channels, 1, 1], device).toArray()
+      stages.append(ComparedFeatures.Stage(graph: .sequence(parts), weights: head))
     }
-    (self.stages, self.heads) = (stages, heads)
+    // As the trunks were trained.
+    let scale = ChannelScale(mean: [-0.030, -0.088, -0.188], deviation: [0.458, 0.448, 0.450])
+    features = ComparedFeatures(scale: scale, stages: stages)
   }
 
   /// The distance of each image to its partner, which has its size; 0 for equal images.
@@ -53,48 +56,15 @@ public final class PerceptualDistance {
 
   private func distance(_ a: RGBImage, _ b: RGBImage) -> Double {
     precondition(
-      a.width == b.width && a.height == b.height && min(a.width, a.height) >= 32, "distance: sizes differ")
-    var x = device.empty([2, a.height, a.width, 3])
-    write(a, into: x.pointer)
-    write(b, into: x.pointer + a.pixels.count)
-    var total = 0.0
-    for (stage, head) in zip(stages, heads) {
-      x = stage.apply(x, device)
-      total += difference(x, head)
-    }
-    return total
+      a.width == b.width && a.height == b.height && min(a.width, a.height) >= ComparedFeatures.smallestSide,
+      "distance: sizes differ")
+    let tape = Tape(device: device, isRecording: false)
+    return Double(features.distances(tape, pixels(a), pixels(b)).value.scalar)
   }
 
-  /// -1...1, then shifted and scaled by channel as the trunks were trained.
-  private func write(_ image: RGBImage, into target: UnsafeMutablePointer<Float>) {
-    let shift: [Float] = [-0.030, -0.088, -0.188]
-    let scale: [Float] = [0.458, 0.448, 0.450]
-    for (i, value) in image.pixels.enumerated() {
-      target[i] = (Float(value) / 127.5 - 1 - shift[i % 3]) / scale[i % 3]
-    }
-  }
-
-  /// The mean over places of the weighted squared difference of the two images' features, each place's features
-  /// scaled to length 1.
-  private func difference(_ x: Tensor, _ head: [Float]) -> Double {
-    let channels = head.count
-    let places = x.count / 2 / channels
-    var total = 0.0
-    for place in 0..<places {
-      let (a, b) = (x.pointer + place * channels, x.pointer + (places + place) * channels)
-      let (scaleA, scaleB) = (inverseLength(a, channels), inverseLength(b, channels))
-      for c in 0..<channels {
-        let difference = Double(a[c]) * scaleA - Double(b[c]) * scaleB
-        total += Double(head[c]) * difference * difference
-      }
-    }
-    return total / Double(places)
-  }
-
-  private func inverseLength(_ x: UnsafePointer<Float>, _ count: Int) -> Double {
-    var sum = 0.0
-    for i in 0..<count { sum += Double(x[i]) * Double(x[i]) }
-    return 1 / (sum.squareRoot() + 1e-10)
+  /// An image as [1, H, W, 3] from -1 to 1.
+  private func pixels(_ image: RGBImage) -> Variable {
+    Variable(device.tensor(image.pixels.map { Float($0) / 127.5 - 1 }, [1, image.height, image.width, 3]))
   }
 }
 
@@ -106,7 +76,8 @@ extension PerceptualDistance.Trunk {
     var convolutions: [(number: Int, geometry: ConvolutionGeometry)]
   }
 
-  fileprivate var stages: [Stage] {
+  /// - Parameter widths: channels of the levels of `vgg`.
+  fileprivate func stages(widths: [Int]) -> [Stage] {
     switch self {
     case .alex:
       let pool = PoolingWindow(kernel: 3, stride: 2)
@@ -131,9 +102,7 @@ extension PerceptualDistance.Trunk {
         Stage(convolutions: layer(8, 384, 256)), Stage(convolutions: layer(10, 256, 256)),
       ]
     case .vgg:
-      let levels = [
-        ([0, 2], 64), ([5, 7], 128), ([10, 12, 14], 256), ([17, 19, 21], 512), ([24, 26, 28], 512),
-      ]
+      let levels = zip([[0, 2], [5, 7], [10, 12, 14], [17, 19, 21], [24, 26, 28]], widths)
       var inputs = 3
       return levels.enumerated().map { level, layers in
         let convolutions = layers.0.map { number in

@@ -1,3 +1,4 @@
+import Autograd
 import Images
 import TensorCore
 
@@ -33,6 +34,13 @@ final class SqueezeNet: FeatureNetwork {
   }
 
   private static func makeTrunk(_ weights: NetworkWeights, side: Int, _ device: Device) throws -> ImageGraph {
+    .sequence(try makeParts(weights, side: side, device).map(\.graph))
+  }
+
+  /// The layers one after the other, and the number of channels after those that perceptual distances look at.
+  private static func makeParts(
+    _ weights: NetworkWeights, side: Int, _ device: Device
+  ) throws -> [(graph: ImageGraph, compared: Int?)] {
     func convolution(_ name: String, _ inputs: Int, _ outputs: Int, kernel: Int) throws -> ImageGraph {
       let geometry = ConvolutionGeometry(inChannels: inputs, outChannels: outputs, kernel: kernel)
       return .convolution(try weights.convolution(name, geometry, .relu, device))
@@ -40,23 +48,54 @@ final class SqueezeNet: FeatureNetwork {
     let same = samePadding(side, kernel: 3, stride: 2)
     let first = ConvolutionGeometry(
       inChannels: 3, outChannels: 64, kernel: 3, stride: 2, padBefore: same.before, padAfter: same.after)
-    var parts: [ImageGraph] = [.convolution(try weights.convolution("conv1", first, .relu, device))]
+    var parts: [(graph: ImageGraph, compared: Int?)] = [
+      (.convolution(try weights.convolution("conv1", first, .relu, device)), 64)
+    ]
     var (width, number) = (64, 2)
     for module in modules {
       guard let (squeeze, expand) = module else {
-        parts.append(.maxPool(PoolingWindow(kernel: 3, stride: 2)))
+        parts.append((.maxPool(PoolingWindow(kernel: 3, stride: 2)), nil))
         continue
       }
       let name = "fire\(number)/"
-      parts.append(try convolution(name + "squeeze1x1", width, squeeze, kernel: 1))
-      parts.append(
-        .branches([
-          try convolution(name + "expand1x1", squeeze, expand, kernel: 1),
-          try convolution(name + "expand3x3", squeeze, expand, kernel: 3),
-        ]))
+      parts.append((try convolution(name + "squeeze1x1", width, squeeze, kernel: 1), nil))
+      let expanded = ImageGraph.branches([
+        try convolution(name + "expand1x1", squeeze, expand, kernel: 1),
+        try convolution(name + "expand3x3", squeeze, expand, kernel: 3),
+      ])
+      parts.append((expanded, comparedModules.contains(number) ? 2 * expand : nil))
       (width, number) = (2 * expand, number + 1)
     }
-    return .sequence(parts)
+    return parts
+  }
+
+  /// Modules after which the lpips package compares the features of this network; it compares those of the first
+  /// convolution too.
+  private static let comparedModules: Set = [3, 5, 6, 7, 8, 9]
+
+  /// The features that a perceptual distance compares: after the same layers as in the lpips package, but all channels
+  /// count the same, and the distance is the mean over the layers, because there are no trained weights for them.
+  /// - Parameter side: of the images, in pixels; they are not resized.
+  static func comparedFeatures(_ weights: NetworkWeights, side: Int, device: Device) throws
+    -> ComparedFeatures
+  {
+    var (stages, graph): ([ComparedFeatures.Stage], [ImageGraph]) = ([], [])
+    let count = Float(comparedModules.count + 1)
+    // The network wants blue first: the channels of an image are turned around before it.
+    graph.append(.reversedChannels)
+    for part in try makeParts(weights, side: side, device) {
+      graph.append(part.graph)
+      guard let channels = part.compared else { continue }
+      stages.append(
+        ComparedFeatures.Stage(
+          graph: .sequence(graph), weights: [Float](repeating: 1 / count, count: channels)))
+      graph = []
+    }
+    // From -1...1 to 0...255 less the means of red, green and blue.
+    let means: [Float] = [123.68, 116.779, 103.939]
+    return ComparedFeatures(
+      scale: ChannelScale(mean: means.map { $0 / 127.5 - 1 }, deviation: means.map { _ in 1 / 127.5 }),
+      stages: stages)
   }
 
   func extract(_ images: [RGBImage]) -> FeatureBatch {

@@ -20,6 +20,13 @@ public final class AdamW {
 
     /// LlamaGen's constants.
     public init() {}
+
+    /// The same for a discriminator: LlamaGen trains it by Adam.
+    public var withoutDecay: Options {
+      var options = self
+      options.weightDecay = 0
+      return options
+    }
   }
 
   /// The constants in use.

@@ -17,8 +17,8 @@ public enum Initializer: Sendable {
   case zeros
   case ones
   case constant(Double)
-  /// Normal with mean 0.
-  case normal(deviation: Double)
+  /// Normal.
+  case normal(mean: Double = 0, deviation: Double)
   /// Uniform in -bound ..< bound.
   case uniform(bound: Double)
 
@@ -32,7 +32,7 @@ public enum Initializer: Sendable {
       case .zeros: tensor.pointer[i] = 0
       case .ones: tensor.pointer[i] = 1
       case .constant(let value): tensor.pointer[i] = Float(value)
-      case .normal(let deviation): tensor.pointer[i] = Float(random.normal() * deviation)
+      case .normal(let mean, let deviation): tensor.pointer[i] = Float(mean + random.normal() * deviation)
       case .uniform(let bound): tensor.pointer[i] = Float((2 * random.uniform() - 1) * bound)
       }
     }
@@ -44,18 +44,20 @@ public final class ParameterStore {
   /// Where the values live.
   public let device: Device
   private let seed: UInt64?
+  private let purpose: RandomPurpose
   /// All parameters, in declaration order; optimisers and files follow it.
   public private(set) var parameters: [Parameter] = []
 
-  /// - Parameter seed: of the parameters' random start; nil leaves them unset, for a file to fill.
-  public init(device: Device, seed: UInt64?) {
-    self.device = device
-    self.seed = seed
+  /// - Parameters:
+  ///   - seed: of the parameters' random start; nil leaves them unset, for a file to fill.
+  ///   - purpose: tells the start of one network from that of another one with the same seed.
+  public init(device: Device, seed: UInt64?, purpose: RandomPurpose = .initialization) {
+    (self.device, self.seed, self.purpose) = (device, seed, purpose)
   }
 
   /// A store of the same parameters, to which others can be added; `other` does not see them.
   public init(extending other: ParameterStore) {
-    (device, seed, parameters) = (other.device, other.seed, other.parameters)
+    (device, seed, purpose, parameters) = (other.device, other.seed, other.purpose, other.parameters)
   }
 
   /// Whether the parameters have a random start.
@@ -70,7 +72,7 @@ public final class ParameterStore {
     let value = device.empty(shape)
     if let seed {
       initializer.fill(
-        value, CounterRandom(seed: seed, purpose: .initialization, index: UInt64(parameters.count)))
+        value, CounterRandom(seed: seed, purpose: purpose, index: UInt64(parameters.count)))
     }
     let variable = Variable(value, requiresGradient: true)
     parameters.append(Parameter(name: name, variable: variable, decays: decays ?? (shape.count >= 2)))

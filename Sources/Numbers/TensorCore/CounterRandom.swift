@@ -42,6 +42,8 @@ public struct RandomPurpose: Sendable, Equatable {
   public static let metricSubsets = RandomPurpose(code: 20)
   /// Replacement of tokens in robustness studies; index = image.
   public static let perturbation = RandomPurpose(code: 21)
+  /// Initial weights of a discriminator; index = parameter.
+  public static let discriminator = RandomPurpose(code: 22)
   /// Inputs of tests.
   public static let test = RandomPurpose(code: 11)
 }

@@ -39,6 +39,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   var deadCodeInterval = 100
   @Option(help: "Share of the steps, from 0 to 1, after which no code is moved any more.")
   var deadCodeEnd = 0.8
+  @OptionGroup(title: "Losses of images") var losses: ImageLossOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   var unnamedFiles: [ClaimedFile] { training.checkpointFiles(besides: output) }
@@ -48,7 +49,12 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     if start.initial == nil, let problem = sizes.configuration?.problem {
       throw ValidationError(problem + ".")
     }
-    try InputPath.requireDistinct(images.images, start.initial)
+    if start.initial == nil, let size = sizes.configuration?.imageSize,
+      let problem = losses.problem(imageSize: size)
+    {
+      throw ValidationError(problem + ".")
+    }
+    try InputPath.requireDistinct(images.images, start.initial, losses.perceptualNetwork)
     try start.validate(sizes, autoencoderSteps: autoencoderSteps)
     if autoencoderSteps < 0 || deadCodeInterval < 0 {
       throw ValidationError("--autoencoder-steps and --dead-code-interval must not be negative.")
@@ -65,26 +71,31 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let device = session.device(training.precision)
     let first = try start.read(session, size: sizes.size, device: device)
     guard let configuration = first?.model.configuration ?? sizes.configuration else { return }
-    let images = try images.open(session, size: configuration.imageSize)
+    let size = configuration.imageSize
+    let imageLosses = try losses.read(session, imageSize: size, device: device)
+    let images = try images.open(session, size: size)
     try session.requireMemory(
       toTrain: configuration.parameterBytes, averages: training.averages,
-      bytesPerImage: configuration.trainingBytesPerImage(size: configuration.imageSize),
-      images: training.batchSize)
+      bytesPerImage: configuration.trainingBytesPerImage(size: size)
+        + (imageLosses?.trainingBytesPerImage(size: size) ?? 0), images: training.batchSize)
     let usable = try session.requireReadable(images, skipUnreadable: self.images.skipUnreadable, on: device)
     let model = first?.model ?? Tokenizer(configuration, device: device, seed: session.seed)
     let split = try training.heldOut.share.split(
       listed: images.listing.entries.count, present: usable)
     let loop = try training.options(images: split.training.count)
+    try losses.requireStart(steps: loop.steps)
     let options = TokenizerTask.Options(
       batchSize: training.batchSize, reconstruction: reconstruction, commitment: commitment,
       codebookWeight: codebookWeight,
       warmupSteps: autoencoderSteps, deadCodeThreshold: deadCodeThreshold, deadCodeInterval: deadCodeInterval,
-      deadCodeEnd: Int(Double(loop.steps) * deadCodeEnd), seed: session.seed)
+      deadCodeEnd: Int(Double(loop.steps) * deadCodeEnd), seed: session.seed,
+      imageLosses: imageLosses?.options)
     let settings = TokenizerSettings(
       model: configuration, precision: device.precision,
       images: .init(content: try images.sha256(of: usable, on: device), reading: images.reading),
       heldOut: training.heldOut.share, task: options, initial: first?.start, training: loop)
-    let task = try TokenizerTask(model, images: images, usable: usable, settings: settings)
+    let task = try TokenizerTask(
+      model, images: images, usable: usable, settings: settings, imageLosses: imageLosses)
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images, \(task.counts.heldOut) held out"
     )

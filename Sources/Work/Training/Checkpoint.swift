@@ -13,12 +13,32 @@ extension TrainingLoop {
 
   func snapshot() throws -> Record {
     let store = task.store
-    var tensors = store.storedTensors(prefix: "parameter.")
-    tensors += store.storedTensors(values: optimizer.moments.map(\.first), prefix: "first_moment.")
-    tensors += store.storedTensors(values: optimizer.moments.map(\.second), prefix: "second_moment.")
+    var tensors = Self.tensors(store, optimizer)
     if let average { tensors += store.storedTensors(values: average.values, prefix: "average.") }
+    if let opposing = task.discriminator, let discriminatorOptimizer {
+      tensors += Self.tensors(opposing, discriminatorOptimizer, prefix: Self.discriminatorPrefix)
+    }
     let metadata = ["step": String(optimizer.stepCount), "settings": try task.settings.json()]
     return Record(kind: .checkpoint, metadata: metadata, tensors: tensors + task.state)
+  }
+
+  private static let discriminatorPrefix = "discriminator."
+
+  /// Parameters and moments.
+  private static func tensors(
+    _ store: ParameterStore, _ optimizer: AdamW, prefix: String = ""
+  ) -> [StoredTensor] {
+    store.storedTensors(prefix: prefix + "parameter.")
+      + store.storedTensors(values: optimizer.moments.map(\.first), prefix: prefix + "first_moment.")
+      + store.storedTensors(values: optimizer.moments.map(\.second), prefix: prefix + "second_moment.")
+  }
+
+  private static func load(
+    _ record: Record, _ store: ParameterStore, _ optimizer: AdamW, prefix: String = ""
+  ) throws {
+    try store.load(record, prefix: prefix + "parameter.")
+    try store.load(record, prefix: prefix + "first_moment.", into: optimizer.moments.map(\.first))
+    try store.load(record, prefix: prefix + "second_moment.", into: optimizer.moments.map(\.second))
   }
 
   /// Takes the state of a checkpoint over, from which ``run(from:)`` then goes on.
@@ -26,13 +46,14 @@ extension TrainingLoop {
   public func restore(_ record: Record) throws {
     try record.require(kind: .checkpoint)
     try requireOwnSettings(of: record)
-    let store = task.store
-    try store.load(record, prefix: "parameter.")
-    try store.load(record, prefix: "first_moment.", into: optimizer.moments.map(\.first))
-    try store.load(record, prefix: "second_moment.", into: optimizer.moments.map(\.second))
-    if let average { try store.load(record, prefix: "average.", into: average.values) }
+    try Self.load(record, task.store, optimizer)
+    if let average { try task.store.load(record, prefix: "average.", into: average.values) }
+    if let opposing = task.discriminator, let discriminatorOptimizer {
+      try Self.load(record, opposing, discriminatorOptimizer, prefix: Self.discriminatorPrefix)
+    }
     try task.restore(record)
     optimizer.stepCount = try record.integerMetadata("step", in: 0...options.steps)
+    discriminatorOptimizer?.stepCount = optimizer.stepCount
     lastCheckpoint = optimizer.stepCount
   }
 

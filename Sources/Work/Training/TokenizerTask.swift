@@ -8,6 +8,7 @@ import NeuralNet
 import StreamFormat
 import TensorCore
 import VAR
+import VQGAN
 
 /// Training a VQ autoencoder on images.
 public final class TokenizerTask: TrainingTask {
@@ -31,16 +32,20 @@ public final class TokenizerTask: TrainingTask {
     public var deadCodeEnd: Int
     /// Seed of order, views and codes.
     public var seed: UInt64
+    /// The weights of the losses of images, and the networks that they need; nil for the reconstruction loss alone.
+    public var imageLosses: ImageLosses.Options?
 
     public init(
       batchSize: Int, reconstruction: ReconstructionLoss, commitment: Float, codebookWeight: Float = 1,
       warmupSteps: Int,
-      deadCodeThreshold: Double, deadCodeInterval: Int, deadCodeEnd: Int, seed: UInt64
+      deadCodeThreshold: Double, deadCodeInterval: Int, deadCodeEnd: Int, seed: UInt64,
+      imageLosses: ImageLosses.Options? = nil
     ) {
       (self.batchSize, self.commitment, self.seed) = (batchSize, commitment, seed)
       (self.reconstruction, self.codebookWeight) = (reconstruction, codebookWeight)
       (self.warmupSteps, self.deadCodeThreshold) = (warmupSteps, deadCodeThreshold)
       (self.deadCodeInterval, self.deadCodeEnd) = (deadCodeInterval, deadCodeEnd)
+      self.imageLosses = imageLosses
     }
   }
 
@@ -50,6 +55,7 @@ public final class TokenizerTask: TrainingTask {
   /// Everything that was set.
   public let settings: any ExperimentSettings
   private let options: Options
+  private let imageLosses: ImageLosses?
   private var order: DataOrder
   /// Uses of each code since the last search for dead codes.
   private var uses: [Int]
@@ -59,13 +65,19 @@ public final class TokenizerTask: TrainingTask {
   private var searched: Tensor?
 
   /// Training on images, of which those at `usable` can be used.
+  /// - Parameter imageLosses: those of the settings.
   /// - Throws: `DatasetError.tooFewItems` when nothing is left to train on.
-  public init(_ model: Tokenizer, images: ImageDataset, usable: [Int], settings: TokenizerSettings) throws {
+  public init(
+    _ model: Tokenizer, images: ImageDataset, usable: [Int], settings: TokenizerSettings,
+    imageLosses: ImageLosses? = nil
+  ) throws {
+    precondition(
+      imageLosses?.options == settings.task.imageLosses, "TokenizerTask: losses of other settings")
     precondition(
       model.configuration == settings.model && model.store.device.precision == settings.precision
         && images.reading == settings.images.reading, "TokenizerTask: a model or images of other settings")
     (self.model, self.images) = (model, images)
-    (self.settings, options) = (settings, settings.task)
+    (self.settings, options, self.imageLosses) = (settings, settings.task, imageLosses)
     split = try settings.heldOut.split(
       listed: images.listing.entries.count, present: usable
     ).mapped { usable[$0] }
@@ -88,6 +100,9 @@ public final class TokenizerTask: TrainingTask {
   /// The tokenizer's parameters.
   public var store: ParameterStore { model.store }
 
+  /// The discriminator's, where the adversarial loss is on.
+  public var discriminator: ParameterStore? { imageLosses?.discriminator?.store }
+
   /// One batch. During the warm-up the decoder sees the latents themselves.
   public func accumulateGradients(step: Int) throws -> [String: Double] {
     let device = store.device
@@ -98,6 +113,7 @@ public final class TokenizerTask: TrainingTask {
     if step == options.warmupSteps && step > 0 && model.codebook.requiresGradient {
       try startCodebook(step: step)
     }
+    if let imageLosses { return accumulate(imageLosses, batch, step: step) }
     let tape = Tape(device: device)
     if step < options.warmupSteps {
       let error = model.unquantizedPass(tape, images: batch, reconstruction: kind)
@@ -107,22 +123,55 @@ public final class TokenizerTask: TrainingTask {
     let pass = model.trainingPass(
       tape, images: batch, reconstruction: kind, commitment: options.commitment,
       codebook: options.codebookWeight)
-    for index in pass.quantized.indices { uses[index] += 1 }
-    searched = pass.quantized.searched
     tape.backward(from: pass.loss)
     return [
       "loss": Double(pass.loss.value.scalar),
       "reconstruction_loss": Double(pass.reconstructionLoss.value.scalar),
-      "codebook_loss": Double(pass.quantized.codebookLoss.value.scalar),
-      "batch_usage": Double(Set(pass.quantized.indices).count) / Double(uses.count),
-    ].merging(countScales(pass)) { own, _ in own }
+    ].merging(count(pass.quantized, latents: pass.latents)) { own, _ in own }
+  }
+
+  /// The same with further losses of the images: their gradient by the reconstructions comes first, then the
+  /// autoencoder's, then the discriminator's.
+  private func accumulate(_ losses: ImageLosses, _ batch: Variable, step: Int) -> [String: Double] {
+    let tape = Tape(device: store.device)
+    let pass = model.reconstruct(tape, images: batch, isQuantized: step >= options.warmupSteps)
+    let reconstructions = pass.images.value
+    let result = losses.generator(
+      reconstructions, of: batch.value, pixels: options.reconstruction, step: step + 1
+    ) { [model] in model.lastLayerGradient($0, features: pass.features) }
+    // What has this gradient by the reconstructions; its value means nothing.
+    var terms = [(tape.dot(pass.images, result.gradient), Float(1))]
+    var values = result.values
+    var loss = result.loss
+    if let quantized = pass.quantized {
+      terms.append((quantized.codebookLoss, options.codebookWeight))
+      terms.append((quantized.commitmentLoss, options.commitment))
+      loss += Double(options.codebookWeight * quantized.codebookLoss.value.scalar)
+      loss += Double(options.commitment * quantized.commitmentLoss.value.scalar)
+      values.merge(count(quantized, latents: pass.latents)) { own, _ in own }
+    }
+    tape.backward(from: tape.weightedSum(terms))
+    values.merge(losses.trainDiscriminator(reconstructions, of: batch.value, step: step + 1)) { own, _ in own
+    }
+    values["loss"] = loss
+    return values
+  }
+
+  /// Counts the codes of a batch; gives the quantiser's values for the log.
+  private func count(_ quantized: QuantizedLatents, latents: Variable) -> [String: Double] {
+    for index in quantized.indices { uses[index] += 1 }
+    searched = quantized.searched
+    return [
+      "codebook_loss": Double(quantized.codebookLoss.value.scalar),
+      "batch_usage": Double(Set(quantized.indices).count) / Double(uses.count),
+    ].merging(countScales(quantized, latents: latents)) { own, _ in own }
   }
 
   /// Share of the codes that each scale uses, `usage_scale_1` for the smallest; nothing without scales.
-  private func countScales(_ pass: TokenizerPass) -> [String: Double] {
+  private func countScales(_ quantized: QuantizedLatents, latents: Variable) -> [String: Double] {
     guard let scales = model.configuration.multiScale else { return [:] }
-    scaleUsage?.add(pass.quantized.indices, offsets: scales.offsets)
-    let shares = scaleUsage?.shares(latents: pass.latents.value.rowCount) ?? []
+    scaleUsage?.add(quantized.indices, offsets: scales.offsets)
+    let shares = scaleUsage?.shares(latents: latents.value.rowCount) ?? []
     return Dictionary(
       uniqueKeysWithValues: shares.enumerated().map { ("usage_scale_\($0.offset + 1)", $0.element) })
   }
@@ -156,9 +205,11 @@ public final class TokenizerTask: TrainingTask {
     return ["held_out_psnr": total / Double(split.heldOut.count)]
   }
 
-  /// Uses since the last search. Without them a resumed run would move other codes.
+  /// Uses since the last search, without which a resumed run would move other codes, and what the losses keep.
   public var state: [StoredTensor] {
-    let counts = [StoredTensor(name: "task.uses", shape: [uses.count], uint64s: uses.map(UInt64.init))]
+    let counts =
+      [StoredTensor(name: "task.uses", shape: [uses.count], uint64s: uses.map(UInt64.init))]
+      + (imageLosses?.state ?? [])
     guard let scaleUsage else { return counts }
     return counts + [
       StoredTensor(name: "task.scale_hits", shape: [scaleUsage.hits.count], floats: scaleUsage.hits),
@@ -166,8 +217,9 @@ public final class TokenizerTask: TrainingTask {
     ]
   }
 
-  /// Restores the uses.
+  /// Restores the uses and the losses.
   public func restore(_ record: Record) throws {
+    try imageLosses?.restore(record)
     uses = try record.tensor("task.uses", shape: [uses.count]).integers()
     guard let scales = model.configuration.multiScale, let scaleUsage else { return }
     self.scaleUsage = ScaleUsage(

@@ -10,6 +10,8 @@ public final class TrainingLoop {
   let options: TrainingOptions
   let events: TrainingEvents
   let optimizer: AdamW
+  /// Of the discriminator, where there is one. It counts the steps before the discriminator's start too, as LlamaGen does.
+  let discriminatorOptimizer: AdamW?
   let average: MovingAverage?
   /// The checkpoint that is not written yet. It must not take the last one's place before the following step has
   /// shown that loss and gradient are still finite.
@@ -20,6 +22,9 @@ public final class TrainingLoop {
   public init(_ task: any TrainingTask, events: TrainingEvents) {
     (self.task, self.options, self.events) = (task, task.settings.training, events)
     optimizer = AdamW(task.store, options: options.optimizer)
+    discriminatorOptimizer = task.discriminator.map { [options] in
+      AdamW($0, options: options.optimizer.withoutDecay)
+    }
     average = options.averageDecay > 0 ? MovingAverage(task.store, decay: options.averageDecay) : nil
   }
 
@@ -60,16 +65,20 @@ public final class TrainingLoop {
     let step = optimizer.stepCount
     var values = try task.accumulateGradients(step: step)
     let norm = optimizer.gradientNorm()
-    guard let loss = values["loss"], loss.isFinite, norm.isFinite else {
+    let opposing = discriminatorOptimizer?.gradientNorm() ?? 0
+    guard let loss = values["loss"], loss.isFinite, norm.isFinite, opposing.isFinite else {
       throw TrainingError.notFinite(
-        step: step + 1, loss: values["loss"] ?? .nan, gradientNorm: norm, lastCheckpoint: lastCheckpoint)
+        step: step + 1, loss: values["loss"] ?? .nan, gradientNorm: norm.isFinite ? opposing : norm,
+        lastCheckpoint: lastCheckpoint)
     }
     try savePending()
     let rate = options.schedule.rate(at: step)
     optimizer.step(learningRate: Float(rate), gradientNorm: norm)
+    discriminatorOptimizer?.step(learningRate: Float(rate), gradientNorm: opposing)
     task.finishStep(step, optimizer: optimizer)
     average?.update(decay: average.map { warmedUp($0.decay) })
     values["gradient_norm"] = norm
+    if opposing > 0 { values["discriminator_gradient_norm"] = opposing }
     values["learning_rate"] = rate
     try events.log(step + 1, values)
   }

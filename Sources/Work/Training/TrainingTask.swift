@@ -15,7 +15,10 @@ public protocol TrainingTask: AnyObject {
   var viewsPerImage: Int { get }
   /// The parameters that are trained.
   var store: ParameterStore { get }
-  /// Runs step `step` (from 0) forward and backward, leaving gradients in the store.
+  /// The parameters of a discriminator, which is trained against the model by an optimiser of its own; nil where there
+  /// is none.
+  var discriminator: ParameterStore? { get }
+  /// Runs step `step` (from 0) forward and backward, leaving gradients in the store, and in the discriminator's.
   /// - Returns: values to log; `loss` is one of them.
   func accumulateGradients(step: Int) throws -> [String: Double]
   /// Called after the step of the optimiser.
@@ -30,6 +33,7 @@ public protocol TrainingTask: AnyObject {
 
 extension TrainingTask {
   public var viewsPerImage: Int { 1 }
+  public var discriminator: ParameterStore? { nil }
 
   /// What a run has seen after `step` steps. An image counts each time that it is seen.
   public func seen(after step: Int) -> [String: Int] {

@@ -98,6 +98,22 @@ struct ConvolutionLayer: ImageLayer {
   func apply(_ x: Variable, after norm: GroupNormLayer, _ tape: Tape) -> Variable {
     tape.normalizedConvolution(x, norm: norm.parameters, filter)
   }
+
+  /// The gradient by the weight alone, where `gradient` is that by the convolution of silu(norm(x)).
+  func weightGradient(_ gradient: Tensor, of x: Tensor, after norm: GroupNormLayer, on device: Device)
+    -> Tensor
+  {
+    let (tape, own) = (Tape(device: device), Variable(weight.value, requiresGradient: true))
+    let parameters = GroupNormParameters(
+      weight: norm.parameters.weight.detached(), bias: norm.parameters.bias.detached(),
+      groups: norm.parameters.groups, epsilon: norm.parameters.epsilon)
+    let y = tape.normalizedConvolution(
+      Variable(x), norm: parameters,
+      ConvolutionFilter(weight: own, bias: bias.detached(), geometry: geometry))
+    tape.backward(from: tape.dot(y, gradient))
+    guard let result = own.gradient else { preconditionFailure("weightGradient: none arrived") }
+    return result
+  }
 }
 
 struct GroupNormLayer {

@@ -29,6 +29,18 @@ public struct TokenizerPass {
   public let reconstructionLoss: Variable
 }
 
+/// A batch of images that has gone through the autoencoder.
+public struct TokenizerReconstruction {
+  /// Images as decoded [B, H, W, 3].
+  public let images: Variable
+  /// What the decoder's last layer saw [B, H, W, C].
+  public let features: Tensor
+  /// Latents before quantising [B, h, w, d].
+  public let latents: Variable
+  /// The quantised latents; nil without a quantiser.
+  public let quantized: QuantizedLatents?
+}
+
 extension Tokenizer {
   /// Replaces each latent by its nearest code, with the straight-through gradient.
   public func quantize(_ tape: Tape, _ latents: Variable) -> QuantizedLatents {
@@ -62,6 +74,16 @@ extension Tokenizer {
     return TokenizerPass(
       reconstruction: reconstruction, quantized: quantized, latents: latents, loss: loss,
       reconstructionLoss: error)
+  }
+
+  /// Encodes, quantises and decodes images [B, H, W, 3] without any loss of the images.
+  /// - Parameter isQuantized: whether there is a quantiser; otherwise the decoder sees the latents themselves.
+  public func reconstruct(_ tape: Tape, images: Variable, isQuantized: Bool) -> TokenizerReconstruction {
+    let latents = encode(tape, images)
+    let quantized = isQuantized ? quantize(tape, latents) : nil
+    let features = features(tape, ofLatents: quantized?.vectors ?? comparable(tape, latents))
+    return TokenizerReconstruction(
+      images: lastLayer(tape, features), features: features.value, latents: latents, quantized: quantized)
   }
 
   /// The reconstruction loss of the autoencoder without its quantiser: how training warms up before the

@@ -31,6 +31,11 @@ public final class Tokenizer {
     (decoder, decoderEnd) = Self.makeDecoder(build)
     let (k, d) = (configuration.codebookSize, configuration.codeDimension)
     codebook = store.declare("quantize.embedding.weight", [k, d], .uniform(bound: 1 / Double(k)))
+    if configuration.normalizesCodes && seed != nil {
+      // As LlamaGen: a step of the optimiser would otherwise turn the short codes to anywhere.
+      let unit = Tape(device: device, isRecording: false).l2Normalize(codebook)
+      codebook.value.copyElements(from: unit.value)
+    }
     multiScale = configuration.multiScale.map { [store, codebook, freezing] in
       MultiScaleQuantizer($0, codebook: codebook, in: store, freezing)
     }
@@ -103,8 +108,23 @@ public final class Tokenizer {
 
   /// Images [B, H, W, 3] of quantised latents [B, h, w, d].
   public func decode(_ tape: Tape, _ latents: Variable) -> Variable {
-    let h = decoder.reduce(fromCode.apply(latents, tape)) { $1.apply($0, tape) }
-    return decoderEnd.convolution.apply(h, after: decoderEnd.norm, tape)
+    lastLayer(tape, features(tape, ofLatents: latents))
+  }
+
+  /// What the decoder's last layer sees of quantised latents [B, h, w, d]: [B, H, W, C].
+  func features(_ tape: Tape, ofLatents latents: Variable) -> Variable {
+    decoder.reduce(fromCode.apply(latents, tape)) { $1.apply($0, tape) }
+  }
+
+  /// The decoder's last norm and convolution.
+  func lastLayer(_ tape: Tape, _ features: Variable) -> Variable {
+    decoderEnd.convolution.apply(features, after: decoderEnd.norm, tape)
+  }
+
+  /// The gradient by the weight of the decoder's last convolution, by that of the images [B, H, W, 3].
+  /// - Parameter features: what the last layer saw.
+  public func lastLayerGradient(_ gradient: Tensor, features: Tensor) -> Tensor {
+    decoderEnd.convolution.weightGradient(gradient, of: features, after: decoderEnd.norm, on: store.device)
   }
 
   /// What the decoder sees of latents and codes, and, but for a quantiser by cosine, what they are compared by: scaled to

@@ -8,7 +8,7 @@ struct GroupNormKernel {
   private let epsilon: Double
   private let silu: Bool
   /// Mean and 1 / standard deviation of each image's groups.
-  private var statistics: (mean: [Double], inverse: [Double]) = ([], [])
+  private(set) var statistics: (mean: [Double], inverse: [Double]) = ([], [])
   /// y = x scale + shift, per image and channel [B, C].
   private var affine: (scale: Tensor, shift: Tensor)
 

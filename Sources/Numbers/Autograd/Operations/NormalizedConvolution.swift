@@ -61,9 +61,10 @@ extension Tape {
     let y = device.convolve(
       input, weight: weight.value, bias: bias.value, filter.geometry, training: isRecording)
     return record(y, from: [x, norm.weight, norm.bias, weight, bias]) { [unowned self] dy in
+      let target = parameterTargets(weight, bias)
       let dNormed = device.convolveBackward(
-        dy, input: input, weight: weight.value, filter.geometry, weightGradient: additionTarget(for: weight),
-        biasGradient: additionTarget(for: bias), needsInputGradient: true)
+        dy, input: input, weight: weight.value, filter.geometry, weightGradient: target?.weight,
+        biasGradient: target?.bias, needsInputGradient: true)
       guard let dNormed else { return }
       let dx = kernel.backward(
         device, dNormed, weight: norm.weight.value, weightGradient: additionTarget(for: norm.weight),

@@ -108,14 +108,15 @@ extension Device {
   }
 
   /// Gradients of a convolution. The weight's and the bias's gradient are added to what
-  /// `weightGradient` [O, I, kH, kW] and `biasGradient` [O] hold.
+  /// `weightGradient` [O, I, kH, kW] and `biasGradient` [O] hold; both are nil where neither is wanted.
   /// - Parameter input: what the forward pass read.
   /// - Returns: the gradient of the input, or nil when it was not asked for.
   public func convolveBackward(
     _ outputGradient: Tensor, input: ConvolutionInput, weight: Tensor, _ geometry: ConvolutionGeometry,
-    weightGradient: Tensor, biasGradient: Tensor, needsInputGradient: Bool
+    weightGradient: Tensor?, biasGradient: Tensor?, needsInputGradient: Bool
   ) -> Tensor? {
     checkConvolution(input, weight, geometry)
+    precondition((weightGradient == nil) == (biasGradient == nil), "convolveBackward: one of two gradients")
     let inputGradient = needsInputGradient ? empty(input.shape) : nil
     convolutions.backward(
       self, outputGradient: outputGradient, input: input, weight: weight, geometry,

@@ -58,16 +58,46 @@
 
     func backward(
       _ device: Device, outputGradient: Tensor, input: ConvolutionInput, weight: Tensor,
-      _ geometry: ConvolutionGeometry, inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
+      _ geometry: ConvolutionGeometry, inputGradient: Tensor?, weightGradient: Tensor?, biasGradient: Tensor?
     ) {
-      let parts = convolutionParts(
-        geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: false)
-      let made = parts.map { primitive($0.part, device.precision, training: true) }
-      let packed = inputGradient == nil ? [] : pack(device, made, parts.map(\.part), weight, backward: true)
-      let images = max(input.shape[0], 1)
-      let imageIn = input.shape.reduce(1, *) / images
-      let imageOut = outputGradient.count / images
+      let (parts, made) = backwardParts(device, geometry, inputShape: input.shape)
       let dy = device.convolutionInput(outputGradient)
+      if let weightGradient, let biasGradient {
+        addParameterGradients(
+          device, parts, made, dy, input, geometry, weightGradient: weightGradient, biasGradient: biasGradient
+        )
+      }
+      guard let inputGradient else { return }
+      let packed = pack(device, made, parts.map(\.part), weight, backward: true)
+      setInputGradient(device, parts, made, packed, dy, inputGradient)
+    }
+
+    /// The gradient of the input alone, by weights that stay packed from call to call.
+    func backward(
+      _ device: Device, outputGradient: Tensor, _ weights: ConvolutionWeights, inputGradient: Tensor
+    ) {
+      let (parts, made) = backwardParts(device, weights.geometry, inputShape: inputGradient.shape)
+      for (primitive, part) in zip(made, parts.map(\.part)) where weights.packedBackward[part] == nil {
+        weights.packedBackward[part] = pack(device, [primitive], [part], weights.weight, backward: true)[0]
+      }
+      setInputGradient(
+        device, parts, made, parts.map { weights.packedBackward[$0.part]! },
+        device.convolutionInput(outputGradient), inputGradient)
+    }
+
+    private func backwardParts(
+      _ device: Device, _ geometry: ConvolutionGeometry, inputShape: [Int]
+    ) -> (parts: [ConvolutionShare], made: [OpaquePointer]) {
+      let parts = convolutionParts(
+        geometry, inputShape: inputShape, threads: device.threads.count, byRowsAllowed: false)
+      return (parts, parts.map { primitive($0.part, device.precision, training: true) })
+    }
+
+    private func addParameterGradients(
+      _ device: Device, _ parts: [ConvolutionShare], _ made: [OpaquePointer], _ dy: ConvolutionInput,
+      _ input: ConvolutionInput, _ geometry: ConvolutionGeometry, weightGradient: Tensor, biasGradient: Tensor
+    ) {
+      let (imageIn, imageOut) = (imageSize(input.shape), imageSize(dy.shape))
       let partial = device.empty([parts.count, geometry.weightCount])
       let partialBias = device.empty([parts.count, geometry.outChannels])
       let scratch = made.map { device.empty([tsr_convolution_gradient_count($0)]) }
@@ -79,12 +109,6 @@
               made[index], input.pointer(at: image * imageIn), dy.pointer(at: image * imageOut),
               scratch[index].pointer, partial.pointer + index * geometry.weightCount,
               partialBias.pointer + index * geometry.outChannels), geometry)
-          if let inputGradient {
-            check(
-              tsr_convolution_backward_data(
-                made[index], dy.pointer(at: image * imageOut), packed[index].pointer,
-                inputGradient.pointer + image * imageIn), geometry)
-          }
         }
       }
       for index in parts.indices {
@@ -94,6 +118,24 @@
           biasGradient.pointer, 1, partialBias.pointer + index * geometry.outChannels, geometry.outChannels)
       }
     }
+
+    private func setInputGradient(
+      _ device: Device, _ parts: [ConvolutionShare], _ made: [OpaquePointer], _ packed: [Tensor],
+      _ dy: ConvolutionInput, _ inputGradient: Tensor
+    ) {
+      let (imageIn, imageOut) = (imageSize(inputGradient.shape), imageSize(dy.shape))
+      device.forRanges(parts.count) { range in
+        for index in range {
+          let (part, image, _, _) = parts[index]
+          check(
+            tsr_convolution_backward_data(
+              made[index], dy.pointer(at: image * imageOut), packed[index].pointer,
+              inputGradient.pointer + image * imageIn), part.geometry)
+        }
+      }
+    }
+
+    private func imageSize(_ shape: [Int]) -> Int { shape.dropFirst().reduce(1, *) }
 
     /// Packed weights for each part; parts of one shape share them.
     private func pack(

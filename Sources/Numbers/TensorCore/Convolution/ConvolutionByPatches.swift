@@ -46,7 +46,7 @@ final class ConvolutionByPatches {
 
   func backward(
     _ device: Device, outputGradient: Tensor, input: ConvolutionInput, weight: Tensor,
-    _ geometry: ConvolutionGeometry, inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
+    _ geometry: ConvolutionGeometry, inputGradient: Tensor?, weightGradient: Tensor?, biasGradient: Tensor?
   ) {
     let input = input.float32
     let g = geometry
@@ -56,8 +56,8 @@ final class ConvolutionByPatches {
     let patch = g.kernelArea * g.inChannels
     let outWidth = outputGradient.shape[2]
     let scratch = device.empty([parts.count, Self.patchCount(g, width: outWidth)])
-    let partial = device.zeros([parts.count, g.weightCount])
-    let partialBias = device.zeros([parts.count, g.outChannels])
+    let partial = device.zeros([weightGradient == nil ? 0 : parts.count, g.weightCount])
+    let partialBias = device.zeros([biasGradient == nil ? 0 : parts.count, g.outChannels])
     let imageSize = input.count / max(input.shape[0], 1)
     device.forRanges(parts.count) { range in
       for index in range {
@@ -67,13 +67,16 @@ final class ConvolutionByPatches {
           inputGradient.map { ($0.pointer + b * imageSize).update(repeating: 0, count: imageSize) }
           Self.forEachRowBlock(part, from: 0) { row, rows in
             let dy = outputGradient.pointer + (b * outputGradient.shape[1] + row) * outWidth * g.outChannels
-            tsr_column_sums(partialBias.pointer + index * g.outChannels, dy, rows * outWidth, g.outChannels)
-            Self.patches(columns, input, image: b, row: row, rows: rows, part)
-            multiplySerially(
-              m: g.outChannels, n: patch, k: rows * outWidth,
-              MatrixOperand(dy, stride: g.outChannels, transposed: true),
-              MatrixOperand(columns, stride: patch), beta: 1, into: partial.pointer + index * g.weightCount,
-              stride: patch)
+            if weightGradient != nil {
+              tsr_column_sums(
+                partialBias.pointer + index * g.outChannels, dy, rows * outWidth, g.outChannels)
+              Self.patches(columns, input, image: b, row: row, rows: rows, part)
+              multiplySerially(
+                m: g.outChannels, n: patch, k: rows * outWidth,
+                MatrixOperand(dy, stride: g.outChannels, transposed: true),
+                MatrixOperand(columns, stride: patch), beta: 1, into: partial.pointer + index * g.weightCount,
+                stride: patch)
+            }
             guard let inputGradient else { return }
             multiplySerially(
               m: rows * outWidth, n: patch, k: g.outChannels, MatrixOperand(dy, stride: g.outChannels),
@@ -85,10 +88,22 @@ final class ConvolutionByPatches {
         }
       }
     }
+    guard let weightGradient, let biasGradient else { return }
     for index in parts.indices {
       Self.addWeightMatrix(partial.pointer + index * g.weightCount, to: weightGradient, g)
       tsr_axpy(biasGradient.pointer, 1, partialBias.pointer + index * g.outChannels, g.outChannels)
     }
+  }
+
+  /// The gradient of the input alone, by weights that are used again and again.
+  func backward(
+    _ device: Device, outputGradient: Tensor, _ weights: ConvolutionWeights, inputGradient: Tensor
+  ) {
+    // The input itself is read for the gradient of the weights only: its shape is enough.
+    backward(
+      device, outputGradient: outputGradient, input: ConvolutionInput(float32: inputGradient),
+      weight: weights.weight, weights.geometry, inputGradient: inputGradient, weightGradient: nil,
+      biasGradient: nil)
   }
 
   private static func rowsPerBlock(_ g: ConvolutionGeometry, width: Int) -> Int {

@@ -10,7 +10,7 @@ public struct ConvolutionInput {
   /// Activations that were made in bfloat16, for a device of that precision.
   public init(_ rounded: BFloat16Tensor) { elements = .bfloat16(rounded) }
 
-  fileprivate init(float32 tensor: Tensor) { elements = .float32(tensor) }
+  init(float32 tensor: Tensor) { elements = .float32(tensor) }
 
   /// [B, H, W, C]
   public var shape: [Int] {

@@ -10,6 +10,8 @@ public final class ConvolutionWeights {
   let upper: Float
   /// Filled by the implementation, by the part of a convolution that the layout is good for.
   var packed: [ConvolutionPart: Tensor] = [:]
+  /// The same for the gradient of the input.
+  var packedBackward: [ConvolutionPart: Tensor] = [:]
 
   /// What happens to the output of a convolution.
   public enum Activation: Sendable, Equatable {
@@ -53,5 +55,31 @@ extension Device {
   /// As above, from a float32 tensor.
   public func convolve(_ input: Tensor, _ weights: ConvolutionWeights) -> Tensor {
     convolve(convolutionInput(input), weights)
+  }
+
+  /// The gradient of the input, of shape `inputShape`, by that of the output: through the cut of the activation, where
+  /// the output is at one of its ends, nothing passes.
+  /// - Parameter output: what ``convolve(_:_:)`` gave.
+  public func convolveBackward(
+    _ outputGradient: Tensor, output: Tensor, inputShape: [Int], _ weights: ConvolutionWeights
+  ) -> Tensor {
+    precondition(
+      outputGradient.count == output.count && inputShape.count == 4
+        && inputShape[3] == weights.geometry.inChannels,
+      "convolveBackward: gradient \(outputGradient.shape), output \(output.shape), input \(inputShape)")
+    var passed = outputGradient
+    if weights.upper > 0 {
+      passed = empty(output.shape)
+      forRanges(output.count, grain: 4096) { range in
+        for i in range {
+          let isInside = output.pointer[i] > 0 && output.pointer[i] < weights.upper
+          passed.pointer[i] = isInside ? outputGradient.pointer[i] : 0
+        }
+      }
+    }
+    let inputGradient = empty(inputShape)
+    convolutions.backward(
+      self, outputGradient: passed.reshaped(output.shape), weights, inputGradient: inputGradient)
+    return inputGradient
   }
 }

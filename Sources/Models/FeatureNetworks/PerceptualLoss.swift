@@ -1,0 +1,52 @@
+import Autograd
+import StreamFormat
+import TensorCore
+
+/// How different images look to a network, as a loss with gradients: LPIPS, or, where its weights are not to be had, a
+/// distance in SqueezeNet's features. The network is not trained.
+public final class PerceptualLoss {
+  /// What is measured: `lpips-vgg`, `lpips-alex` or `squeezenet perceptual distance`.
+  public let name: String
+  /// Hash of the network's weights (``StreamFormat/Record/weightsSHA256``).
+  public let weightsSHA256: String
+  private let features: ComparedFeatures
+
+  /// Reads a network.
+  /// - Parameter side: of the images, in pixels.
+  /// - Throws: `FormatError` where the record is not of such a network, or tensors are missing or misshapen.
+  public init(weights record: Record, side: Int, device: Device) throws {
+    try record.require(kind: .network)
+    let network = try record.jsonMetadata("config", as: NetworkConfiguration.self).name
+    weightsSHA256 = record.weightsSHA256
+    if let trunk = PerceptualDistance.Trunk(rawValue: network) {
+      name = network
+      features = try PerceptualDistance(trunk, weights: record, device: device).features
+    } else if network == SqueezeNet.name {
+      name = "squeezenet perceptual distance"
+      features = try SqueezeNet.comparedFeatures(
+        NetworkWeights(record, network: network), side: side, device: device)
+    } else {
+      throw FormatError(
+        .wrongKind, at: record.origin, expected: "the weights of lpips-vgg, lpips-alex or squeezenet-1.1",
+        found: network, hint: "import-weights --as lpips-vgg makes them")
+    }
+  }
+
+  /// A distance in the features of any network.
+  init(name: String, weightsSHA256: String, features: ComparedFeatures) {
+    (self.name, self.weightsSHA256, self.features) = (name, weightsSHA256, features)
+  }
+
+  /// Side of the smallest images that all networks can compare, in pixels.
+  public static let smallestSide = ComparedFeatures.smallestSide
+
+  /// The distance of each image [B, H, W, 3] to its target, [B]; pixel values run from -1 to 1.
+  public func distances(_ tape: Tape, _ images: Variable, to targets: Variable) -> Variable {
+    features.distances(tape, images, targets)
+  }
+
+  /// What the backward pass of one image needs, in bytes: the outputs of the convolutions for it and its target.
+  public func trainingBytesPerImage(size: Int) -> Double {
+    2 * 4 * Double(features.activationCount(side: size))
+  }
+}

@@ -1,0 +1,117 @@
+import ArgumentParser
+import FeatureNetworks
+import ImageModels
+import TensorCore
+import ToolRuntime
+import VQGAN
+
+extension AdversarialLoss: ExpressibleByArgument {}
+
+/// The losses of reconstructions beside the quantiser's: pixels, perception and a discriminator.
+struct ImageLossOptions: ParsableArguments {
+  @Option(help: "Weight of the reconstruction loss, at least 0.") var reconstructionWeight: Float = 1
+  @Option(
+    help: ArgumentHelp(
+      "Add the distance of images in the features of this network, a file of import-weights: lpips-vgg, lpips-alex, or "
+        + "squeezenet-1.1 (which is not LPIPS).", valueName: "file"))
+  var perceptualNetwork: InputPath?
+  @Option(help: "Weight of the perceptual loss, at least 0. (default: 1)") var perceptualWeight: Float?
+  @Option(
+    help: ArgumentHelp(
+      "Train a PatchGAN discriminator from this step on, counted from 1, and the tokenizer against it. LlamaGen: 20000.",
+      valueName: "step"))
+  var adversarialStart: Int?
+  @Option(help: "Weight of the adversarial loss, above 0. (default: 0.5)") var adversarialWeight: Float?
+  @Option(
+    help: ArgumentHelp(
+      "Loss of the discriminator and of the tokenizer against it: hinge, vanilla or non-saturating. (default: hinge)",
+      valueName: "loss"))
+  var adversarialLoss: AdversarialLoss?
+  @Flag(
+    help: ArgumentHelp(
+      "Scale the adversarial loss so that its gradient at the last layer is as long as that of pixels and perception "
+        + "(VQGAN)."))
+  var adaptiveWeight = false
+  @Option(help: "Number of channels of the discriminator's first layer. (default: 64)")
+  var discriminatorChannels: Int?
+  @Option(help: "Number of layers of the discriminator that halve the image. (default: 3)")
+  var discriminatorLayers: Int?
+
+  func validate() throws {
+    func need(_ holds: Bool, _ words: String) throws { if !holds { throw ValidationError(words) } }
+    try need(
+      reconstructionWeight >= 0 && reconstructionWeight.isFinite,
+      "--reconstruction-weight must not be negative nor infinite.")
+    try need(
+      perceptualWeight.map { $0 >= 0 && $0.isFinite } ?? true,
+      "--perceptual-weight must not be negative nor infinite.")
+    try need(
+      perceptualWeight == nil || perceptualNetwork != nil, "--perceptual-weight needs --perceptual-network.")
+    try need(adversarialStart.map { $0 >= 0 } ?? true, "--adversarial-start must not be negative.")
+    try need(
+      adversarialWeight.map { $0 > 0 && $0.isFinite } ?? true,
+      "--adversarial-weight must be above 0 and not infinite.")
+    if adversarialStart == nil, let name = adversarialOptions.first {
+      throw ValidationError("\(name) needs --adversarial-start.")
+    }
+  }
+
+  /// Names of the options that change the adversarial loss, as far as they were given.
+  private var adversarialOptions: [String] {
+    let options: [(String, Bool)] = [
+      ("--adversarial-weight", adversarialWeight != nil), ("--adversarial-loss", adversarialLoss != nil),
+      ("--adaptive-weight", adaptiveWeight), ("--discriminator-channels", discriminatorChannels != nil),
+      ("--discriminator-layers", discriminatorLayers != nil),
+    ]
+    return options.filter(\.1).map(\.0)
+  }
+
+  private var discriminator: DiscriminatorConfiguration {
+    let published = DiscriminatorConfiguration()
+    return DiscriminatorConfiguration(
+      channels: discriminatorChannels ?? published.channels, layers: discriminatorLayers ?? published.layers)
+  }
+
+  /// Why images of a side cannot be trained on with these losses, or nil.
+  func problem(imageSize: Int) -> String? {
+    if perceptualNetwork != nil && imageSize < PerceptualLoss.smallestSide {
+      return
+        "--perceptual-network needs images of at least \(PerceptualLoss.smallestSide) pixels, not \(imageSize)"
+    }
+    guard adversarialStart != nil, let problem = discriminator.problem(imageSize: imageSize) else {
+      return nil
+    }
+    return "--discriminator-channels, --discriminator-layers: " + problem
+  }
+
+  /// Refuses a discriminator that would never start.
+  /// - Throws: `ToolError` (usage).
+  func requireStart(steps: Int) throws {
+    if let start = adversarialStart, start > steps {
+      throw ToolError(
+        .usage,
+        "--adversarial-start: expected at most \(steps), the number of steps; found \(start); try: more --steps"
+      )
+    }
+  }
+
+  /// The losses, with the network of --perceptual-network; nil without any of these options.
+  /// - Throws: `FormatError`, `StreamError`, and `ToolError` (usage) for images that are too small.
+  func read(_ session: ToolSession, imageSize: Int, device: Device) throws -> ImageLosses? {
+    guard perceptualNetwork != nil || adversarialStart != nil || reconstructionWeight != 1 else { return nil }
+    if let problem = problem(imageSize: imageSize) { throw ToolError(.usage, problem) }
+    let perceptual = try perceptualNetwork.map {
+      try PerceptualLoss(weights: session.readRecord($0), side: imageSize, device: device)
+    }
+    if let perceptual { session.say("perceptual loss: \(perceptual.name)") }
+    let options = ImageLosses.Options(
+      pixelWeight: reconstructionWeight,
+      perceptual: perceptual.map { ImageLosses.Perceptual(weight: perceptualWeight ?? 1, $0) },
+      adversarial: adversarialStart.map {
+        ImageLosses.Adversarial(
+          weight: adversarialWeight ?? 0.5, start: $0, isAdaptive: adaptiveWeight,
+          loss: adversarialLoss ?? .hinge, discriminator: discriminator)
+      })
+    return ImageLosses(options, perceptual: perceptual, device: device, seed: session.seed)
+  }
+}
