@@ -1,7 +1,8 @@
 #!/bin/bash
-# Runs the batch scripts of pipelines/slurm under a real Slurm, and compares what comes of four shards with one run. Starts
-# munged, slurmctld and slurmd by hand, on this machine alone and in a temporary folder, and stops them whatever happens. Needs
-# Debian's packages slurm-wlm and munge; a Slurm that runs on this machine is left alone. Takes the tools from .build/release.
+# Runs the batch scripts of pipelines/slurm, and a pipeline with RUN=srun, under a real Slurm, and compares what comes of four
+# shards with one run. Starts munged, slurmctld and slurmd by hand, on this machine alone and in a temporary folder, and stops
+# them whatever happens. Needs Debian's packages slurm-wlm and munge; a Slurm that runs on this machine is left alone. Takes
+# the tools from .build/release.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() { echo "check-cluster: $*" >&2; exit 1; }
@@ -105,6 +106,13 @@ for name in images samples; do
   done
 done
 
+# A pipeline whose commands srun runs.
+make --no-print-directory --jobs 4 -f pipelines/llamagen-baseline.mk DATA="$DATA" TOKENIZER="$TOKENIZER" OUT="$work/pipeline" \
+  SHARED="$work/pipeline" IMAGE_OPTIONS='--batch-size 4' THREADS=1 SHARDS=4 RUN='srun --quiet -n1 -c1 --mem=0' \
+  "$work/pipeline/images.tokens.zst" >"$work/pipeline.log" 2>&1 || show_logs "the pipeline fails under srun"
+cmp <(values "$work/pipeline/images.tokens.zst" tokens) <(values "$work/images.zst" tokens) ||
+  fail "the tokens of a pipeline under srun are not those of one run"
+
 # A task that is queued again writes the same shard, and a whole without it is refused.
 before=$(sha256sum <"$OUT/shards/samples-000002-of-000004.zst")
 rm "$OUT/shards/samples-000002-of-000004.zst"
@@ -113,4 +121,4 @@ grep -q 'expected shard 2 of 4; found shard 3 of 4' "$work/join.log" || show_log
 scontrol requeue "${samples}_2"
 for _ in $(seq 240); do if [[ -s $OUT/shards/samples-000002-of-000004.zst ]]; then break; fi; sleep 0.5; done
 [[ $(sha256sum <"$OUT/shards/samples-000002-of-000004.zst") == "$before" ]] || fail "a requeued task writes another shard"
-echo "check-cluster: all is well: $(scontrol --version), arrays of four tasks, tokens and samples of one run"
+echo "check-cluster: all is well: $(scontrol --version), arrays of four tasks and a pipeline under srun give what one run gives"

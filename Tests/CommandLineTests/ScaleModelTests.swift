@@ -98,6 +98,23 @@ import TestSupport
     #expect(try record(folder.path("l")).tensor("logits").shape.dropFirst() == [21, 32])
   }
 
+  @Test func shardsAreTheWhole() throws {
+    let scoring = [files.tokens, "--model", files.model, "--held-out", "0.2", "--batch-size", "5"]
+    let drawing = ["--model", files.model, "--count", "7", "--guidance", "2"] + SharedFiles.repeatable
+    let whole = try succeed("score-tokens", scoring + SharedFiles.repeatable).text
+    let samples = try TokenReader(RecordReader(MemorySource(succeed("sample", drawing).output))).readAll()
+    // Twelve images in batches of five: with four shards one has no batch.
+    for count in [2, 4] {
+      let shards = (1...count).map { ["--shard", "\($0)/\(count)"] }
+      let lines = try shards.map { try succeed("score-tokens", scoring + $0 + SharedFiles.repeatable).text }
+      let merged = try ToolProcess.run(
+        "score-tokens", ["-", "--merge"], input: Array(lines.joined().utf8))
+      #expect(merged.text == whole, "\(merged.errors)")
+      let parts = try shards.flatMap { try succeed("sample", drawing + $0).output }
+      #expect(try TokenReader(RecordReader(MemorySource(parts))).readAll() == samples)
+    }
+  }
+
   @Test func aTrainingGoesOnExactly() throws {
     let common =
       [files.tokens, "--tokenizer", files.tokenizer, "--steps", "6", "--cluster-size", "4"] + Files.sizes
