@@ -77,13 +77,34 @@ import TestSupport
     expectNoProduct()
   }
 
+  /// Metadata and tensors of all records; nil for a file that is refused.
+  private func content(_ file: [UInt8]) -> [[String: [UInt8]]]? {
+    let reader = RecordReader(MemorySource(file))
+    var records: [[String: [UInt8]]] = []
+    do {
+      while let record = try reader.next() {
+        let tensors = record.tensors.map { ("tensor " + $0.name, $0.bytes) }
+        let metadata = record.metadata.map { ("metadata " + $0.key, Array($0.value.utf8)) }
+        records.append(Dictionary(uniqueKeysWithValues: tensors + metadata))
+      }
+    } catch {
+      return nil
+    }
+    return records
+  }
+
   @Test(arguments: readers) func flippedBits(reader: Reader) throws {
     let whole = try bytes(reader.file(files))
+    let sound = try #require(self.content(whole))
     var random = CounterRandom(seed: 3, purpose: .test)
-    for _ in 0..<10 {
+    var count = 0
+    while count < 10 {
       var flipped = whole
       let (place, bit) = (random.integer(below: whole.count), random.integer(below: 8))
       flipped[place] ^= 1 << UInt8(bit)
+      // A few bits of a zstd stream mean nothing to a decoder: what comes out is the same, and so is its checksum.
+      if content(flipped) == sound { continue }
+      count += 1
       let path = try write(flipped, "flipped", in: folder)
       let result = try run(reader, path)
       #expect(result.status == 65, "byte \(place), bit \(bit): \(result.errors)")
