@@ -166,7 +166,8 @@ let tools: [Target] = [
   tool(
     "detokenize",
     imports: [
-      argumentParser, "Datasets", "ForeignFiles", "ImageModels", "Images", "StreamFormat", "SuiteOptions",
+      argumentParser, "Autograd", "Datasets", "ForeignFiles", "ImageModels", "Images", "StreamFormat",
+      "SuiteOptions",
       "TensorCore", "ToolRuntime",
     ]),
   tool(
@@ -311,7 +312,8 @@ let testTargets: [Target] =
       ["Autograd", "Codebooks", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(of: "STAR", ["Autograd", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(
-      of: "Datasets", ["CArchive", "ForeignFiles", "Images", "StreamFormat", "TensorCore", "TestSupport"]),
+      of: "Datasets",
+      ["Autograd", "CArchive", "ForeignFiles", "Images", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(
       of: "Evaluation",
       [

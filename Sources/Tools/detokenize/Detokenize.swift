@@ -1,4 +1,5 @@
 import ArgumentParser
+import Autograd
 import Datasets
 import Foundation
 import ImageModels
@@ -32,6 +33,12 @@ import ToolRuntime
   var originals: InputPath?
   @OptionGroup(title: "Completed images") var given: GivenOptions
   @Option(help: "Factor by which --grid is enlarged, from 1 to 32.") var enlarge = 1
+  @Option(
+    help: ArgumentHelp(
+      "Height of the images in pixels, to which they are scaled before they are rounded to bytes, as PyTorch's bicubic "
+        + "interpolation does (without antialiasing): published figures of models of 384 pixels are of 256. (default: the "
+        + "tokenizer's)"))
+  var resize: Int?
   @OptionGroup var view: ViewOptions
   @Option(help: "Number of images decoded at a time. (default: those of 2^20 pixels, from 1 to 64)")
   var batchSize: Int?
@@ -58,6 +65,10 @@ import ToolRuntime
     }
     if originals == nil && (allowUpscale || decoding.isGiven) {
       throw ValidationError("--allow-upscale and the options of decoding are for --originals.")
+    }
+    if !(1...1 << 14).contains(resize ?? 1) { throw ValidationError("--resize must be from 1 to 16384.") }
+    if resize != nil && given.given != nil {
+      throw ValidationError("--given shows images as they are; leave --resize out.")
     }
     if originals != nil && grid == nil { throw ValidationError("--originals needs --grid.") }
     if sharding.shard != nil && grid != nil {
@@ -94,21 +105,25 @@ import ToolRuntime
     // Whole batches, so that the pictures are those of a whole run to the last bit.
     let part = sharding.part(of: chosen.count, batchSize: imagesPerBatch(model, batch.header))
     let items = Array(chosen[part.items])
+    let pictureSize = size(model, batch.header)
     try session.requireMemory(
       toRun: model.configuration.parameterBytes,
       bytesPerImage: model.configuration.passBytesPerImage(
-        size: batch.header.rows * model.configuration.downsampling),
+        size: batch.header.rows * model.configuration.downsampling)
+        + 15 * Double(pictureSize.height) * Double(pictureSize.width),
       images: min(imagesPerBatch(model, batch.header), items.count))
     let above =
       try originals.map {
         [
           try readOriginals(
-            $0, items, of: batch, session, size: batch.header.rows * model.configuration.downsampling,
-            device)
+            $0, items, of: batch, session,
+            size: resize ?? batch.header.rows * model.configuration.downsampling, device)
         ]
       } ?? given.pictures(session, of: batch, items: items, model)
     let start = ContinuousClock.now
-    let archive = try npz.map { try ImageArchive(session.create($0), model, batch, items) }
+    let archive = try npz.map {
+      try ImageArchive(session.create($0), size(model, batch.header), batch, items)
+    }
     var pictures = try files.map {
       try ImageFolderWriter(
         $0, classNames: reader.header.classNames, labels: Set(chosen.map { Int(batch.labels[$0]) }),
@@ -147,7 +162,9 @@ import ToolRuntime
       try session.interruption.check()
       let part = items[first..<min(first + batchSize, items.count)]
       let tokens = part.flatMap { batch.tokens(image: $0, view: view.number(in: batch.header)).map(Int.init) }
-      let images = try model.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns)
+      let images = resized(
+        try model.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns),
+        to: size(model, batch.header), on: model.store.device)
       try visit(
         zip(model.store.device.images(images), part).map {
           LabelledImage(image: $0, label: Int(batch.labels[$1]))
@@ -155,6 +172,19 @@ import ToolRuntime
       progress.advance(by: part.count)
     }
     progress.finish()
+  }
+
+  /// Height and width of the pictures that are written.
+  private func size(_ model: Tokenizer, _ header: TokenHeader) -> (height: Int, width: Int) {
+    let scale = model.configuration.downsampling
+    guard let resize else { return (header.rows * scale, header.columns * scale) }
+    return (resize, max(1, (resize * header.columns + header.rows / 2) / header.rows))
+  }
+
+  private func resized(_ images: Tensor, to size: (height: Int, width: Int), on device: Device) -> Tensor {
+    if resize == nil { return images }
+    let tape = Tape(device: device, isRecording: false)
+    return tape.interpolate(Variable(images), height: size.height, width: size.width, .bicubic).value
   }
 
   /// The activations of a batch take memory in proportion to its pixels: at 256 x 256, 16 images.

@@ -12,12 +12,13 @@ struct ImageArchive {
   private let labels: [Int64]
 
   /// Starts the archive of the images at some places of a token file.
-  init(_ output: AtomicOutput, _ model: Tokenizer, _ batch: TokenBatch, _ items: [Int]) throws {
+  init(
+    _ output: AtomicOutput, _ size: (height: Int, width: Int), _ batch: TokenBatch, _ items: [Int]
+  ) throws {
     self.output = output
     labels = items.map { Int64(batch.labels[$0]) }
     writer = try NumPyArchiveWriter(output)
-    let scale = model.configuration.downsampling
-    let shape = [items.count, batch.header.rows * scale, batch.header.columns * scale, 3]
+    let shape = [items.count, size.height, size.width, 3]
     try writer.begin("arr_0", NumPyHeader(.uint8, shape))
   }
 
