@@ -31,7 +31,7 @@ import TestSupport
   }
 
   @Test func aFileInPlaceOfAFolder() throws {
-    try expectRefusals(files.tokens, 66, "\(files.tokens): not found: expected a folder of images")
+    try expectRefusals(files.tokens, 66, "\(files.tokens): expected a folder of images")
   }
 
   @Test func aFolderWithoutImages() throws {

@@ -81,7 +81,7 @@ import TestSupport
     (#"{"classes": [0], "top_k": 9223372036854775808}"#, "another type"),
   ]) func whatIsWrongIsTheAnswer(request: String, words: String) throws {
     let answers = try serve([request, #"{"classes": [0]}"#])
-    #expect(answers.count == 2 && answers[1].tokens?.count == 16)
+    #expect(answers.count == 2 && answers[1].tokens?.count == 64)
     let text = try #require(answers[0].error)
     #expect(text.hasPrefix("request 1: expected ") && text.contains(words) && text.count < 600, "\(text)")
   }

@@ -27,8 +27,10 @@ public enum ImageError: Error, Equatable, Sendable {
   case mixedFolder(folder: String, image: String, subfolder: String)
   /// A list names a class that is not among the known ones.
   case unknownClass(list: String, line: Int, found: String, known: [String])
-  /// A line of a list that is not `path` or `path TAB class`, or a row of a table that is not `path,class`.
+  /// A line of a list that is not `path` or `path TAB class`.
   case malformedList(list: String, line: Int, found: String)
+  /// A row of a table that is not `path,class`.
+  case malformedTable(table: String, line: Int, found: String)
   /// Not enough memory to decode or encode.
   case outOfMemory(file: String)
 }
@@ -96,8 +98,10 @@ extension ImageError: CustomStringConvertible {
     case .unknownClass(let list, let line, let found, let known):
       "\(list), line \(line): unknown class '\(shortened(found))'; expected one of "
         + shortened(known.joined(separator: ", "), to: 200)
+    case .malformedTable(let table, let line, let found):
+      "\(table), line \(line): expected 'path,class', found '\(shortened(found))'"
     case .malformedList(let list, let line, let found):
-      "\(list), line \(line): expected a path, or a path and a class, found '\(shortened(found))'"
+      "\(list), line \(line): expected 'path' or 'path TAB class', found '\(shortened(found))'"
     default: ""
     }
   }

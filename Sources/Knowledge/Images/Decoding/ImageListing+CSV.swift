@@ -6,7 +6,7 @@ extension ImageListing {
   /// relative to `folder`. Where every class is a number, these are the labels; otherwise the classes are sorted by their
   /// bytes.
   /// - Parameter classCount: of classes that are numbers, how many there are; nil for the largest and one.
-  /// - Throws: `ImageError.malformedList`, `.unknownClass` and `.noImages`.
+  /// - Throws: `ImageError.malformedTable`, `.unknownClass` and `.noImages`.
   public init(
     csv: [UInt8], name: String, folder: FilePath, classCount: Int? = nil
   ) throws(ImageError) {
@@ -17,7 +17,7 @@ extension ImageListing {
     for row in rows {
       guard row.fields.count >= 2, !row.fields[0].isEmpty, !row.fields[1].isEmpty else {
         let text = Array(row.fields.joined(separator: [UInt8(ascii: ",")]))
-        throw .malformedList(list: name, line: row.line, found: readableText(of: text))
+        throw .malformedTable(table: name, line: row.line, found: readableText(of: text))
       }
       let path = FilePath(row.fields[0])
       images.append(
@@ -51,7 +51,7 @@ extension ImageListing {
 private struct CSVRows {
   private(set) var rows: [(fields: [[UInt8]], line: Int)] = []
 
-  /// - Throws: `ImageError.malformedList` for quotes that do not pair.
+  /// - Throws: `ImageError.malformedTable` for quotes that do not pair.
   init(_ text: [UInt8], name: String) throws(ImageError) {
     let (quote, comma, newline, carriage) = (
       UInt8(ascii: "\""), UInt8(ascii: ","), UInt8(ascii: "\n"), UInt8(ascii: "\r")
@@ -67,8 +67,7 @@ private struct CSVRows {
         case carriage where place + 1 == text.count || text[place + 1] == newline: break
         case quote where fields[fields.count - 1].isEmpty:
           guard let field = Self.quoted(text, &place, &line) else {
-            throw .malformedList(
-              list: name, line: first, found: "a quote that is not closed, or text after it")
+            throw XX              list: name, line: first, found: "a quote that is not closed, or text after it")
           }
           fields[fields.count - 1] = field
         default: fields[fields.count - 1].append(text[place])
