@@ -67,7 +67,8 @@ private struct CSVRows {
         case carriage where place + 1 == text.count || text[place + 1] == newline: break
         case quote where fields[fields.count - 1].isEmpty:
           guard let field = Self.quoted(text, &place, &line) else {
-            throw XX              list: name, line: first, found: "a quote that is not closed, or text after it")
+            throw .malformedTable(
+              table: name, line: first, found: "a quote that is not closed, or text after it")
           }
           fields[fields.count - 1] = field
         default: fields[fields.count - 1].append(text[place])
