@@ -59,6 +59,8 @@ final class TokenStorage: Sendable {
 
   /// Tokens one after the other.
   subscript(range: Range<Int>) -> ArraySlice<UInt32> {
+    precondition(
+      0 <= range.lowerBound && range.upperBound <= count, "TokenStorage: \(range) of \(count) tokens")
     switch place {
     case .wide(let tokens): return tokens[range]
     case .narrow(let tokens): return ArraySlice(tokens[range].map { UInt32($0) })
