@@ -24,7 +24,8 @@ import TestSupport
     let shown = try ToolProcess.run(
       "eval-metrics",
       [
-        "--reference", "p", "--samples", "a.npz", "--network", "pixels", "--pairs-in-order", "--json",
+        "--reference", "p", "--samples", "a.npz", "--network", "pixels", "--pairs", "--pairs-in-order",
+        "--json",
         "--quiet",
       ],
       in: folder.url)
