@@ -117,7 +117,7 @@ public struct FeatureFileReader {
   public init(path: String, device: Device) { (self.path, self.device) = (path, device) }
 
   public func read(_ first: Record, then next: () throws -> Record?) throws -> FeatureSet {
-    let network = NetworkIdentity(first)
+    let network = try NetworkIdentity(first)
     if first["mean"] != nil {
       guard try next() == nil else {
         throw EvaluationError.badFeatures(
@@ -130,11 +130,12 @@ public struct FeatureFileReader {
     var record: Record? = first
     while let current = record {
       try current.require(kind: .features)
-      guard NetworkIdentity(current) == network else {
+      let own = try NetworkIdentity(current)
+      guard own == network else {
         throw EvaluationError.badFeatures(
           place: "\(path): record \(current.origin.record ?? 0)",
           expected: "features of network \(network.name) as in the first record",
-          found: "\(NetworkIdentity(current).name) or other weights", hint: "files of one network")
+          found: "\(own.name) or other weights", hint: "files of one network")
       }
       let features = try current.tensor("features")
       let rows = features.shape.first

@@ -23,12 +23,26 @@ public struct NetworkIdentity: Equatable {
     self.init(name: network.name, weightsSHA256: network.weightsSHA256, resize: network.resize)
   }
 
-  public init(_ record: Record) {
+  /// That of a record of features.
+  /// - Throws: ``EvaluationError`` for words that no message could hold.
+  public init(_ record: Record) throws {
+    func words(_ key: String, orElse missing: String) throws -> String {
+      let found = record.metadata[key] ?? missing
+      guard found.count <= Self.longestWords else {
+        throw EvaluationError.badFeatures(
+          place: "\(record.origin.file): record \(record.origin.record ?? 0)",
+          expected: "'\(key)' of at most \(Self.longestWords) characters",
+          found: "\(found.count)", hint: "extract the features again")
+      }
+      return found
+    }
     self.init(
-      name: record.metadata["network"] ?? Self.unnamed,
-      weightsSHA256: record.metadata["weights_sha256"] ?? "unknown",
-      resize: record.metadata["resize"] ?? "unknown")
+      name: try words("network", orElse: Self.unnamed),
+      weightsSHA256: try words("weights_sha256", orElse: "unknown"),
+      resize: try words("resize", orElse: "unknown"))
   }
+
+  private static let longestWords = 100
 
   public var isInception: Bool { name == Self.inception }
 
