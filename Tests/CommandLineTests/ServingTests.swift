@@ -86,6 +86,14 @@ import TestSupport
     #expect(text.hasPrefix("request 1: expected ") && text.contains(words) && text.count < 600, "\(text)")
   }
 
+  @Test func whoAskedIsTold() throws {
+    let answers = try serve(
+      [#"{"classes": "x", "id": 5}"#, #"{"id": 6, "zz": 1}"#], "--tokenizer", files.rearranged)
+    #expect(answers.map(\.id) == [5, 6] && answers.allSatisfy { $0.error != nil })
+    let cut = try serve([#"{"classes": [0], "png": "y\u0000x"}"#], "--tokenizer", files.rearranged)
+    #expect(cut[0].error?.contains("without a zero byte") == true && folder.names.isEmpty)
+  }
+
   @Test func optionsThatMakeNoSense() throws {
     for arguments in [
       ["--serve"], ["--serve", "--model", files.model, "--count", "3"], ["--serve", "--model", "-"],

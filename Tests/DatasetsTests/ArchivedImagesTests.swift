@@ -73,6 +73,7 @@ import TestSupport
       ([("0.jpg", "x"), ("0.cls", "1"), ("0.json", "{\"label\": 2}")], "expected one label for each image"),
       ([("a/0.jpg", "x"), ("1.jpg", "x")], "found both"), ([("a/0.jpg", "x"), ("a/0.jpg", "y")], "twice"),
       ([("a/b", "x")], "no image found"),
+      ([("a/0.png", "x"), ("../b/1.png", "y")], "a path inside the archive"),
       ([("%2Ea/1.png", "x"), ("%2Ea /1.png", "x"), ("b%2F/1.png", "x"), ("b%2F/1.png/", "")], ""),
     ] as [([(String, String)], String)])
   func whatCannotBeListedIsRefusedInWords(form: Form, fault: ([(String, String)], String)) throws {
@@ -107,6 +108,25 @@ import TestSupport
     }
   }
 
+  @Test func archivesThatFollowOneAnotherAreOne() throws {
+    let both = try archiveBytes(.tar, [("a/1.png", [1])]) + archiveBytes(.tar, [("b/2.png", [2])])
+    let listing = try ImageListing(archive: MappedFile(both, name: "x/set.tar"))
+    #expect(try shown(listing) == ["a a/1.png [1]", "b b/2.png [2]"])
+  }
+
+  @Test func hardLinksAreImagesAndOtherLinksAreSaid() throws {
+    let folder = try TemporaryFolder()
+    let made = try ToolProcess.shell(
+      "mkdir -p s/a s/b && printf x > s/a/1.png && ln s/a/1.png s/b/2.png && tar -C s -cf hard.tar ./a ./b && "
+        + "ln -sf ../a/1.png s/b/3.png && tar -C s -cf soft.tar ./a ./b", in: folder.url)
+    #expect(made.status == 0, "\(made.errors)")
+    func file(_ name: String) throws -> MappedFile {
+      MappedFile([UInt8](try Data(contentsOf: folder.url.appending(path: name))), name: "x/set.tar")
+    }
+    #expect(try shown(ImageListing(archive: file("hard.tar"))) == ["a a/1.png [120]", "b b/2.png [120]"])
+    #expect { try ImageListing(archive: file("soft.tar")) } throws: { "\($0)".contains("a symbolic link") }
+  }
+
   // MARK: Arrays
 
   private func array(_ shape: [Int], labels: [UInt8]? = nil, type: ElementType = .uint8) throws -> [UInt8] {
@@ -133,6 +153,17 @@ import TestSupport
     let plain = NumPyHeader(.uint8, [1, 1, 2, 3]).bytes + [1, 2, 3, 4, 5, 6]
     let one = try ImageListing(array: MappedFile(plain, name: "a.npy"), classCount: 4)
     #expect(one.classNames.count == 4 && one.entries.map(\.label) == [0])
+  }
+
+  @Test(arguments: [1 << 31, 1 << 62, -1, 1 << 16] as [Int64]) func labelsHaveABound(label: Int64) throws {
+    let sink = MemorySink()
+    let writer = try NumPyArchiveWriter(sink)
+    try writer.begin("arr_0", NumPyHeader(.uint8, [1, 1, 1, 3]))
+    try [UInt8]([1, 2, 3]).withUnsafeBytes { try writer.write($0) }
+    try writer.begin("arr_1", NumPyHeader(.int64, [1]))
+    try [label].withUnsafeBytes { try writer.write($0) }
+    try writer.finish()
+    #expect(throws: ImageError.self) { try ImageListing(array: MappedFile(sink.bytes, name: "a.npz")) }
   }
 
   @Test func anArrayOfOtherThingsIsRefused() throws {

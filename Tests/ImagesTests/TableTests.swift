@@ -34,7 +34,8 @@ import Testing
   @Test(arguments: [
     ("a.png\n", "line 1"), ("a.png,x\nb.png,\n", "line 2"), ("a.png,x\n\n,y\n", "line 3"),
     ("\"a.png,x\n", "line 1"),
-    ("a.png,\"x\"y\n", "line 1"), ("path,label\n", "no image found"), ("", "no image found"),
+    ("a.png,\"x\"y\n", "line 1"), ("path,label\n", "no image found"), (",x\na.png,y\n", "line 1"),
+    ("a.pgn\nb.png,y\n", "line 1"), ("", "no image found"),
   ]) func otherRowsAreRefused(text: String, words: String) {
     do {
       _ = try list(text)
@@ -42,5 +43,11 @@ import Testing
     } catch {
       #expect("\(error)".contains(words), "\(error)")
     }
+  }
+
+  /// A first row that may be an image is one.
+  @Test(arguments: ["a/1.pgn,x\nb.png,y\n", " a.png , x \nb.png,y\n", "./a,x\nb.png,y\n"])
+  func nothingIsPassedOverInSilence(text: String) throws {
+    #expect(try list(text).entries.count == 2)
   }
 }

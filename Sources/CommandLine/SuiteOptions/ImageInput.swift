@@ -7,13 +7,22 @@ import ToolRuntime
 
 extension ToolSession {
   /// The images that an input names: those of a folder, a zip or tar archive, an `.npz` or `.npy` array, a table `.csv`, or a
-  /// list on standard input, where an archive or an array may come too. None is decoded yet.
+  /// list on standard input, where an archive or an array, but no table, may come too. None is decoded yet.
   /// - Parameter classCount: of classes that are numbers, how many there are; nil for the largest and one.
   /// - Throws: `ImageError`, `ForeignFileError`, `StreamError`; ``ToolError`` where the run would write over one of them.
   public func listImages(_ input: InputPath, classCount: Int? = nil) throws -> ImageListing {
     let listing = try imagesAsStored(input, classCount)
     let count = listing.passedOver.values.reduce(0, +)
     if count > 0 { warnOfPassedOver(listing, count, in: input.path) }
+    if let classCount,
+      listing.classNames.count != classCount || listing.classNames.last != "\(classCount - 1)"
+    {
+      throw ToolError(
+        .badData,
+        "\(input.path): expected classes that are numbers, for --classes \(classCount); found the names "
+          + shortened(listing.classNames.map { visible($0) }.joined(separator: ", "), to: 120)
+          + "; try: without --classes")
+    }
     try requireNoOutput(among: listing.entries.lazy.compactMap { $0.source.path.map { "\($0)" } })
     return listing
   }
@@ -26,6 +35,12 @@ extension ToolSession {
       return try ImageFolder.list(input.path)
     }
     let source = try PeekedSource(open(input), count: 512)
+    if source.peeked.starts(with: [0x1F, 0x8B]) {
+      throw ToolError(
+        .badData,
+        "\(input.path): expected images that are not compressed as a whole; found gzip; try: zcat FILE | \(name) -"
+      )
+    }
     let form = ImageFileForm(source.peeked, of: input)
     switch form {
     case .array: return try ImageListing(array: MappedFile(source), classCount: classCount)

@@ -9,7 +9,7 @@ public struct ImageOptions: ParsableArguments {
   @Argument(
     help: ArgumentHelp(
       "Folder with one sub-folder per class, or folder of images; a zip or tar archive of one, or a webdataset; an .npz or "
-        + ".npy array; a .csv table of paths and classes; or '-' for any of these on standard input, or for a list with "
+        + ".npy array; a .csv table of paths and classes; or '-' for an archive or array on standard input, or for a list with "
         + "one path per line, optionally followed by a tab and a class.", valueName: "images"))
   public var images: InputPath
 

@@ -37,11 +37,10 @@ struct Server {
   func run(_ requests: LineReader) throws {
     while let line = try requests.next() {
       if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
-      var id: JSONValue?
+      // Also an answer that says what is wrong goes to who asked.
+      let id = (try? decodeStrictJSON(Identified.self, from: Array(line)))?.id
       do {
-        let request = try decodeStrictJSON(SampleRequest.self, from: Array(line))
-        id = request.id
-        try answer(request)
+        try answer(decodeStrictJSON(SampleRequest.self, from: Array(line)))
       } catch let error as StreamError where isOfStandardOutput(error) {
         throw error
       } catch {
@@ -49,6 +48,8 @@ struct Server {
       }
     }
   }
+
+  private struct Identified: Decodable { var id: JSONValue? }
 
   private func answer(_ request: SampleRequest) throws {
     let draw = try request.drawing(draw)

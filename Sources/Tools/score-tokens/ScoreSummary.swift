@@ -123,6 +123,12 @@ extension ScoreSummary {
           "\(input.path): line \(index + 1): expected the unigram entropy of line 1, \(unigramEntropy ?? 0); found "
             + "\(part.unigramEntropy ?? 0); try: score the same tokens in each shard")
       }
+      guard index == 0 || part.images == 0 || images == 0 || part.sums.keys == sums.keys else {
+        throw ToolError(
+          .badData,
+          "\(input.path): line \(index + 1): expected the sums \(sums.keys.sorted().joined(separator: ", ")), as before; found "
+            + "others; try: score all shards with the same options")
+      }
       add(part.sums)
       images += part.images
       unigramEntropy = part.unigramEntropy

@@ -22,7 +22,7 @@ extension ImageListing {
           hint: "write it with numpy.savez(file, images, labels)")
       }
       elements = images
-      labels = try archive.tensor("arr_1")?.integers()
+      labels = try Self.labels(archive)
     } else {
       elements = try StoredElements(file.bytes, name: file.name)
     }
@@ -54,5 +54,17 @@ extension ImageListing {
       )
     }
     try self.init(numbered: images, classCount: classCount, name: place)
+  }
+
+  private static func labels(_ archive: NumPyArchive) throws -> [Int]? {
+    guard let array = try archive.tensor("arr_1") else { return nil }
+    do {
+      return try array.integers()
+    } catch {
+      throw ForeignFileError(
+        defect: .malformed, file: "\(archive.name): arr_1", offset: nil,
+        expected: "labels, which are integers",
+        found: "\(array.elementType.rawValue) \(array.shape)", hint: "save them as int64")
+    }
   }
 }

@@ -11,6 +11,10 @@ public final class ArchiveReader {
   private var file: String { mapped.name }
   private let archive: OpaquePointer
   private var name = ""
+  /// Whether the member is a file with content of its own, and no symbolic link, device or pipe.
+  private(set) var isRegular = true
+  /// The member that this one is a second name of; nil of any other.
+  private(set) var hardLink: String?
   private var block = UnsafeRawBufferPointer(start: nil, count: 0)
   private var blockOffset = 0
   private var isAtEnd = true
@@ -77,7 +81,10 @@ public final class ArchiveReader {
     (mapped, self.archive, self.spare) = (file, archive, spare)
     switch format {
     case .zip: archive_read_support_format_zip_seekable(archive)
-    case .tar: archive_read_support_format_tar(archive)
+    case .tar:
+      archive_read_support_format_tar(archive)
+      // As tar's own -i: archives that follow one another are one.
+      archive_read_set_option(archive, "tar", "read_concatenated_archives", "1")
     }
     // An archive takes 22 bytes at least; the bytes of a Data this long do not move.
     guard bytes.count >= 22 else { throw error(.truncated, "a \(format) archive", "\(bytes.count) bytes") }
@@ -102,6 +109,9 @@ public final class ArchiveReader {
       }
       guard let text = archive_entry_pathname_utf8(entry) ?? archive_entry_pathname(entry) else { continue }
       name = String(cString: text)
+      isRegular = archive_entry_filetype(entry) & S_IFMT == S_IFREG || archive_entry_filetype(entry) == 0
+      let target = archive_entry_hardlink_utf8(entry) ?? archive_entry_hardlink(entry)
+      hardLink = target.map { String(cString: $0) }
       (block, blockOffset, isAtEnd) = (UnsafeRawBufferPointer(start: nil, count: 0), 0, false)
       if !name.hasSuffix("/") { return name }
     }

@@ -30,12 +30,26 @@ public struct ArchivedFiles {
     var others: [[String]] = []
     var known: Set<[String]> = []
     while let member = try reader.next() {
-      let path = member.split(separator: "/").map(String.init).filter { $0 != "." }
+      let path = Self.components(member)
+      guard !path.contains("..") else {
+        throw Self.unsuitable(member, "a path inside the archive", "'..' in it", archive)
+      }
       if path.isEmpty || path.contains(where: { $0.hasPrefix(".") }) { continue }
       guard known.insert(path).inserted else { throw duplicate(member, in: archive.name) }
       guard isWanted(path) else {
         others.append(path)
         continue
+      }
+      if let link = reader.hardLink {
+        guard let target = found.first(where: { $0.path == Self.components(link) }) else {
+          throw Self.unsuitable(
+            member, "a link to an image before it", "one to '\(link.prefix(80))'", archive)
+        }
+        found.append((path, target.bytes, target.place))
+        continue
+      }
+      guard reader.isRegular else {
+        throw Self.unsuitable(member, "a file", "a symbolic link, a device or a pipe", archive)
       }
       let content = try reader.locatedContent()
       if content.isInFile {
@@ -50,5 +64,18 @@ public struct ArchivedFiles {
     files = found.map { file in
       File(path: file.path, bytes: file.bytes ?? copies[file.place.lowerBound..<file.place.upperBound])
     }
+  }
+
+  private static func components(_ member: String) -> [String] {
+    member.split(separator: "/").map(String.init).filter { $0 != "." }
+  }
+
+  private static func unsuitable(
+    _ member: String, _ expected: String, _ found: String, _ archive: MappedFile
+  ) -> ForeignFileError {
+    ForeignFileError(
+      defect: .unsupported, file: "\(archive.name): \(member.prefix(80))", offset: nil, expected: expected,
+      found: found,
+      hint: "tar with --dereference, from inside the folder")
   }
 }

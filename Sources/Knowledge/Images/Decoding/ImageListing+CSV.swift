@@ -2,7 +2,7 @@ import Foundation
 
 extension ImageListing {
   /// A listing from the bytes of a table of comma-separated values (RFC 4180) with a path and a class in each row. A first row
-  /// whose path ends as no image does is a heading. Further columns are passed over. A path that does not begin with `/` is
+  /// whose path has neither a dot nor a slash is a heading. Further columns are passed over. A path that does not begin with `/` is
   /// relative to `folder`. Where every class is a number, these are the labels; otherwise the classes are sorted by their
   /// bytes.
   /// - Parameter classCount: of classes that are numbers, how many there are; nil for the largest and one.
@@ -12,7 +12,7 @@ extension ImageListing {
   ) throws(ImageError) {
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
     var rows = try CSVRows(csv.starts(with: mark) ? Array(csv.dropFirst(mark.count)) : csv, name: name).rows
-    if let first = rows.first, !Self.isImage(first.fields[0]) { rows.removeFirst() }
+    if let first = rows.first?.fields[0], Self.isHeading(first) { rows.removeFirst() }
     var images: [(path: FilePath, className: String)] = []
     for row in rows {
       guard row.fields.count >= 2, !row.fields[0].isEmpty, !row.fields[1].isEmpty else {
@@ -41,9 +41,8 @@ extension ImageListing {
       entries: images.map { Entry(path: $0.path, label: labels[$0.className] ?? 0) })
   }
 
-  private static func isImage(_ path: [UInt8]) -> Bool {
-    let text = readableText(of: path).lowercased()
-    return (ImageFolder.suffixes + ImageFolder.foreignSuffixes).contains { text.hasSuffix($0) }
+  private static func isHeading(_ path: [UInt8]) -> Bool {
+    !path.isEmpty && !path.contains(UInt8(ascii: ".")) && !path.contains(UInt8(ascii: "/"))
   }
 }
 

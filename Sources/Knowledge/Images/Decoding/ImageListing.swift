@@ -93,7 +93,7 @@ extension ImageListing {
     numbered images: [(source: ImageSource, label: Int)], classCount: Int?, name: String
   ) throws(ImageError) {
     guard let largest = images.map(\.label).max() else { throw .noImages(folder: name) }
-    let count = classCount ?? largest + 1
+    let count = classCount ?? min(max(0, largest), Self.largestLabel) + 1
     for (place, image) in images.enumerated() where !(0..<count).contains(image.label) {
       throw .unknownClass(
         list: name, line: place + 1, found: "\(image.label)", known: ["0 to \(count - 1)"])
@@ -102,8 +102,8 @@ extension ImageListing {
       classNames: (0..<count).map(String.init), entries: images.map { Entry($0.source, label: $0.label) })
   }
 
-  /// The largest number that a class can have.
-  public static let largestLabel = (1 << 24) - 1
+  /// The largest number that a class can have: each record of a token file names all classes.
+  public static let largestLabel = (1 << 16) - 1
 }
 
 /// Sorted by UTF-8 bytes: the same on every machine, whatever the locale.
