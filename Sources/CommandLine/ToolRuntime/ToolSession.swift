@@ -279,6 +279,11 @@ public final class ToolSession {
   /// Starts a file that takes its place at once, as the answer to a request. No file may be there.
   /// - Throws: ``ToolError``, ``StreamError/cannotCreate(file:errno:)``.
   public func createNew(_ path: String) throws -> AtomicOutput {
+    // The system would take the name up to there.
+    guard !path.utf8.contains(0) else {
+      throw ToolError(
+        .cannotCreate, "\(visible(path)): expected a name without a zero byte; found one; try: another name")
+    }
     guard FileIdentity.of(path: path).kind == .new else {
       throw ToolError(
         .cannotCreate, "\(path): expected a new file; found one that is there; try: another name")
