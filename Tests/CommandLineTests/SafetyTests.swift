@@ -189,6 +189,14 @@ import TestSupport
     if limit == 4 { expectRefusal(result, "sample", 1, "expected two free file descriptors", "ulimit -n") }
   }
 
+  /// The run's own checkpoint is not taken for another file where no file can be opened to tell.
+  @Test(arguments: [4, 5, 6, 7, 8, 9, 30]) func fewOpenFilesMakeNoForeignCheckpoint(limit: Int) throws {
+    let result = try run("ulimit -n \(limit); $TRAIN -o o --threads 1 --quiet")
+    #expect(
+      limit == 30 ? result.status == 0 : [0, 1, 66, 73, 74].contains(result.status), "\(result.errors)")
+    #expect(!result.errors.contains("found another file"), "\(result.errors)")
+  }
+
   @Test func negativeNumbersNeedNoEqualsSign() throws {
     let spaced = try run("sample --model $MODEL --count 2 --guidance -1 --no-provenance -o a")
     let joined = try run("sample --model $MODEL --count 2 --guidance=-1 --no-provenance -o b")

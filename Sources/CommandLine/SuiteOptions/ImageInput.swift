@@ -12,8 +12,7 @@ extension ToolSession {
   /// - Throws: `ImageError`, `ForeignFileError`, `StreamError`; ``ToolError`` where the run would write over one of them.
   public func listImages(_ input: InputPath, classCount: Int? = nil) throws -> ImageListing {
     let listing = try imagesAsStored(input, classCount)
-    let count = listing.passedOver.values.reduce(0, +)
-    if count > 0 { warnOfPassedOver(listing, count, in: input.path) }
+    warnOfPassedOver(listing, in: input.path)
     if let classCount,
       listing.classNames.count != classCount || listing.classNames.last != "\(classCount - 1)"
     {
@@ -41,16 +40,13 @@ extension ToolSession {
         "\(input.path): expected images that are not compressed as a whole; found gzip; try: zcat FILE | \(name) -"
       )
     }
-    let form = ImageFileForm(source.peeked, of: input)
-    switch form {
+    switch ImageFileForm(source.peeked, of: input) {
     case .array: return try ImageListing(array: MappedFile(source), classCount: classCount)
     case .archive: return try ImageListing(archive: MappedFile(source), classCount: classCount)
     case .table:
       let folder = FilePath(parentFolder(of: input.path))
       return try ImageListing(csv: source.readAll(), name: input.path, folder: folder, classCount: classCount)
-    case .list:
-      return try ImageListing(
-        list: source.readAll(), name: input.isStandardInput ? "standard input" : input.path)
+    case .list: return try ImageListing(list: source.readAll(), name: "standard input")
     case nil:
       throw ToolError(
         .noInput,
@@ -60,7 +56,9 @@ extension ToolSession {
   }
 
   /// Tells of images that are in formats that are not read: a data set may be smaller than it seems.
-  private func warnOfPassedOver(_ listing: ImageListing, _ count: Int, in folder: String) {
+  public func warnOfPassedOver(_ listing: ImageListing, in folder: String) {
+    let count = listing.passedOver.values.reduce(0, +)
+    guard count > 0 else { return }
     let kinds = listing.passedOver.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
     warn(
       "\(folder): expected PNG and JPEG images; found \(count) of other formats, passed over: "
@@ -76,7 +74,7 @@ private enum ImageFileForm {
   init?(_ start: [UInt8], of input: InputPath) {
     let path = input.path.lowercased()
     if start.starts(with: NumPyHeader.start) || path.hasSuffix(".npz")
-      || ArchiveReader.startsAsNumPyArchive(start)
+      || NumPyArchive.isArchive(start)
     {
       self = .array
     } else if ArchiveReader.isArchive(start) || ArchiveReader.isTarArchive(start) {

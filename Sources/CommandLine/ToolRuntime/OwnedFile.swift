@@ -27,7 +27,9 @@ public final class OwnedFile {
   /// - Throws: ``StreamError``.
   public func open() throws -> FileSource {
     let source = try FileSource(path: path)
-    keep(Foundation.open(path, O_RDONLY | O_CLOEXEC))
+    let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw StreamError.cannotOpen(file: path, errno: errno) }
+    keep(descriptor)
     return source
   }
 
@@ -45,6 +47,11 @@ public final class OwnedFile {
     let output = try session.createFile(path)
     try write(output)
     let written = output.duplicatedDescriptor()
+    guard written >= 0 else {
+      let code = errno
+      output.discard()
+      throw StreamError.cannotCreate(file: path, errno: code)
+    }
     do {
       try output.commit()
     } catch {

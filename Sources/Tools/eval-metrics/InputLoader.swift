@@ -38,9 +38,11 @@ struct InputLoader {
     // A pipe gives its bytes once: it is opened once, and what it begins with is kept.
     let source = try PeekedSource(session.open(input), count: 512)
     if ArchiveReader.isTarArchive(source.peeked)
-      || ArchiveReader.isArchive(source.peeked) && !ArchiveReader.startsAsNumPyArchive(source.peeked)
+      || ArchiveReader.isArchive(source.peeked) && !NumPyArchive.isArchive(source.peeked)
     {
-      return try folder(ImageListing(archive: MappedFile(source)), input, role)
+      let listing = try ImageListing(archive: MappedFile(source))
+      session.warnOfPassedOver(listing, in: input.path)
+      return try folder(listing, input, role)
     }
     return try ArchiveReader.isArchive(source.peeked)
       ? archive(source, input, role) : records(source, input, role)

@@ -69,13 +69,9 @@ extension TrainAR {
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens in "
         + "\(quantizer.scales.count) scales, \(task.counts.heldOut) held out")
-    let description = ModelDescription(
-      codebookSHA256: data.header.codebookSHA256, classNames: data.header.classNames, clusterSize: clusterSize
-    )
-    let outcome = try session.train(task, training, output: output) {
-      try model.record(values: $0, description: description)
+    try train(task, parameters: model.store.scalarCount, data, session) {
+      try model.record(values: $0, description: $1)
     }
-    try session.reportTraining(outcome, task, parameters: model.store.scalarCount, data: data)
   }
 
   private func requireNothingOfRaster() throws {

@@ -96,13 +96,22 @@ import Training
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens, "
         + "\(task.counts.heldOut) held out")
+    try train(task, parameters: model.store.scalarCount, data, session) {
+      try model.record(values: $0, description: $1)
+    }
+  }
+
+  /// Trains, writes the model and reports.
+  /// - Parameter record: the model's file with some values of its parameters.
+  func train(
+    _ task: TransformerTask, parameters: Int, _ data: TokenDataset, _ session: ToolSession,
+    record: @escaping ([Tensor], ModelDescription) throws -> Record
+  ) throws {
     let description = ModelDescription(
       codebookSHA256: data.header.codebookSHA256, classNames: data.header.classNames, clusterSize: clusterSize
     )
-    let outcome = try session.train(task, training, output: output) {
-      try model.record(values: $0, description: description)
-    }
-    try session.reportTraining(outcome, task, parameters: model.store.scalarCount, data: data)
+    let outcome = try session.train(task, training, output: output) { try record($0, description) }
+    try session.reportTraining(outcome, task, parameters: parameters, data: data)
   }
 
   /// The model of --initial, which must be of the tokens' codebook.

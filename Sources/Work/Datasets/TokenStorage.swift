@@ -76,10 +76,8 @@ final class TokenStorage: Sendable {
   }
 
   /// Calls a function with all tokens, some after the other.
-  func forEachPart(_ body: ([UInt32]) -> Void) {
-    for first in stride(from: 0, to: count, by: 1 << 22) {
-      body(Array(self[first..<min(first + 1 << 22, count)]))
-    }
+  func forEachPart(_ body: (ArraySlice<UInt32>) -> Void) {
+    for first in stride(from: 0, to: count, by: 1 << 22) { body(self[first..<min(first + 1 << 22, count)]) }
   }
 
   private func releaseNowAndThen(_ bytes: Data, read: Int) {

@@ -25,12 +25,9 @@ extension InputCheck {
     try requireFinite(model.store)
     let (again, copy) = try Transformer.read(
       try only(file([model.record(description: description)])), device: device)
-    try expect(
-      copy == description && again.configuration == model.configuration,
-      "written again, the model has other settings")
-    try expect(
-      isSame(try again.record(description: copy), try model.record(description: description)),
-      "written again, the model has other weights")
+    try expectSame(
+      (again.configuration, copy, again.record(description: copy)),
+      (model.configuration, description, model.record(description: description)))
     let reader = RecordReader(MemorySource(bytes, name: "input"))
     let packed = try PackedTransformer.read(reader, precision: .int8, device: device)
     try expect(packed?.description == description, "the packed model has other settings")
@@ -58,12 +55,20 @@ extension InputCheck {
     try requireFinite(model.frozen)
     let (again, copy) = try VARTransformer.read(
       try only(file([model.record(description: description)])), device: device)
+    try expectSame(
+      (again.configuration, copy, again.record(description: copy)),
+      (model.configuration, description, model.record(description: description)))
+  }
+
+  /// A model that was read, written and read again.
+  private func expectSame<Sizes: Equatable>(
+    _ again: (sizes: Sizes, description: ModelDescription, record: Record),
+    _ model: (sizes: Sizes, description: ModelDescription, record: Record)
+  ) throws {
     try expect(
-      copy == description && again.configuration == model.configuration,
+      again.description == model.description && again.sizes == model.sizes,
       "written again, the model has other settings")
-    try expect(
-      isSame(try again.record(description: copy), try model.record(description: description)),
-      "written again, the model has other weights")
+    try expect(isSame(again.record, model.record), "written again, the model has other weights")
   }
 
   private func requireFinite(_ store: ParameterStore) throws {

@@ -37,14 +37,6 @@ public final class ArchiveReader {
     starts.contains { start.starts(with: $0) }
   }
 
-  /// True of the first bytes of a zip archive whose first member is an `.npy` file, as in an `.npz` archive.
-  public static func startsAsNumPyArchive(_ start: [UInt8]) -> Bool {
-    // The name's length stands at byte 26, and the name at byte 30.
-    guard isArchive(start), start.count >= 30 else { return false }
-    let length = Int(start[26]) | Int(start[27]) << 8
-    return start.dropFirst(30).prefix(length).suffix(4).elementsEqual(".npy".utf8)
-  }
-
   /// True of the first bytes of a tar archive, which has its mark at byte 257.
   public static func isTarArchive(_ start: some Collection<UInt8>) -> Bool {
     start.count >= 262 && start.dropFirst(257).starts(with: Array("ustar".utf8))

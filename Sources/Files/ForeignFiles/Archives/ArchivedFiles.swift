@@ -25,27 +25,30 @@ public struct ArchivedFiles {
   /// - Throws: ``ForeignFileError`` for damage, and for two files of one path; `StreamError`.
   public init(_ archive: MappedFile, where isWanted: ([String]) -> Bool) throws {
     let reader = try ArchiveReader.open(archive)
-    let unpacked = try TemporaryBytes(for: archive.name)
+    var unpacked: TemporaryBytes?
     var found: [(path: [String], bytes: Data?, place: Range<Int>)] = []
     var others: [[String]] = []
-    var known: Set<[String]> = []
+    // The place of each path among those that were found; nil of the others.
+    var known: [[String]: Int?] = [:]
     while let member = try reader.next() {
       let path = Self.components(member)
       guard !path.contains("..") else {
         throw Self.unsuitable(member, "a path inside the archive", "'..' in it", archive)
       }
       if path.isEmpty || path.contains(where: { $0.hasPrefix(".") }) { continue }
-      guard known.insert(path).inserted else { throw duplicate(member, in: archive.name) }
+      guard known[path] == nil else { throw duplicate(member, in: archive.name) }
       guard isWanted(path) else {
         others.append(path)
+        known[path] = .some(nil)
         continue
       }
+      known[path] = found.count
       if let link = reader.hardLink {
-        guard let target = found.first(where: { $0.path == Self.components(link) }) else {
+        guard case let place?? = known[Self.components(link)], place < found.count else {
           throw Self.unsuitable(
             member, "a link to an image before it", "one to '\(link.prefix(80))'", archive)
         }
-        found.append((path, target.bytes, target.place))
+        found.append((path, found[place].bytes, found[place].place))
         continue
       }
       guard reader.isRegular else {
@@ -55,11 +58,13 @@ public struct ArchivedFiles {
       if content.isInFile {
         found.append((path, content.bytes, 0..<0))
       } else {
-        let start = try content.bytes.withUnsafeBytes { try unpacked.append($0) }
-        found.append((path, nil, start..<unpacked.count))
+        let copies = try unpacked ?? TemporaryBytes(for: archive.name)
+        unpacked = copies
+        let start = try content.bytes.withUnsafeBytes { try copies.append($0) }
+        found.append((path, nil, start..<copies.count))
       }
     }
-    let copies = try unpacked.mapped()
+    let copies = try unpacked?.mapped() ?? Data()
     self.others = others
     files = found.map { file in
       File(path: file.path, bytes: file.bytes ?? copies[file.place.lowerBound..<file.place.upperBound])

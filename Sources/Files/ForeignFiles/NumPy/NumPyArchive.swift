@@ -9,6 +9,14 @@ public struct NumPyArchive {
   public let arrays: [String: NumPyHeader]
   private let file: MappedFile
 
+  /// True of the first bytes of a zip archive whose first member is an `.npy` file.
+  public static func isArchive(_ start: [UInt8]) -> Bool {
+    // The name's length stands at byte 26, and the name at byte 30.
+    guard ArchiveReader.isArchive(start), start.count >= 30 else { return false }
+    let length = Int(start[26]) | Int(start[27]) << 8
+    return start.dropFirst(30).prefix(length).suffix(4).elementsEqual(".npy".utf8)
+  }
+
   /// Reads the directory and the headers.
   /// - Throws: ``ForeignFileError``.
   public init(_ file: MappedFile) throws {
