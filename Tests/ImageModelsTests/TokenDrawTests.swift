@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 @testable import ImageModels
 import TensorCore
@@ -36,6 +37,27 @@ import TestSupport
     DrawOptions(topK: 12, topP: 0.9), DrawOptions(topK: 1), DrawOptions(topK: 100), DrawOptions(topP: 0.001),
   ]
 
+  /// What divides a weight in the race is exponentially distributed: -log(1 - v) of the word's 31 upper bits.
+  @Test func exponentialNumbersOfWords() {
+    var words = (0..<4000).map { UInt32(truncatingIfNeeded: $0 * 1_073_741) }
+    words += [0, 1, 2, 100, .max, .max - 1, .max - 255, 1 << 31, 1 << 31 - 1, 1 << 31 + 64]
+    var x = [Float](repeating: 1, count: words.count)
+    tsr_race(&x, words, words.count)
+    for (word, value) in zip(words, x) {
+      let exact = -log1p(-(Double(word >> 1) + 0.5) * 0x1p-31)
+      #expect(abs(1 / (Double(value) * exact) - 1) < 5e-7, "word \(word)")
+    }
+  }
+
+  @Test func gumbelNumbersThatAreNotFinite() {
+    let noise = DrawNoise(.gumbel, images: [0], seed: 1, count: 1, codes: 3)
+    for logits: [Float] in [[0, .nan, 1], [0, .infinity, 1], [-.infinity, -.infinity, -.infinity]] {
+      var copy = logits
+      let place = Place(image: 0, position: 0)
+      #expect(copy.withUnsafeMutableBufferPointer { noise.draw($0, DrawOptions(), at: place) } == nil)
+    }
+  }
+
   /// Smaller temperatures have no finite inverse, and logits times an infinity are no numbers.
   @Test(arguments: [Float(0), 1e-45, 1e-40, 2.9e-39, 3e-39, 1e-30]) func tinyTemperaturesTakeTheLargest(
     value: Float
@@ -61,13 +83,19 @@ import TestSupport
     }
   }
 
-  @Test(arguments: options) func frequencies(_ options: DrawOptions) {
+  @Test(arguments: options, DrawMethod.allCases) func frequencies(
+    _ options: DrawOptions, _ method: DrawMethod
+  ) {
     let logits = normals(40, 2, deviation: 1.5)
     let p = distribution(logits, options)
-    var random = CounterRandom(seed: 9, purpose: .test)
     var counts = [Int](repeating: 0, count: p.count)
     let n = 20_000
-    for _ in 0..<n { counts[draw(logits, options, random.uniform())] += 1 }
+    let noise = DrawNoise(method, images: [3, 4], seed: 9, count: n / 2, codes: 40)
+    for draw in 0..<n {
+      var copy = logits
+      let place = Place(image: draw % 2, position: draw / 2)
+      counts[copy.withUnsafeMutableBufferPointer { noise.draw($0, options, at: place) } ?? -1] += 1
+    }
     var (statistic, cells) = (0.0, 0)
     for (count, share) in zip(counts, p) {
       if share == 0 { #expect(count == 0) }

@@ -4,9 +4,11 @@ import Glibc
 import Testing
 import TestSupport
 
-/// The three packed linear layers against sums in double: the processor's own and the portable version alike.
+/// The three packed linear layers against sums in double, in all versions that the processor has.
 @Suite struct PackedLinearKernelTests {
   static let panel = Int(TSR_PANEL)
+  /// A processor that has not all of them repeats a version.
+  static let versions = [TSR_PORTABLE, TSR_AVX2, TSR_AVX512]
   static let rowCounts = [0, 1, 2, 5, 7, 8, 12, 13, 16, 27]
   static let shapes = [(n: 1, k: 1), (n: 33, k: 7), (n: 64, k: 100), (n: 70, k: 3)]
 
@@ -22,7 +24,7 @@ import TestSupport
 
   enum Format: CaseIterable { case float32, bfloat16, int8 }
 
-  static func layer(_ format: Format, portable: Bool, rows: Int, n: Int, k: Int) -> Layer {
+  static func layer(_ format: Format, limit: tsr_vectors, rows: Int, n: Int, k: Int) -> Layer {
     let (x, weight) = (normals(rows * k, 71), normals(n * k, 72))
     let (count, even) = ((n + panel - 1) / panel * panel, (k + 1) / 2 * 2)
     func share(_ xStride: Int, _ stride: Int, _ rows: Range<Int>, _ panels: Range<Int>, _ adding: Bool)
@@ -36,13 +38,12 @@ import TestSupport
     case .float32:
       var packed = [Float](repeating: .nan, count: count * k)
       tsr_pack_panels(&packed, weight, n, k)
-      let call = portable ? tsr_packed_linear_portable : tsr_packed_linear
       return Layer(n: n, k: k, weight: weight.map { Double($0) }, x: x.map { Double($0) }) {
         [packed] y, stride, rows, panels, adding in
         x.withUnsafeBufferPointer { x in
-          call(
-            &y, x.baseAddress.map { $0 + rows.lowerBound * k }, packed, share(k, stride, rows, panels, adding)
-          )
+          tsr_packed_linear(
+            &y, x.baseAddress.map { $0 + rows.lowerBound * k }, packed,
+            share(k, stride, rows, panels, adding), limit)
         }
       }
     case .bfloat16:
@@ -54,13 +55,12 @@ import TestSupport
           tsr_to_bfloat16($0.baseAddress! + row * even, Array(x[row * k..<(row + 1) * k]), k)
         }
       }
-      let call = portable ? tsr_packed_linear_bfloat16_portable : tsr_packed_linear_bfloat16
       return Layer(n: n, k: k, weight: weight.map(rounded), x: x.map(rounded)) {
         [packed, halves] y, stride, rows, panels, adding in
         halves.withUnsafeBufferPointer { x in
-          call(
+          tsr_packed_linear_bfloat16(
             &y, x.baseAddress.map { $0 + rows.lowerBound * even }, packed,
-            share(even, stride, rows, panels, adding))
+            share(even, stride, rows, panels, adding), limit)
         }
       }
     case .int8:
@@ -70,7 +70,6 @@ import TestSupport
       tsr_pack_panels_int8(&packed, &scales, weight, n, k)
       var (q, factors) = ([Int16](repeating: 1, count: rows * even), [Float](repeating: .nan, count: rows))
       tsr_quantize_rows(&q, &factors, x, rows, k, even)
-      let call = portable ? tsr_packed_linear_int8_portable : tsr_packed_linear_int8
       let stored = (0..<n * k).map { place in
         let (output, input) = (place / k, place % k)
         let entry = (output / panel * even / 2 + input / 2) * 2 * panel + output % panel * 2 + input % 2
@@ -81,10 +80,10 @@ import TestSupport
         [packed, scales, q, factors] y, stride, rows, panels, adding in
         q.withUnsafeBufferPointer { x in
           factors.withUnsafeBufferPointer {
-            call(
+            tsr_packed_linear_int8(
               &y, x.baseAddress.map { $0 + rows.lowerBound * even },
               $0.baseAddress.map { $0 + rows.lowerBound }, packed, scales,
-              share(even, stride, rows, panels, adding))
+              share(even, stride, rows, panels, adding), limit)
           }
         }
       }
@@ -97,10 +96,10 @@ import TestSupport
     return Double(Float(bitPattern: UInt32(bits) << 16))
   }
 
-  @Test(arguments: Format.allCases, [false, true]) func sums(format: Format, portable: Bool) {
+  @Test(arguments: Format.allCases, versions) func sums(format: Format, limit: tsr_vectors) {
     for (rows, shape) in Self.rowCounts.flatMap({ rows in Self.shapes.map { (rows, $0) } }) {
       let (n, k) = shape
-      let layer = Self.layer(format, portable: portable, rows: rows, n: n, k: k)
+      let layer = Self.layer(format, limit: limit, rows: rows, n: n, k: k)
       let stride = n + 3
       let before = normals(rows * stride, 73)
       for adding in [false, true] {
@@ -121,11 +120,11 @@ import TestSupport
     }
   }
 
-  @Test(arguments: Format.allCases, [false, true]) func aRowDoesNotDependOnItsBatch(
-    format: Format, portable: Bool
+  @Test(arguments: Format.allCases, versions) func aRowDoesNotDependOnItsBatch(
+    format: Format, limit: tsr_vectors
   ) {
     let (n, k) = (77, 53)
-    let layer = Self.layer(format, portable: portable, rows: 29, n: n, k: k)
+    let layer = Self.layer(format, limit: limit, rows: 29, n: n, k: k)
     var all: [[Float]] = []
     for row in 0..<29 {
       var y = [Float](repeating: 0, count: n)
@@ -139,10 +138,10 @@ import TestSupport
     }
   }
 
-  @Test(arguments: Format.allCases, [false, true]) func onlyTheAskedPanelsAreWritten(
-    format: Format, portable: Bool
+  @Test(arguments: Format.allCases, versions) func onlyTheAskedPanelsAreWritten(
+    format: Format, limit: tsr_vectors
   ) {
-    let layer = Self.layer(format, portable: portable, rows: 1, n: 80, k: 4)
+    let layer = Self.layer(format, limit: limit, rows: 1, n: 80, k: 4)
     var y = [Float](repeating: -7, count: 80)
     layer.apply(&y, 80, 0..<1, 1..<2, false)
     #expect(y[..<32].allSatisfy { $0 == -7 } && y[64...].allSatisfy { $0 == -7 })
@@ -151,20 +150,21 @@ import TestSupport
 
   @Test func integersAreTheSameOnEveryProcessor() {
     for (rows, n, k) in [(1, 40, 7), (16, 64, 768), (13, 33, 2049)] {
-      let own = Self.layer(.int8, portable: false, rows: rows, n: n, k: k)
-      let portable = Self.layer(.int8, portable: true, rows: rows, n: n, k: k)
+      let layers = Self.versions.map { Self.layer(.int8, limit: $0, rows: rows, n: n, k: k) }
       let before = normals(rows * n, 74)
       for adding in [false, true] {
-        var (a, b) = (before, before)
-        own.apply(&a, n, 0..<rows, 0..<(n + 31) / 32, adding)
-        portable.apply(&b, n, 0..<rows, 0..<(n + 31) / 32, adding)
-        #expect(a == b)
+        let results = layers.map { layer in
+          var y = before
+          layer.apply(&y, n, 0..<rows, 0..<(n + 31) / 32, adding)
+          return y
+        }
+        #expect(results[1] == results[0] && results[2] == results[0])
       }
     }
   }
 
   @Test(arguments: [1, 5, 768, 2048]) func quantizationErrorIsHalfAStep(k: Int) {
-    let layer = Self.layer(.int8, portable: true, rows: 2, n: 3, k: k)
+    let layer = Self.layer(.int8, limit: TSR_PORTABLE, rows: 2, n: 3, k: k)
     let original = normals(3 * k, 72)
     for row in 0..<3 {
       let largest = original[row * k..<(row + 1) * k].reduce(0) { max($0, abs($1)) }
@@ -193,7 +193,7 @@ import TestSupport
       var y: Float = 0
       let share = tsr_linear_share(
         rows: 1, n: 1, k: k, x_stride: q.count, y_stride: 1, first_panel: 0, last_panel: 1, adding: false)
-      tsr_packed_linear_int8(&y, q, &factor, packed, scale, share)
+      tsr_packed_linear_int8(&y, q, &factor, packed, scale, share, TSR_AVX512)
       #expect(abs(y + 6 * Float(k)) <= 6 * Float(k) * 1e-6, "\(k) inputs")
     }
   }

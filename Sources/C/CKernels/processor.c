@@ -33,10 +33,10 @@ void tsr_pause(void) {
 #endif
 }
 
-bool tsr_has_integer_products(void) {
+bool tsr_has_wide_vectors(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
   return false;
 #endif

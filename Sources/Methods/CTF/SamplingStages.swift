@@ -29,15 +29,22 @@ public struct ModelStage: FirstStage {
   private let draw: DrawOptions
   private let seed: UInt64
   private let kept: KeptTokens?
+  private let method: DrawMethod
+  private let window: Int
   private let interrupted: () -> Bool
 
-  /// - Parameter kept: the tokens that images must have, where they are completed.
-  /// - Parameter interrupted: called at every position; true ends a batch early.
+  /// - Parameters:
+  ///   - kept: the tokens that images must have, where they are completed.
+  ///   - method: how random numbers decide a token.
+  ///   - window: places of an image that a pass computes, at least 1; does not change the tokens.
+  ///   - interrupted: called at every pass; true ends a batch early.
   public init(
     _ model: PackedTransformer, _ description: ModelDescription, labels: [Int], guidance: Guidance,
-    draw: DrawOptions, seed: UInt64, kept: KeptTokens? = nil, interrupted: @escaping () -> Bool = { false }
+    draw: DrawOptions, seed: UInt64, kept: KeptTokens? = nil, method: DrawMethod = .cumulative,
+    window: Int = 1,
+    interrupted: @escaping () -> Bool = { false }
   ) {
-    self.kept = kept
+    (self.kept, self.method, self.window) = (kept, method, window)
     sizes = model.configuration
     header = TokenHeader(
       samplesOf: sizes.classCount, labels: labels, description, codes: sizes.vocabularySize,
@@ -51,8 +58,11 @@ public struct ModelStage: FirstStage {
   public func tokens(of images: Range<Int>) throws -> [[Int]]? {
     try generator.generate(
       labels: Array(labels[images]), imageIndices: Array(images), guidance: guidance, draw: draw, seed: seed,
-      kept: kept, interrupted: interrupted)
+      kept: kept, method: method, window: window, interrupted: interrupted)
   }
+
+  /// Tokens of an image that a pass has drawn, on average over all batches so far; nil before the first.
+  public var tokensPerPass: Double? { generator.tokensPerPass }
 }
 
 extension TokenHeader {

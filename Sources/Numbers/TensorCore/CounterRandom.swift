@@ -44,6 +44,8 @@ public struct RandomPurpose: Sendable, Equatable {
   public static let perturbation = RandomPurpose(code: 21)
   /// Initial weights of a discriminator; index = parameter.
   public static let discriminator = RandomPurpose(code: 22)
+  /// Gumbel noise of the codes; index = image.
+  public static let gumbelSampling = RandomPurpose(code: 23)
   /// Inputs of tests.
   public static let test = RandomPurpose(code: 11)
 }

@@ -132,8 +132,8 @@ void tsr_add_patches(float *image, const float *columns, size_t height, size_t w
 const char *tsr_instruction_set(void);
 /// Whether the processor multiplies bfloat16 in hardware.
 bool tsr_has_bfloat16(void);
-/// Whether the processor sums products of pairs of 16-bit integers in one instruction.
-bool tsr_has_integer_products(void);
+/// Whether the processor has vectors of 256 bits with integers and fused products (AVX2, FMA).
+bool tsr_has_wide_vectors(void);
 /// Asks for large pages of memory that begins at a multiple of 2 MB: streams read them faster.
 void tsr_advise_huge_pages(void *memory, size_t bytes);
 /// Hint to the processor that this thread is spinning.

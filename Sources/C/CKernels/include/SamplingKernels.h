@@ -16,25 +16,24 @@ typedef struct {
   bool adding;
 } tsr_linear_share;
 
+/// The versions of a packed layer, from the one that every processor can run. A call takes the last that the
+/// processor has, up to its `limit`; all but tests allow all.
+typedef enum { TSR_PORTABLE, TSR_AVX2, TSR_AVX512 } tsr_vectors;
+
 // MARK: packed_linear.c
 enum { TSR_PANEL = 32 };
 /// Packs weight [n, k] (one row per output) into panels: [ceil(n/32), k, 32], zero padded.
 void tsr_pack_panels(float *packed, const float *weight, size_t n, size_t k);
 /// The share of y = x W^T, in float32.
-void tsr_packed_linear(float *y, const float *x, const float *packed, tsr_linear_share share);
-/// The same, without instructions that only some processors have.
-void tsr_packed_linear_portable(float *y, const float *x, const float *packed,
-                                tsr_linear_share share);
+void tsr_packed_linear(float *y, const float *x, const float *packed, tsr_linear_share share,
+                       tsr_vectors limit);
 
 // MARK: packed_linear_bfloat16.c
 /// Packs weight [n, k], rounded, into panels of pairs of inputs: [ceil(n/32), ceil(k/2), 32, 2], zero padded.
 void tsr_pack_panels_bfloat16(uint16_t *packed, const float *weight, size_t n, size_t k);
 /// The share of y = x W^T for x in bfloat16, rows padded with zeros to an even length; sums in float32.
 void tsr_packed_linear_bfloat16(float *y, const uint16_t *x, const uint16_t *packed,
-                                tsr_linear_share share);
-/// The same, without instructions that only some processors have.
-void tsr_packed_linear_bfloat16_portable(float *y, const uint16_t *x, const uint16_t *packed,
-                                         tsr_linear_share share);
+                                tsr_linear_share share, tsr_vectors limit);
 
 // MARK: packed_linear_int8.c
 /// Packs weight [n, k] as 8-bit integers times a scale for each output: panels as for bfloat16, scales
@@ -47,11 +46,7 @@ void tsr_quantize_rows(int16_t *q, float *scales, const float *x, size_t rows, s
                        size_t q_stride);
 /// The share of y = x W^T for quantized x and W. Sums are exact: the same on every processor.
 void tsr_packed_linear_int8(float *y, const int16_t *x, const float *x_scales, const int8_t *packed,
-                            const float *scales, tsr_linear_share share);
-/// The same, without instructions that only some processors have.
-void tsr_packed_linear_int8_portable(float *y, const int16_t *x, const float *x_scales,
-                                     const int8_t *packed, const float *scales,
-                                     tsr_linear_share share);
+                            const float *scales, tsr_linear_share share, tsr_vectors limit);
 
 // MARK: gated_panels.c
 /// y [rows, h] = silu(gate) * up for the channels of panels first ..< last. `both` holds 32 gates, 32 ups, and
@@ -84,6 +79,9 @@ enum { TSR_DRAW_BLOCK = 64 };
 size_t tsr_largest(const float *x, size_t n);
 /// x = exp((x - maximum) * factor), and the sum of each block of 64 entries.
 void tsr_draw_weights(float *x, double *block_sums, float maximum, float factor, size_t n);
+/// Divides each entry by an exponentially distributed number that its random word gives: the largest of the
+/// results is at an entry drawn in proportion to x. It is the Gumbel-max trick without logarithms of x.
+void tsr_race(float *x, const uint32_t *words, size_t n);
 /// Of weights that are not negative, the largest threshold for which those at or above it number `target`,
 /// or sum to `target` if by_mass. `above` becomes the count or sum of those that lie above it.
 float tsr_draw_threshold(const float *weights, size_t n, double target, bool by_mass,

@@ -47,6 +47,39 @@ TSR_DISPATCH void tsr_draw_weights(float *x, double *block_sums, float maximum, 
   }
 }
 
+// -log(1 - v) of v = (w + 0.5) / 2^31 with the word's upper 31 bits w, to float's relative accuracy also for
+// small v: log(y) of the rounded y = 1 - v, times v / (1 - y), which corrects the rounding (Kahan).
+TSR_INLINE float exponential_of(uint32_t word) {
+  float v = ((float)(int32_t)(word >> 1) + 0.5f) * 0x1p-31f;
+  // From the complement, so that it is accurate too where it is small.
+  float y = ((float)(int32_t)(~word >> 1) + 0.5f) * 0x1p-31f;
+  int32_t bits;
+  memcpy(&bits, &y, 4);
+  int32_t exponent =
+      (bits - 0x3f3504f3) >> 23;  // of y / sqrt(1/2), so that the fraction is around 1
+  bits -= (int32_t)((uint32_t)exponent << 23);
+  float fraction;
+  memcpy(&fraction, &bits, 4);
+  float f = fraction - 1.0f, square = f * f;
+  // log(1 + f) = f - f^2/2 + f^3 p(f) on sqrt(1/2) - 1 ... sqrt(2) - 1 (Cephes).
+  float p = 7.0376836292e-2f;
+  p = p * f - 1.1514610310e-1f;
+  p = p * f + 1.1676998740e-1f;
+  p = p * f - 1.2420140846e-1f;
+  p = p * f + 1.4249322787e-1f;
+  p = p * f - 1.6668057665e-1f;
+  p = p * f + 2.0000714765e-1f;
+  p = p * f - 2.4999993993e-1f;
+  p = p * f + 3.3333331174e-1f;
+  float logarithm = f + (p * f * square - 0.5f * square) + (float)exponent * 0.693147180559945f;
+  float gap = 1.0f - y;
+  return gap > 0.0f ? -logarithm * (v / gap) : v;
+}
+
+TSR_DISPATCH void tsr_race(float *x, const uint32_t *words, size_t n) {
+  for (size_t i = 0; i < n; i++) x[i] /= exponential_of(words[i]);
+}
+
 enum { LEVELS = 3, BINS = 1 << 11 };
 
 float tsr_draw_threshold(const float *weights, size_t n, double target, bool by_mass,

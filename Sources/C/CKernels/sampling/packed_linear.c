@@ -1,3 +1,4 @@
+#include "CKernels.h"
 #include "packed_panels.h"
 
 void tsr_pack_panels(float *packed, const float *weight, size_t n, size_t k) {
@@ -30,8 +31,8 @@ TSR_INLINE void panel_rows(float *y, const float *x, const float *panel, size_t 
     }
 }
 
-TSR_DISPATCH void tsr_packed_linear_portable(float *y, const float *x, const float *packed,
-                                             tsr_linear_share share) {
+TSR_DISPATCH static void linear_portable(float *y, const float *x, const float *packed,
+                                         tsr_linear_share share) {
 #pragma clang fp contract(fast)
   for (size_t p = share.first_panel; p < share.last_panel; p++) {
     const float *panel = packed + p * share.k * TSR_PANEL;
@@ -44,7 +45,7 @@ TSR_DISPATCH void tsr_packed_linear_portable(float *y, const float *x, const flo
   }
 }
 
-#if TSR_AVX512
+#if TSR_VECTORS
 #define TARGET __attribute__((target("avx512f")))
 
 __attribute__((always_inline)) TARGET static inline void block(float *y, const float *x,
@@ -78,11 +79,46 @@ TARGET static void linear_avx512(float *y, const float *x, const float *packed,
 #undef BLOCK
   }
 }
+
+TSR_AVX2_INLINE void block_avx2(float *y, const float *x, const float *panel, size_t count,
+                                size_t width, tsr_linear_share share) {
+  __m256 sums[3][4];
+  TSR_UNROLL for (size_t r = 0; r < count; r++) TSR_UNROLL for (size_t q = 0; q < 4; q++)
+      sums[r][q] = _mm256_setzero_ps();
+  for (size_t i = 0; i < share.k; i++) {
+    __m256 value[3];
+    TSR_UNROLL for (size_t r = 0; r < count; r++) value[r] =
+        _mm256_broadcast_ss(x + r * share.x_stride + i);
+    TSR_UNROLL for (size_t q = 0; q < 4; q++) {
+      __m256 w = _mm256_loadu_ps(panel + i * TSR_PANEL + 8 * q);
+      TSR_UNROLL for (size_t r = 0; r < count; r++) sums[r][q] =
+          _mm256_fmadd_ps(w, value[r], sums[r][q]);
+    }
+  }
+  TSR_UNROLL for (size_t r = 0; r < count; r++)
+      tsr_store_outputs_avx2(y + r * share.y_stride, sums[r], width, share.adding);
+}
+
+TSR_AVX2_TARGET static void linear_avx2(float *y, const float *x, const float *packed,
+                                        tsr_linear_share share) {
+  for (size_t p = share.first_panel; p < share.last_panel; p++) {
+    const float *panel = packed + p * share.k * TSR_PANEL;
+    size_t width = tsr_panel_width(share.n, p);
+    float *out = y + p * TSR_PANEL;
+#define BLOCK(count, r) \
+  block_avx2(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
+    TSR_AVX2_ROW_BLOCKS(share.rows, 3, BLOCK)
+#undef BLOCK
+  }
+}
 #endif
 
-void tsr_packed_linear(float *y, const float *x, const float *packed, tsr_linear_share share) {
-#if TSR_AVX512
-  if (__builtin_cpu_supports("avx512f")) return linear_avx512(y, x, packed, share);
+void tsr_packed_linear(float *y, const float *x, const float *packed, tsr_linear_share share,
+                       tsr_vectors limit) {
+#if TSR_VECTORS
+  if (limit >= TSR_AVX512 && __builtin_cpu_supports("avx512f"))
+    return linear_avx512(y, x, packed, share);
+  if (limit >= TSR_AVX2 && tsr_has_wide_vectors()) return linear_avx2(y, x, packed, share);
 #endif
-  tsr_packed_linear_portable(y, x, packed, share);
+  linear_portable(y, x, packed, share);
 }

@@ -21,9 +21,8 @@ TSR_INLINE float from_bfloat16(uint16_t bits) {
   return value;
 }
 
-TSR_DISPATCH void tsr_packed_linear_bfloat16_portable(float *y, const uint16_t *x,
-                                                      const uint16_t *packed,
-                                                      tsr_linear_share share) {
+TSR_DISPATCH static void linear_portable(float *y, const uint16_t *x, const uint16_t *packed,
+                                         tsr_linear_share share) {
 #pragma clang fp contract(fast)
   size_t pairs = (share.k + 1) / 2;
   for (size_t p = share.first_panel; p < share.last_panel; p++)
@@ -42,7 +41,7 @@ TSR_DISPATCH void tsr_packed_linear_bfloat16_portable(float *y, const uint16_t *
     }
 }
 
-#if TSR_AVX512
+#if TSR_VECTORS
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512bf16")))
 
 __attribute__((always_inline)) TARGET static inline void block(float *y, const uint16_t *x,
@@ -79,13 +78,64 @@ TARGET static void linear_avx512(float *y, const uint16_t *x, const uint16_t *pa
 #undef BLOCK
   }
 }
+
+// A bfloat16 number in the upper half of 32 bits is a float: each 32 bits hold one in each half.
+TSR_AVX2_INLINE __m256 first_of_pairs(__m256i pairs) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
+}
+
+TSR_AVX2_INLINE __m256 second_of_pairs(__m256i pairs) {
+  return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32((int32_t)0xffff0000u)));
+}
+
+TSR_AVX2_INLINE void block_avx2(float *y, const uint16_t *x, const uint16_t *panel, size_t count,
+                                size_t width, tsr_linear_share share) {
+  __m256 sums[2][4];
+  size_t pairs = (share.k + 1) / 2;
+  TSR_UNROLL for (size_t r = 0; r < count; r++) TSR_UNROLL for (size_t q = 0; q < 4; q++)
+      sums[r][q] = _mm256_setzero_ps();
+  for (size_t i = 0; i < pairs; i++) {
+    __m256 first[2], second[2];
+    TSR_UNROLL for (size_t r = 0; r < count; r++) {
+      int32_t pair;
+      memcpy(&pair, x + r * share.x_stride + 2 * i, 4);
+      first[r] = first_of_pairs(_mm256_set1_epi32(pair));
+      second[r] = second_of_pairs(_mm256_set1_epi32(pair));
+    }
+    TSR_UNROLL for (size_t q = 0; q < 4; q++) {
+      __m256i w = _mm256_loadu_si256((const __m256i *)(panel + i * 2 * TSR_PANEL + 16 * q));
+      __m256 w0 = first_of_pairs(w), w1 = second_of_pairs(w);
+      TSR_UNROLL for (size_t r = 0; r < count; r++) {
+        sums[r][q] = _mm256_fmadd_ps(w0, first[r], sums[r][q]);
+        sums[r][q] = _mm256_fmadd_ps(w1, second[r], sums[r][q]);
+      }
+    }
+  }
+  TSR_UNROLL for (size_t r = 0; r < count; r++)
+      tsr_store_outputs_avx2(y + r * share.y_stride, sums[r], width, share.adding);
+}
+
+TSR_AVX2_TARGET static void linear_avx2(float *y, const uint16_t *x, const uint16_t *packed,
+                                        tsr_linear_share share) {
+  for (size_t p = share.first_panel; p < share.last_panel; p++) {
+    const uint16_t *panel = packed + p * ((share.k + 1) / 2) * 2 * TSR_PANEL;
+    size_t width = tsr_panel_width(share.n, p);
+    float *out = y + p * TSR_PANEL;
+#define BLOCK(count, r) \
+  block_avx2(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
+    TSR_AVX2_ROW_BLOCKS(share.rows, 2, BLOCK)
+#undef BLOCK
+  }
+}
 #endif
 
 void tsr_packed_linear_bfloat16(float *y, const uint16_t *x, const uint16_t *packed,
-                                tsr_linear_share share) {
-#if TSR_AVX512
-  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16"))
+                                tsr_linear_share share, tsr_vectors limit) {
+#if TSR_VECTORS
+  if (limit >= TSR_AVX512 && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512bf16"))
     return linear_avx512(y, x, packed, share);
+  if (limit >= TSR_AVX2 && tsr_has_wide_vectors()) return linear_avx2(y, x, packed, share);
 #endif
-  tsr_packed_linear_bfloat16_portable(y, x, packed, share);
+  linear_portable(y, x, packed, share);
 }

@@ -49,9 +49,9 @@ TSR_DISPATCH void tsr_quantize_rows(int16_t *q, float *scales, const float *x, s
   }
 }
 
-TSR_DISPATCH void tsr_packed_linear_int8_portable(float *y, const int16_t *x, const float *x_scales,
-                                                  const int8_t *packed, const float *scales,
-                                                  tsr_linear_share share) {
+TSR_DISPATCH static void linear_portable(float *y, const int16_t *x, const float *x_scales,
+                                         const int8_t *packed, const float *scales,
+                                         tsr_linear_share share) {
   size_t pairs = (share.k + 1) / 2;
   for (size_t p = share.first_panel; p < share.last_panel; p++)
     for (size_t r = 0; r < share.rows; r++) {
@@ -70,7 +70,7 @@ TSR_DISPATCH void tsr_packed_linear_int8_portable(float *y, const int16_t *x, co
     }
 }
 
-#if TSR_AVX512
+#if TSR_VECTORS
 // The tuning keeps the compiler from splitting the fused product and sum in two.
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vnni,tune=znver4")))
 
@@ -116,13 +116,61 @@ TARGET static void linear_avx512(float *y, const int16_t *x, const float *x_scal
 #undef BLOCK
   }
 }
+
+TSR_AVX2_INLINE void block_avx2(float *y, const int16_t *x, const float *x_scales,
+                                const int8_t *panel, const float *scales, size_t count,
+                                size_t width, tsr_linear_share share) {
+  __m256i sums[2][4];
+  size_t pairs = (share.k + 1) / 2;
+  TSR_UNROLL for (size_t r = 0; r < count; r++) TSR_UNROLL for (size_t q = 0; q < 4; q++)
+      sums[r][q] = _mm256_setzero_si256();
+  for (size_t i = 0; i < pairs; i++) {
+    __m256i value[2];
+    TSR_UNROLL for (size_t r = 0; r < count; r++) {
+      int32_t pair;
+      memcpy(&pair, x + r * share.x_stride + 2 * i, 4);
+      value[r] = _mm256_set1_epi32(pair);
+    }
+    TSR_UNROLL for (size_t q = 0; q < 4; q++) {
+      const __m128i *bytes = (const __m128i *)(panel + i * 2 * TSR_PANEL + 16 * q);
+      __m256i w = _mm256_cvtepi8_epi16(_mm_loadu_si128(bytes));
+      TSR_UNROLL for (size_t r = 0; r < count; r++) sums[r][q] =
+          _mm256_add_epi32(sums[r][q], _mm256_madd_epi16(w, value[r]));
+    }
+  }
+  TSR_UNROLL for (size_t r = 0; r < count; r++) {
+    __m256 scale = _mm256_set1_ps(x_scales[r]), values[4];
+    TSR_UNROLL for (size_t q = 0; q < 4; q++) values[q] = _mm256_mul_ps(
+        _mm256_cvtepi32_ps(sums[r][q]), _mm256_mul_ps(_mm256_loadu_ps(scales + 8 * q), scale));
+    tsr_store_outputs_avx2(y + r * share.y_stride, values, width, share.adding);
+  }
+}
+
+TSR_AVX2_TARGET static void linear_avx2(float *y, const int16_t *x, const float *x_scales,
+                                        const int8_t *packed, const float *scales,
+                                        tsr_linear_share share) {
+  for (size_t p = share.first_panel; p < share.last_panel; p++) {
+    const int8_t *panel = packed + p * ((share.k + 1) / 2) * 2 * TSR_PANEL;
+    const float *panel_scales = scales + p * TSR_PANEL;
+    size_t width = tsr_panel_width(share.n, p);
+    float *out = y + p * TSR_PANEL;
+#define BLOCK(count, r)                                                                           \
+  block_avx2(out + r * share.y_stride, x + r * share.x_stride, x_scales + r, panel, panel_scales, \
+             count, width, share)
+    TSR_AVX2_ROW_BLOCKS(share.rows, 2, BLOCK)
+#undef BLOCK
+  }
+}
 #endif
 
 void tsr_packed_linear_int8(float *y, const int16_t *x, const float *x_scales, const int8_t *packed,
-                            const float *scales, tsr_linear_share share) {
-#if TSR_AVX512
-  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni"))
+                            const float *scales, tsr_linear_share share, tsr_vectors limit) {
+#if TSR_VECTORS
+  if (limit >= TSR_AVX512 && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vnni"))
     return linear_avx512(y, x, x_scales, packed, scales, share);
+  if (limit >= TSR_AVX2 && tsr_has_wide_vectors())
+    return linear_avx2(y, x, x_scales, packed, scales, share);
 #endif
-  tsr_packed_linear_int8_portable(y, x, x_scales, packed, scales, share);
+  linear_portable(y, x, x_scales, packed, scales, share);
 }

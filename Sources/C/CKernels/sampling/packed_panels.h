@@ -5,7 +5,7 @@
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <immintrin.h>
-#define TSR_AVX512 1
+#define TSR_VECTORS 1  // versions with intrinsics, for AVX-512 and for AVX2
 #define TSR_UNROLL _Pragma("clang loop unroll(full)")
 
 /// How many of the remaining rows the next block takes: as many as the registers hold, and no small rest
@@ -39,6 +39,37 @@ __attribute__((always_inline, target("avx512f"))) static inline void tsr_store_o
   }
   _mm512_mask_storeu_ps(y, first, low);
   _mm512_mask_storeu_ps(y + 16, second, high);
+}
+
+/// Processors with AVX2 have 16 registers of 8 floats: a block has at most three rows, whose sums take 12.
+#define TSR_AVX2_TARGET __attribute__((target("avx2,fma")))
+#define TSR_AVX2_INLINE __attribute__((always_inline, target("avx2,fma"))) static inline
+
+/// Calls BLOCK(count, first_row) over all rows, up to `limit` (2 or 3) at a time and no single one after three.
+#define TSR_AVX2_ROW_BLOCKS(rows, limit, BLOCK)              \
+  for (size_t r = 0, count; r < (rows); r += count) {        \
+    size_t left = (rows)-r;                                  \
+    count = left == 4 ? 2 : left < (limit) ? left : (limit); \
+    switch (count) {                                         \
+      case 3: BLOCK(3, r); break;                            \
+      case 2: BLOCK(2, r); break;                            \
+      default: BLOCK(1, r); break;                           \
+    }                                                        \
+  }
+
+/// Writes or adds 32 outputs, of which `width` exist.
+TSR_AVX2_INLINE void tsr_store_outputs_avx2(float *y, const __m256 *sums, size_t width,
+                                            bool adding) {
+  if (width == TSR_PANEL) {
+    TSR_UNROLL for (size_t q = 0; q < 4; q++) {
+      __m256 sum = adding ? _mm256_add_ps(_mm256_loadu_ps(y + 8 * q), sums[q]) : sums[q];
+      _mm256_storeu_ps(y + 8 * q, sum);
+    }
+    return;
+  }
+  float values[TSR_PANEL];
+  for (size_t q = 0; q < 4; q++) _mm256_storeu_ps(values + 8 * q, sums[q]);
+  for (size_t j = 0; j < width; j++) y[j] = adding ? y[j] + values[j] : values[j];
 }
 #endif
 

@@ -83,14 +83,16 @@ struct PackedLinear {
     switch precision {
     case .float32:
       tsr_packed_linear(
-        y, x.memory.assumingMemoryBound(to: Float.self), packed.assumingMemoryBound(to: Float.self), share)
+        y, x.memory.assumingMemoryBound(to: Float.self), packed.assumingMemoryBound(to: Float.self), share,
+        TSR_AVX512)
     case .bfloat16:
       tsr_packed_linear_bfloat16(
-        y, x.memory.assumingMemoryBound(to: UInt16.self), packed.assumingMemoryBound(to: UInt16.self), share)
+        y, x.memory.assumingMemoryBound(to: UInt16.self), packed.assumingMemoryBound(to: UInt16.self), share,
+        TSR_AVX512)
     case .int8:
       tsr_packed_linear_int8(
         y, x.memory.assumingMemoryBound(to: Int16.self), x.scales,
-        packed.assumingMemoryBound(to: Int8.self), scales, share)
+        packed.assumingMemoryBound(to: Int8.self), scales, share, TSR_AVX512)
     }
   }
 }

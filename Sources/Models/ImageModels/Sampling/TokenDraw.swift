@@ -19,6 +19,15 @@ public struct DrawOptions: Sendable, Equatable, Codable {
   }
 }
 
+/// How random numbers decide a token. Both draw from the same distribution.
+public enum DrawMethod: String, Sendable, Codable, CaseIterable {
+  /// One number per token, by the inverse of the cumulative distribution.
+  case cumulative
+  /// A number for each code, by the Gumbel-max trick: with the same numbers, two similar distributions mostly give
+  /// the same token, from which speculation lives.
+  case gumbel
+}
+
 /// Draws one token: temperature, top-k, top-p, then the inverse of the cumulative distribution.
 /// - Parameters:
 ///   - logits: overwritten.
@@ -27,6 +36,34 @@ public struct DrawOptions: Sendable, Equatable, Codable {
 public func drawToken(_ logits: UnsafeMutableBufferPointer<Float>, _ options: DrawOptions, uniform: Double)
   -> Int?
 {
+  weigh(logits, options) { best, sums in
+    if options.topK > 0 || options.topP < 1 { sum(logits, into: sums) }
+    return find(uniform * sums.reduce(0, +), in: logits, sums) ?? best
+  }
+}
+
+/// Draws one token: temperature, top-k, top-p, then the largest of the logits plus Gumbel noise.
+/// - Parameters:
+///   - logits: overwritten.
+///   - words: a random word for each code.
+/// - Returns: nil if a logit is NaN or the largest is infinite.
+public func drawToken(
+  _ logits: UnsafeMutableBufferPointer<Float>, _ options: DrawOptions, words: UnsafePointer<UInt32>
+) -> Int? {
+  weigh(logits, options) { best, _ in
+    guard let weights = logits.baseAddress else { return nil }
+    tsr_race(weights, words, logits.count)
+    return tsr_largest(weights, logits.count)
+  }
+}
+
+/// Turns logits into weights that are 0 where a filter leaves a token out, and lets `choose` take one of them.
+/// - Parameter choose: gets the most probable token, and memory for the sums of blocks, which are those before
+///   filters.
+private func weigh(
+  _ logits: UnsafeMutableBufferPointer<Float>, _ options: DrawOptions,
+  choose: (_ best: Int, _ sums: UnsafeMutableBufferPointer<Double>) -> Int?
+) -> Int? {
   let (n, block) = (logits.count, Int(TSR_DRAW_BLOCK))
   guard let x = logits.baseAddress else { return nil }
   let best = tsr_largest(x, n)
@@ -37,8 +74,7 @@ public func drawToken(_ logits: UnsafeMutableBufferPointer<Float>, _ options: Dr
     tsr_draw_weights(x, sums.baseAddress, x[best], 1 / options.temperature, n)
     if options.topK > 0, options.topK < n { keepLargest(logits, options.topK) }
     if options.topP < 1 { keepNucleus(logits, options.topP) }
-    if options.topK > 0 || options.topP < 1 { sum(logits, into: sums) }
-    return find(uniform * sums.reduce(0, +), in: logits, sums) ?? best
+    return choose(best, sums)
   }
 }
 

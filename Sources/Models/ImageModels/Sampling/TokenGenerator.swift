@@ -15,47 +15,57 @@ public enum GenerationError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// Draws images token by token with a key-value cache. Each row of the batch is summed in a fixed order, so
-/// that the tokens of an image depend only on its class, its seed and its index, and not on its batch.
+/// Draws images token by token with a key-value cache. Each row of a pass is summed in a fixed order, so that the
+/// tokens of an image depend only on its class, its seed and its index, and neither on its batch nor on the window of
+/// speculation.
 public final class TokenGenerator {
   let model: PackedTransformer
   let device: Device
   /// The buffers of the last batch, for a next one of the same size.
   private var lastState: GenerationState?
+  private var drawnTokens = 0
+  private var imagePasses = 0
 
   /// Draws from packed weights.
   public init(_ model: PackedTransformer) {
     (self.model, device) = (model, model.device)
   }
 
-  /// Packs the weights once; they are read in this layout at every position.
+  /// Packs the weights once; they are read in this layout at every pass.
   public convenience init(_ model: Transformer, precision: SamplingPrecision = .float32) {
     self.init(PackedTransformer(model, precision: precision))
   }
+
+  /// Tokens of an image that a pass has drawn, on average over all batches so far; nil before the first.
+  public var tokensPerPass: Double? { imagePasses == 0 ? nil : Double(drawnTokens) / Double(imagePasses) }
 
   /// Draws one image for each label.
   /// - Parameters:
   ///   - imageIndices: the number of each image in the whole run; keys its random stream.
   ///   - kept: the tokens that the images of the whole run must have; nil where all are drawn.
-  ///   - interrupted: asked at every position; true ends the batch early with nil.
+  ///   - method: how random numbers decide a token.
+  ///   - window: places of an image that a pass computes, at least 1; does not change the tokens.
+  ///   - interrupted: asked at every pass; true ends the batch early with nil.
   /// - Returns: tokens [B, N], raster order.
   /// - Throws: ``GenerationError``.
   public func generate(
     labels: [Int], imageIndices: [Int], guidance: Guidance, draw: DrawOptions, seed: UInt64,
-    kept: KeptTokens? = nil, interrupted: () -> Bool = { false }
+    kept: KeptTokens? = nil, method: DrawMethod = .cumulative, window: Int = 1,
+    interrupted: () -> Bool = { false }
   ) throws -> [[Int]]? {
     precondition(
-      labels.count == imageIndices.count, "generate: \(labels.count) labels, \(imageIndices.count) indices")
-    var randoms = imageIndices.map { CounterRandom(seed: seed, purpose: .sampling, index: UInt64($0)) }
-    return try run(labels: labels, guidance: guidance, interrupted: interrupted) { position, logits in
-      let uniforms = randoms.indices.map { randoms[$0].uniform() }
-      let drawn = drawAll(logits, draw, uniforms)
-      if let bad = drawn.firstIndex(of: nil) {
-        throw GenerationError.notFinite(image: imageIndices[bad], position: position)
-      }
-      let tokens = drawn.compactMap { $0 }
-      guard let kept else { return tokens }
-      return zip(imageIndices, tokens).map { kept[$0, position] ?? $1 }
+      labels.count == imageIndices.count && window > 0,
+      "generate: \(labels.count) labels, \(imageIndices.count) indices, window \(window)")
+    let noise = DrawNoise(
+      method, images: imageIndices, seed: seed, count: model.configuration.tokenCount,
+      codes: model.configuration.vocabularySize)
+    let known = { (image: Int, position: Int) in kept?[imageIndices[image], position] }
+    return try run(
+      labels: labels, indices: imageIndices, guidance: guidance, window: window, known: known,
+      interrupted: interrupted
+    ) { places, logits in
+      let drawn = drawAll(logits, draw, noise, places)
+      return zip(places, drawn).map { known($0.image, $0.position) ?? $1 }
     }
   }
 
@@ -65,21 +75,28 @@ public final class TokenGenerator {
   /// - Throws: ``GenerationError``.
   func greedyChoices(labels: [Int], tokens: [[Int]], guidance: Guidance) throws -> [[Int]] {
     var choices = tokens.map { _ in [Int]() }
-    _ = try run(labels: labels, guidance: guidance, interrupted: { false }) { position, logits in
-      let greedy = drawAll(logits, DrawOptions(temperature: 0), labels.map { _ in 0 })
-      for (image, choice) in greedy.enumerated() {
-        guard let choice else { throw GenerationError.notFinite(image: image, position: position) }
-        choices[image].append(choice)
+    let indices = Array(labels.indices)
+    let noise = DrawNoise(
+      .cumulative, images: indices, seed: 0, count: model.configuration.tokenCount, codes: 1)
+    _ = try run(
+      labels: labels, indices: indices, guidance: guidance, window: 1, known: { _, _ in nil },
+      interrupted: { false }
+    ) { places, logits in
+      let greedy = drawAll(logits, DrawOptions(temperature: 0), noise, places)
+      for (place, choice) in zip(places, greedy) {
+        guard let choice else { return greedy }
+        choices[place.image].append(choice)
       }
-      return tokens.map { $0[position] }
+      return places.map { tokens[$0.image][$0.position] }
     }
     return choices
   }
 
-  /// Runs the model over all positions; `choose` takes each one's guided logits [B, V] and says the tokens.
+  /// Runs the model over all positions; `choose` takes the guided logits [places, V] of a pass and says the tokens.
   private func run(
-    labels: [Int], guidance: Guidance, interrupted: () -> Bool,
-    choose: (_ position: Int, _ logits: Tensor) throws -> [Int]
+    labels: [Int], indices: [Int], guidance: Guidance, window: Int,
+    known: @escaping (_ image: Int, _ position: Int) -> Int?, interrupted: () -> Bool,
+    choose: (_ places: [Place], _ logits: Tensor) throws -> [Int?]
   ) throws -> [[Int]]? {
     let configuration = model.configuration
     precondition(
@@ -87,54 +104,63 @@ public final class TokenGenerator {
       "generate: labels \(labels) of \(configuration.classCount) classes")
     let n = configuration.tokenCount
     let lastGuided = guidance.lastGuided(of: n)
-    let images = labels.count
-    var tokens = [[Int]](repeating: [], count: images)
-    let state = state(images: images, rows: lastGuided == nil ? images : 2 * images)
-    for position in 0..<n {
+    let scales = (0..<n).map { Float(guidance.scale(at: $0, of: n)) }
+    var drafted = DraftedTokens(
+      images: labels.count, count: n, columns: configuration.gridColumns, window: window, known: known)
+    let state = state(images: labels.count, halves: lastGuided == nil ? 1 : 2, window: window)
+    while true {
+      let places = drafted.nextPlaces()
+      if places.isEmpty { return drafted.tokens }
       if interrupted() { return nil }
-      if let lastGuided, position == lastGuided + 1 { state.rows = images }
-      embed(labels, tokens, state)
-      advance(position, state)
-      project(state, guidanceScale: Float(guidance.scale(at: position, of: n)))
-      for (image, token) in try choose(position, state.logits).enumerated() { tokens[image].append(token) }
+      state.begin(places, lastGuided: lastGuided)
+      let finalTokens = drafted.finalCount
+      embed(labels, drafted.tokens, state)
+      advance(state)
+      project(state, scales: places.map { scales[$0.position] })
+      try drafted.accept(choose(places, state.logits), at: places) {
+        throw GenerationError.notFinite(image: indices[$0.image], position: $0.position)
+      }
+      drawnTokens += drafted.finalCount - finalTokens
+      imagePasses += Set(places.map(\.image)).count
     }
-    return tokens
   }
 
-  private func state(images: Int, rows: Int) -> GenerationState {
-    if let state = lastState, state.images == images, state.capacity == rows {
-      state.rows = rows
+  private func state(images: Int, halves: Int, window: Int) -> GenerationState {
+    if let state = lastState, (state.images, state.halves, state.window) == (images, halves, window) {
       return state
     }
     // The old buffers are released before new ones are allocated.
     lastState = nil
-    let state = GenerationState(model.configuration, images: images, rows: rows, model.precision, device)
+    let state = GenerationState(
+      model.configuration, images: images, halves: halves, window: window, model.precision, device)
     lastState = state
     return state
   }
 
   private func embed(_ labels: [Int], _ tokens: [[Int]], _ state: GenerationState) {
     for row in 0..<state.rows {
-      let (image, target) = (row % state.images, state.x.pointer + row * model.configuration.width)
-      if let token = tokens[image].last {
-        model.tokenTable.copy(token, to: target)
+      let place = state.places[state.place(ofRow: row)]
+      let target = state.x.pointer + row * model.configuration.width
+      if place.position > 0 {
+        model.tokenTable.copy(tokens[place.image][place.position - 1], to: target)
       } else {
-        model.classTable.copy(row < state.images ? labels[image] : model.configuration.noClass, to: target)
+        let hasClass = row < state.places.count
+        model.classTable.copy(hasClass ? labels[place.image] : model.configuration.noClass, to: target)
       }
     }
   }
 
-  /// A token for each image, nil where the logits are not finite.
-  private func drawAll(_ logits: Tensor, _ draw: DrawOptions, _ uniforms: [Double]) -> [Int?] {
-    var drawn = [Int?](repeating: nil, count: uniforms.count)
+  /// A token for each place, nil where the logits are not finite.
+  private func drawAll(_ logits: Tensor, _ draw: DrawOptions, _ noise: DrawNoise, _ places: [Place]) -> [Int?]
+  {
+    var drawn = [Int?](repeating: nil, count: places.count)
     let v = logits.lastDimension
     drawn.withUnsafeMutableBufferPointer { drawn in
       guard let result = drawn.baseAddress else { return }
-      device.forRanges(uniforms.count) { range in
-        for image in range {
-          result[image] = drawToken(
-            UnsafeMutableBufferPointer(start: logits.pointer + image * v, count: v), draw,
-            uniform: uniforms[image])
+      device.forRanges(places.count) { range in
+        for index in range {
+          let row = UnsafeMutableBufferPointer(start: logits.pointer + index * v, count: v)
+          result[index] = noise.draw(row, draw, at: places[index])
         }
       }
     }

@@ -1,0 +1,65 @@
+/// The tokens of a batch while they are drawn: final ones, and behind them drafts that a pass takes for given.
+///
+/// A pass computes a window of places of each image at once. The first place has a final prefix, so its token is
+/// final. If it is the one that was drafted, the next place had a final prefix too, and so on; behind the first
+/// difference all draws are new drafts. With random numbers that belong to a place and not to a pass, the final
+/// tokens are those of drawing one place at a time, whatever the drafts were ("Predictive Sampling with Forecasting
+/// Autoregressive Models", Wiggers and Hoogeboom, 2020, section 3).
+struct DraftedTokens {
+  /// Tokens of each image, [B][up to N]: final, then drafted.
+  private(set) var tokens: [[Int]]
+  /// Final tokens of each image.
+  private var finalCounts: [Int]
+  private let count, columns, window: Int
+  private let known: (_ image: Int, _ position: Int) -> Int?
+
+  /// - Parameters:
+  ///   - count: N, tokens per image.
+  ///   - columns: of the grid; the first draft of a place is the token above it.
+  ///   - window: places per pass and image; 1 drafts nothing.
+  ///   - known: the token of a place where it is given.
+  init(
+    images: Int, count: Int, columns: Int, window: Int,
+    known: @escaping (_ image: Int, _ position: Int) -> Int?
+  ) {
+    (self.count, self.columns, self.window, self.known) = (count, columns, window, known)
+    tokens = [[Int]](repeating: [], count: images)
+    finalCounts = [Int](repeating: 0, count: images)
+  }
+
+  /// Final tokens of all images.
+  var finalCount: Int { finalCounts.reduce(0, +) }
+
+  /// The places of the next pass; none when all tokens are final.
+  mutating func nextPlaces() -> [Place] {
+    tokens.indices.flatMap { image in
+      let positions = finalCounts[image]..<min(finalCounts[image] + window, count)
+      for position in tokens[image].count..<max(tokens[image].count, positions.upperBound) {
+        tokens[image].append(firstDraft(image, position))
+      }
+      return positions.map { Place(image: image, position: $0) }
+    }
+  }
+
+  private func firstDraft(_ image: Int, _ position: Int) -> Int {
+    if let token = known(image, position) { return token }
+    return position >= columns ? tokens[image][position - columns] : tokens[image].last ?? 0
+  }
+
+  /// Takes what a pass drew at its places.
+  /// - Parameters:
+  ///   - drawn: nil where no token could be drawn.
+  ///   - fail: called for a final place without a token.
+  mutating func accept(_ drawn: [Int?], at places: [Place], fail: (Place) throws -> Void) rethrows {
+    var isFinal = [Bool](repeating: true, count: tokens.count)
+    for (place, token) in zip(places, drawn) {
+      let (image, position) = (place.image, place.position)
+      if isFinal[image] {
+        if token == nil { try fail(place) }
+        finalCounts[image] += 1
+        isFinal[image] = token == tokens[image][position]
+      }
+      if let token { tokens[image][position] = token }
+    }
+  }
+}
