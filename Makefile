@@ -14,7 +14,8 @@ BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/Tools/*/*.swift))))
 
 .PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar var var-iar \
-  iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines check-reference code-distance codebook-tables \
+  iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines fine-tuning \
+  check-reference code-distance codebook-tables \
   test test-python check check-long check-cluster check-sanitizers fuzz snapshots weights bench install uninstall dist deb lint format clean
 .DEFAULT_GOAL := build
 
@@ -54,6 +55,9 @@ compare: ## Write a page of several runs side by side, as NAMES='quickstart iar 
 
 headlines: build ## Compare IAR and CTF with the baseline at 16,384 codes; takes hours; into out/headlines
 	@$(MAKE) --no-print-directory -f pipelines/headlines.mk
+
+fine-tuning: build ## Compare training that starts from emoji's model with training from scratch on Wesnoth's images
+	@$(MAKE) --no-print-directory -f pipelines/fine-tuning.mk
 
 study-%: build ## Run the study of one table or figure; `make -f pipelines/studies.mk` lists names and minutes
 	@$(MAKE) --no-print-directory -f pipelines/studies.mk $*

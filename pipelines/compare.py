@@ -57,11 +57,15 @@ def summarize(name, paths, columns):
     return row
 
 
+def spread(deviation):
+    """A deviation with two significant digits and no exponent: ± 230."""
+    return f" ± {float(f'{deviation:.2g}'):,.10g}"
+
+
 def cell(found):
     if found is None:
         return "-"
-    spread = f" ± {found['deviation']:.2g}" if found["deviation"] is not None else ""
-    return f"{found['mean']:.4g}{spread}"
+    return f"{found['mean']:.4g}" + (spread(found["deviation"]) if found["deviation"] is not None else "")
 
 
 def heading(column, reports):

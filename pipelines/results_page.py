@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 
+from compare import spread
 from figure_names import PUBLISHED
 from paired import interval
 from result_plot import Line, plot
@@ -103,8 +104,7 @@ def number(value):
 
 def shown(values):
     """Mean and sample standard deviation."""
-    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
-    return number(statistics.mean(values)) + spread
+    return number(statistics.mean(values)) + (spread(statistics.stdev(values)) if len(values) > 1 else "")
 
 
 def judged(claim, tables):

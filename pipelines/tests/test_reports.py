@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import losses
 import synthetic
+from compare import spread
 from figure_names import figure, higher_is_better, resolve, title
 
 
@@ -101,6 +102,10 @@ class ComparisonTests(Folder):
         self.assertEqual(found["network"], "inception-v3")
         self.assertEqual(found["rows"][0]["fd-*"]["values"], [12.5, 13.5])
         self.assertEqual(set(found) - {"network", "rows"}, {"command", "commit", "date"})
+
+    def test_deviations_have_two_digits_and_no_exponent(self):
+        self.assertEqual([spread(value) for value in [234.5, 1999, 87.4, 0.0049, 0]],
+                         [" ± 230", " ± 2,000", " ± 87", " ± 0.0049", " ± 0"])
 
     def test_two_networks_are_refused(self):
         self.make("a")
