@@ -204,7 +204,7 @@ let tools: [Target] = [
   tool(
     "score-tokens",
     imports: [
-      argumentParser, "CTF", "Codebooks", "Datasets", "Evaluation", "ImageModels", "StreamFormat",
+      argumentParser, "CTF", "Codebooks", "Datasets", "Evaluation", "ImageModels", "Images", "StreamFormat",
       "SuiteOptions", "TensorCore", "ToolRuntime", "VAR",
     ]),
   tool("show-file", imports: [argumentParser, "StreamFormat", "ToolRuntime"]),
