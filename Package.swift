@@ -106,7 +106,7 @@ let methods: [Target] = [
       "FeatureNetworks", "ForeignFiles", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "VAR",
       "VQGAN",
     ]),
-  room("IAR", in: .methods, imports: ["Autograd", "CKernels"]),
+  room("IAR", in: .methods, imports: ["Autograd", "CKernels", "ImageModels", "LlamaGen"]),
   room(
     "CTF", in: .methods,
     imports: [
@@ -198,13 +198,13 @@ let tools: [Target] = [
   tool(
     "sample",
     imports: [
-      argumentParser, "CTF", "ImageModels", "Images", "StreamFormat", "SuiteOptions", "TensorCore",
-      "ToolRuntime", "VAR",
+      argumentParser, "CTF", "IAR", "ImageModels", "Images", "LlamaGen", "StreamFormat", "SuiteOptions",
+      "TensorCore", "ToolRuntime", "VAR",
     ]),
   tool(
     "score-tokens",
     imports: [
-      argumentParser, "CTF", "Codebooks", "Datasets", "Evaluation", "ImageModels", "StreamFormat",
+      argumentParser, "CTF", "Codebooks", "Datasets", "Evaluation", "ImageModels", "Images", "StreamFormat",
       "SuiteOptions", "TensorCore", "ToolRuntime", "VAR",
     ]),
   tool("show-file", imports: [argumentParser, "StreamFormat", "ToolRuntime"]),
@@ -306,7 +306,9 @@ let testTargets: [Target] =
         "TestSupport",
         "VQGAN",
       ]),
-    tests(of: "LlamaGen", ["ForeignFiles", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(
+      of: "LlamaGen",
+      ["ForeignFiles", "IAR", "ImageModels", "StreamFormat", "TensorCore", "TestSupport"]),
     tests(
       of: "CTF",
       ["Autograd", "Codebooks", "ImageModels", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport"]),

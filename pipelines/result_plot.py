@@ -47,7 +47,7 @@ def plot(title, x_label, y_label, places, lines):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(row)}" y2="{y(row)}"/>'
                      f'<text x="{LEFT - 6}" y="{y(row) + 4}" text-anchor="end">{row:,g}</text>')
     parts += [f'<text x="{x(place)}" y="{bottom + 16}" text-anchor="middle">{text(label(place))}</text>'
-              for place in places]
+              for place in (legible(places, x) if to_scale else places)]
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{bottom + 34}" text-anchor="middle">{text(x_label)}</text>')
     parts.append(f'<text transform="translate(14 {(TOP + bottom) / 2}) rotate(-90)" text-anchor="middle">'
@@ -58,6 +58,16 @@ def plot(title, x_label, y_label, places, lines):
         parts.append(f'<line x1="{LEFT}" x2="{LEFT + 20}" y1="{at}" y2="{at}" stroke-width="2.5" stroke="{colour}"/>'
                      f'<text x="{LEFT + 28}" y="{at + 4}">{text(line.name)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def legible(places, x):
+    """Those of the places whose labels do not run into the label before."""
+    end = -WIDTH
+    for place in places:
+        half = 3.5 * len(label(place))
+        if x(place) - half > end:
+            yield place
+            end = x(place) + half
 
 
 def label(place):

@@ -6,7 +6,8 @@
 A run is in OUTPUT/VALUE/seed-SEED. It begins as a copy of the first value's, of which make keeps the stages that the
 variable leaves as they are, so that a sweep over settings of sampling trains once. With --start-from FOLDER, which has
 seed-SEED folders of another sweep of the same settings, the first value's begins as a copy of that run, and nothing is
-trained. Whatever is there already is not made again. The tokenizer is one for all: SHARED's, with seed 0.
+trained. With --from-nothing no run is a copy, for pipelines whose SHARED holds all that the runs have in common.
+Whatever is there already is not made again. The tokenizer is one for all: SHARED's, with seed 0.
 """
 
 import argparse
@@ -45,6 +46,7 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--settings", nargs="*", default=[], metavar="NAME=VALUE", help="the same in all runs")
     parser.add_argument("--start-from", metavar="FOLDER", help="runs that the first value's begin as copies of")
+    parser.add_argument("--from-nothing", action="store_true", help="begin each run in an empty folder")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="of the runs; the table: FOLDER.tsv, .json")
     parser.add_argument("--table", metavar="PREFIX", help="write the table as PREFIX.tsv and PREFIX.json instead")
     parser.add_argument("--figures", nargs="+", default=list(compare.COLUMNS), metavar="KEY", help="of the table")
@@ -59,6 +61,8 @@ def main():
             folder, first = (os.path.join(options.output, place, f"seed-{seed}") for place in (name, names[0]))
             if options.start_from and name == names[0]:
                 first = os.path.join(options.start_from, f"seed-{seed}")
+            if options.from_nothing:
+                first = folder
             settings = [f"{options.variable}={value}", f"SEED={seed}", "SHARED_SEED=0", *options.settings]
             run(options.pipeline, settings, folder, first)
             paths.append(os.path.join(folder, "report.json"))

@@ -20,7 +20,9 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOLS = os.path.join(ROOT, ".build", "release")
 DOCUMENTS = ["README.md", "docs/tools.md", "docs/scale.md"]
-OUTPUT = re.compile(r"--(?:output|coarse-output|mapping-output|grid|folder|npz) ([^\s-]\S*)|([\w-]+\.png) \w+\.json")
+OUTPUT = re.compile(
+    r"--(?:output|coarse-output|mapping-output|grid|folder|npz|map|map-sheet|rank) ([^\s-]\S*)|([\w-]+\.png) \w+\.json"
+)
 STEPS = re.compile(r"--steps \d+")
 # A discriminator begins within the steps that are left.
 START = re.compile(r"--adversarial-start \d+")

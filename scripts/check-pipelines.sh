@@ -155,6 +155,37 @@ for method in iar ctf; do
 done
 .build/release/show-file "$work/shared-96/images.tokens.zst" | grep -q 'grid.*24' || fail "the grid is not 24 x 24"
 
+# Published figures again, in small: released weights are those of the run above, exported under LlamaGen's names.
+for part in rearranged model; do
+  .build/release/export-weights "$work/imagenet-iar/$part.tensors.zst" --output "$work/imagenet-iar/$part.safetensors"
+done
+.build/release/detokenize "$work/shared-96/images.tokens.zst" --tokenizer "$work/tokenizer-96.tensors.zst" --resize 64 \
+  --limit 40 --npz "$work/reference.npz"
+reproduction=(
+  SIZE=384 TOKENIZER_WEIGHTS="$work/imagenet-iar/rearranged.safetensors" MODEL_WEIGHTS="$work/imagenet-iar/model.safetensors"
+  TOKENIZER_IMPORT='--image-size 96 --groups 8'
+  MODEL_IMPORT="--grid 24x24 --heads 4 --classes $(find "$few" -mindepth 1 -maxdepth 1 -type d | wc -l)"
+  REFERENCE="$work/reference.npz" METRIC_NETWORK=pixels METRIC_SAMPLES=12 EVALUATION_SIZE=64 SHOWN=4 THREADS=1
+)
+reproduce() { make --no-print-directory -f pipelines/reproduce-llamagen.mk "${reproduction[@]}" "$@"; }
+reproduce OUT="$work/again" | tee "$work/again.txt"
+reproduce OUT="$work/again" --question || fail "reproduce-llamagen: a second make has something to do"
+grep -q 'not comparable with published figures' "$work/again.txt" || fail "reproduce-llamagen: figures of pixels pass for FID"
+grep -q '^fd-pixels' "$work/again/report.tsv" || fail "reproduce-llamagen: no distance in the report"
+[[ -s $work/again/samples.png ]] || fail "reproduce-llamagen: no pictures"
+[[ $(python3 -c "import json; print(json.load(open('$work/again/report.json'))['guidance'])") == 2.25 ]] ||
+  fail "reproduce-llamagen: the guidance is not the preset's"
+# In shards, after an end in the midst of them: only what is missing is made, and the figures are those of one run.
+reproduce OUT="$work/again-shards" SHARDS=3 "$work/again-shards/shards/samples.tokens-2-of-3.zst"
+reproduce OUT="$work/again-shards" SHARDS=3 RUN='env --' --jobs 3 >"$work/again-shards.txt"
+[[ $(grep -c '^env -- sample ' "$work/again-shards.txt") == 2 ]] || fail "reproduce-llamagen: a finished shard is made again"
+if grep -q 'import-weights ' "$work/again-shards.txt"; then fail "reproduce-llamagen: finished imports are made again"; fi
+cmp "$work/again/report.tsv" "$work/again-shards/report.tsv" || fail "reproduce-llamagen: shards give other figures"
+reproduce OUT="$work/again" guidance-sweep GUIDANCES='2 1' >"$work/sweep.txt"
+if grep -q '^import-weights ' "$work/sweep.txt"; then fail "a sweep over guidance imports again"; fi
+[[ $(cut -f1 "$work/again/guidance.tsv" | tr '\n' ' ') == "name 2 1 " ]] || fail "a sweep over guidance lacks a value"
+[[ -s $work/again/guidance-fid.svg ]] || fail "a sweep over guidance has no plot"
+
 # A file that the samples are compared with in place of the training images.
 pipeline llamagen-baseline llamagen-baseline REFERENCE="$work/quickstart/metrics/samples.npz"
 python3 -c "import json, sys; sys.exit(json.load(open('$work/llamagen-baseline/metrics/training.json'))['reference']['images'] != 90)" ||

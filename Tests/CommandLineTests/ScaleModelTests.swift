@@ -1,4 +1,5 @@
 import Foundation
+import Images
 import StreamFormat
 import Testing
 import TestSupport
@@ -96,6 +97,45 @@ import TestSupport
     #expect(abs(mean - (scores["loss"] ?? .nan)) < 1e-6, "\(scores)")
     #expect(scores["cluster_loss"] != nil && scores["images"] == 60)
     #expect(try record(folder.path("l")).tensor("logits").shape.dropFirst() == [21, 32])
+  }
+
+  @Test func mapsOfEachScale() throws {
+    let result = try succeed(
+      "score-tokens",
+      [
+        files.tokens, "--model", files.model, "--map", "map", "--map-sheet", "sheet.png", "--draw", "3",
+        "--enlarge", "2", "--batch-size", "60",
+      ] + SharedFiles.repeatable, in: folder.url)
+    let object = try JSONSerialization.jsonObject(with: Data(result.output)) as? [String: Double]
+    let scores = try #require(object)
+    let map = try record(folder.path("map"))
+    #expect(map.metadata["layout"] == "scales" && map.metadata["scales"] == "[1,2,4]")
+    let nats = try map.tensor("features").doubles()
+    #expect(nats.count == 60 * 21)
+    for (scale, part) in [0..<1, 1..<5, 5..<21].enumerated() {
+      let own = (0..<60).flatMap { image in part.map { nats[image * 21 + $0] } }
+      let mean = own.reduce(0, +) / Double(own.count)
+      #expect(abs(mean - (scores["loss_scale_\(scale + 1)"] ?? .nan)) < 1e-12)
+    }
+    // A row per image, a map per scale, all of 4 x 4 cells of two pixels.
+    let sheet = try ImageDecoder.decode(bytes(folder.path("sheet.png")), name: "sheet.png")
+    #expect(sheet.width == 3 * 10 + 2 && sheet.height == 3 * 10 + 2)
+    let first = sheet.cropped(x: 2, y: 2, width: 8, height: 8)
+    #expect(first == RGBImage(width: 8, height: 8, filledWith: HeatScale(full: log(32)).color(of: nats[0])))
+    let second = sheet.cropped(x: 12, y: 2, width: 8, height: 8)
+    #expect(second == HeatScale(full: log(32)).picture(of: nats[1..<5], rows: 2, columns: 2).enlarged(by: 4))
+  }
+
+  @Test func presetsOfSeveralScales() throws {
+    let model = ["--model", files.model, "--count", "2"] + SharedFiles.repeatable
+    let result = try succeed("sample", model + ["--preset", "var-d16-256", "-o", folder.path("p")])
+    #expect(result.errors.contains("--preset var-d16-256 is for 16 layers"))
+    try succeed(
+      "sample",
+      model + ["--guidance", "2.5", "--top-k", "900", "--top-p", "0.96", "-o", folder.path("o")])
+    #expect(try tokenBatch(folder.path("p")).tokens == tokenBatch(folder.path("o")).tokens)
+    let other = try ToolProcess.run("sample", model + ["--preset", "iar-B-256", "-o", folder.path("x")])
+    expectRefusal(other, "sample", 65, files.model, "for --preset iar-B-256", "scales 1,2,4")
   }
 
   @Test func shardsAreTheWhole() throws {

@@ -14,6 +14,9 @@ public struct ClassList {
   /// Their numbers.
   var places: Range<Int> { 0..<count }
 
+  /// The number of each name; of equal names the first.
+  var numbers: [String: Int] { Dictionary(names.enumerated().map { ($1, $0) }) { first, _ in first } }
+
   /// The classes of a file.
   public init(names: [String], count: Int, file: String) {
     (self.names, self.count, self.file) = (names, count, file)
@@ -47,7 +50,7 @@ extension ToolSession {
       }
       return (0..<own.count).map { $0 < other.count ? $0 : noClass ?? $0 }
     }
-    let known = Dictionary(other.names.enumerated().map { ($1, $0) }) { first, _ in first }
+    let known = other.numbers
     return try own.names.map { name in
       guard let number = known[name] ?? unconditional[name] else {
         throw ToolError(

@@ -97,7 +97,7 @@ public struct InitialOptions: ParsableArguments {
       }
       return own.places.map { $0 }
     }
-    let known = Dictionary(other.names.enumerated().map { ($1, $0) }) { first, _ in first }
+    let known = other.numbers
     return own.names.map { known[$0] }
   }
 }

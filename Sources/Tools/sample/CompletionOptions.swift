@@ -7,14 +7,12 @@ import ToolRuntime
 
 /// Images that are given to be completed.
 struct GivenImages {
-  /// Their file's header, with its classes.
-  let header: TokenHeader
+  /// The classes of their file.
+  let classes: ClassList
   /// The class of each.
   let labels: [Int]
   /// What is kept of them.
   let tokens: KeptTokens
-  /// The shard that their file is, if it is not whole.
-  let shard: Shard?
 }
 
 /// The images that are completed in place of new ones.
@@ -38,12 +36,16 @@ struct CompletionOptions: ParsableArguments {
   /// - Parameters:
   ///   - codebook: hash of the codes that are drawn last.
   ///   - sizes: of the model that draws them.
-  /// - Throws: `ToolError` (bad data) for tokens of another codebook, grid or vocabulary.
+  /// - Returns: nil where no images are completed.
+  /// - Throws: `ToolError` (bad data) for tokens of another codebook, grid or vocabulary, and for a lone shard that is to be
+  ///   completed in shards.
   func read(
-    _ session: ToolSession, codebook: String, sizes: TransformerConfiguration, of model: String, fillings: Int
+    _ session: ToolSession, codebook: String, sizes: TransformerConfiguration, of model: String,
+    _ sharding: ShardOptions, fillings: Int
   ) throws -> GivenImages? {
     guard let keep else { return nil }
     let batch = try session.openTokens(keep).readAll()
+    try sharding.requireWhole(batch.shard, of: keep.path)
     try session.requireSameCodebook(batch.header.codebookSHA256, of: keep.path, as: codebook, of: model)
     try session.requireLayout(batch.header, of: keep.path, view: batch.header.centerView, sizes, of: model)
     let drawn = try TokenMask.cells(mask, rows: sizes.gridRows, columns: sizes.gridColumns)
@@ -51,6 +53,41 @@ struct CompletionOptions: ParsableArguments {
       (0..<batch.count).map { batch.tokens(image: $0).map(Int.init) }, isKept: drawn.map { !$0 },
       fillings: fillings)
     return GivenImages(
-      header: batch.header, labels: batch.labels.map(Int.init), tokens: kept, shard: batch.shard)
+      classes: ClassList(batch.header, file: keep.path), labels: batch.labels.map(Int.init), tokens: kept)
+  }
+
+  /// What the first stage keeps, in its own tokens, and the class of each image.
+  /// - Parameter classes: those of the model.
+  /// - Throws: `ToolError` (bad data) for a class that the model does not have.
+  func start(
+    _ given: GivenImages, _ classes: ClassList, _ fine: FineStage?, fillings: Int, _ session: ToolSession
+  ) throws -> (kept: KeptTokens?, labels: [Int]) {
+    let matched = try session.matchClasses(given.classes, to: classes, noClass: classes.count)
+    let labels = given.labels.flatMap { [Int](repeating: matched[$0], count: fillings) }
+    return (fine.map { given.tokens.mapped($0.fineToCoarse) } ?? given.tokens, labels)
+  }
+
+  /// The coarse tokens of --coarse-tokens must be those of the images of --keep.
+  /// - Throws: `ToolError` (bad data).
+  func requireSame(_ fine: FineStage?, _ stage: FileStage, _ coarse: InputPath, fillings: Int) throws {
+    guard let fine, let kept = fine.kept else { return }
+    func refuse(_ expected: String, _ found: String) -> ToolError {
+      ToolError(
+        .badData,
+        "\(keep?.path ?? ""): expected \(expected) of \(coarse.path); found \(found); try: the tokens that the coarse ones "
+          + "were made from")
+    }
+    guard kept.count == stage.labels.count else {
+      throw refuse("the \(stage.labels.count / fillings) images", "\(kept.count / fillings)")
+    }
+    let labels = kept.mapped(fine.fineToCoarse)
+    for image in stride(from: 0, to: kept.count, by: fillings) {
+      let tokens = stage.tokens(of: image..<image + 1)?[0] ?? []
+      if let place = tokens.indices.first(where: { (labels[image, $0] ?? tokens[$0]) != tokens[$0] }) {
+        throw refuse(
+          "the coarse label \(tokens[place])",
+          "\(labels[image, place] ?? 0) at place \(place) of image \(image / fillings)")
+      }
+    }
   }
 }

@@ -12,15 +12,16 @@ struct FineOptions: ParsableArguments {
     InputPath?
   @Option(parsing: .unconditional, help: "Guidance scale of the second stage; 1 means no guidance.")
   var fineGuidance: Float = 1
-  @Option(help: "Temperature of the second stage, at least 0; 0 takes the most probable code.")
-  var fineTemperature: Float =
-    1
-  @Option(help: "k: the second stage draws from the k most probable codes; 0 means all.") var fineTopK = 0
+  @Option(
+    help: "Temperature of the second stage, at least 0; 0 takes the most probable code. (default: 1)")
+  var fineTemperature: Float?
+  @Option(help: "k: the second stage draws from the k most probable codes; 0 means all. (default: 0)")
+  var fineTopK: Int?
   @Option(
     help: ArgumentHelp(
       "p: the second stage draws from the most probable codes whose probabilities add up to p; "
-        + "1 means all."))
-  var fineTopP: Float = 1
+        + "1 means all. (default: 1)"))
+  var fineTopP: Float?
   @Option(help: "Token file to write with the coarse tokens of the first stage.")
   var coarseOutput: OutputPath?
   @Option(help: "Run only the second stage, on the coarse tokens and classes of this token file.")
@@ -30,16 +31,17 @@ struct FineOptions: ParsableArguments {
 
   func validate() throws {
     let isChanged =
-      coarseOutput != nil || coarseTokens != nil || fineGuidance != 1 || fineTemperature != 1 || fineTopK != 0
-      || fineTopP != 1
+      coarseOutput != nil || coarseTokens != nil || fineGuidance != 1 || fineTemperature != nil
+      || fineTopK != nil || fineTopP != nil
     if fine == nil && isChanged { throw ValidationError("options of the second stage go with --fine.") }
     if coarseOutput != nil && coarseTokens != nil {
       throw ValidationError("--coarse-output keeps what --coarse-tokens is given: leave one of them out.")
     }
-    if !(1...1 << 20).contains(fillings) || fineTopK < 0 {
+    let draw = draw(nil)
+    if !(1...1 << 20).contains(fillings) || draw.topK < 0 {
       throw ValidationError("--fillings must be from 1 to 1048576, --fine-top-k not negative.")
     }
-    if !(fineTemperature >= 0 && fineTemperature.isFinite) || !(fineTopP > 0 && fineTopP <= 1)
+    if !(draw.temperature >= 0 && draw.temperature.isFinite) || !(draw.topP > 0 && draw.topP <= 1)
       || !fineGuidance.isFinite
     {
       throw ValidationError(
@@ -48,14 +50,17 @@ struct FineOptions: ParsableArguments {
     }
   }
 
-  var draw: DrawOptions { DrawOptions(temperature: fineTemperature, topK: fineTopK, topP: fineTopP) }
+  /// How a code is drawn.
+  func draw(_ preset: SamplingPreset?) -> DrawOptions {
+    (preset?.fineDraw ?? DrawOptions()).with(fineTemperature, fineTopK, fineTopP)
+  }
 
   /// Reads the second stage, if there is one.
   /// - Throws: `FormatError`, `StreamError`.
-  func read(_ session: ToolSession, _ device: Device) throws -> FineStage? {
+  func read(_ session: ToolSession, _ device: Device, _ preset: SamplingPreset?) throws -> FineStage? {
     guard let fine else { return nil }
     let (model, description) = try FineModel.read(session.readRecord(fine), device: device)
-    return FineStage(model, description, path: fine.path, guidance: fineGuidance, draw: draw)
+    return FineStage(model, description, path: fine.path, guidance: fineGuidance, draw: draw(preset))
   }
 }
 

@@ -4,6 +4,8 @@ import ToolRuntime
 
 /// The settings that are recorded with the samples, so that a result can be repeated.
 struct SamplingSettings: Encodable {
+  /// The name of the preset, of which single settings may be others.
+  var preset: String?
   var precision: SamplingPrecision
   var guidance: Guidance?
   var draw: DrawOptions?

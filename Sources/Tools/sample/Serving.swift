@@ -18,6 +18,30 @@ struct ServingOptions: ParsableArguments {
   var serve = false
   @Option(help: "With --serve, tokenizer that makes the pictures of requests with 'png'.") var tokenizer:
     InputPath?
+
+  func validate() throws {
+    if !serve && tokenizer != nil {
+      throw ValidationError(
+        "--tokenizer is for the pictures of --serve; detokenize makes those of a token file.")
+    }
+    if serve && tokenizer?.isStandardInput == true {
+      throw ValidationError("--serve reads requests from standard input; name files for its models.")
+    }
+  }
+
+  /// Answers requests until standard input ends.
+  /// - Throws: `ToolError` (bad data) for a tokenizer that makes no pictures of what is drawn; as `Server.run`.
+  func serve(
+    _ session: ToolSession, _ loaded: SampledModel, fine: FineStage?, _ drawing: DrawingOptions,
+    batchSize: Int, device: Device, model: String
+  ) throws {
+    let decoder = try tokenizer.map { try Tokenizer(session.readRecord($0), device: device) }
+    let server = Server(
+      session: session, model: loaded, fine: fine, tokenizer: decoder, guidance: drawing.guidance,
+      draw: drawing.draw, batchSize: batchSize, modelPath: model)
+    try server.requireTokenizer(tokenizer)
+    try server.run(LineReader(FileSource(descriptor: 0, name: "standard input"), limit: 1 << 20))
+  }
 }
 
 /// Answers requests one after the other.

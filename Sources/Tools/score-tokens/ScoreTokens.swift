@@ -33,6 +33,7 @@ import VAR
       "Mapping file of rearrange-codebook or cluster-codebook, whose clusters the cluster scores are of. The tokens keep "
         + "their own order: so a baseline is scored by the clusters of IAR."))
   var mapping: InputPath?
+  @OptionGroup(title: "Scores by place") var places: PlaceOptions
   @OptionGroup var sharding: ShardOptions
   @Flag(help: "Add up the summaries that runs with --shard have printed; they sum up to that of one run.")
   var merge = false
@@ -44,15 +45,21 @@ import VAR
 
   func validate() throws {
     try InputPath.requireDistinct(tokens, model, fine, mapping)
-    let isScoring = model != nil || fine != nil || logits != nil || clusterSize != nil || mapping != nil
-    if merge && (isScoring || sharding.shard != nil) {
+    let isOfOneModel = logits != nil || clusterSize != nil || mapping != nil || places.isGiven
+    if merge && (model != nil || fine != nil || isOfOneModel || sharding.shard != nil) {
       throw ValidationError(
-        "--merge adds up scores; leave models, --logits, --shard and the options of clusters out.")
+        "--merge adds up scores; leave models, --shard and the options of logits, places and clusters out.")
     }
     if !merge && model == nil && fine == nil { throw ValidationError("give --model, --fine, or both.") }
-    if fine != nil && (logits != nil || clusterSize != nil || mapping != nil) {
+    if fine != nil && isOfOneModel {
       throw ValidationError(
-        "--logits, --cluster-size and --mapping are for a model by itself, without --fine.")
+        "--logits, --map, --map-sheet, --rank, --cluster-size and --mapping are for a model by itself, without --fine."
+      )
+    }
+    if sharding.shard != nil && places.isOfAllImages {
+      throw ValidationError(
+        "--map-sheet and --rank show all images together: leave --shard out, or write a --map, whose shards cat joins."
+      )
     }
     if mapping != nil && clusterSize != nil {
       throw ValidationError("--mapping has clusters of its own; leave --cluster-size out.")
@@ -88,7 +95,8 @@ import VAR
         names: description.classNames, count: transformer.configuration.classCount,
         file: self.model?.path ?? "")
       let data = own.relabelled(try matched(batch.header, classes, session))
-      scores[fine == nil ? "" : "coarse_"] = try score(data, items, part, transformer, description, session)
+      scores[fine == nil ? "" : "coarse_"] = try score(
+        data, of: own, items, part, transformer, description, session)
     }
     if let fine {
       let classes = ClassList(
@@ -150,22 +158,16 @@ import VAR
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
       images: min(batchSize, items.count))
-    let sink = try logits.map { try session.create($0) }
-    let writer = sink.map { RecordWriter($0) }
+    var outputs = try BatchOutputs(logits: logits, places, data, items: items, part, session)
     let scores = try model.score(
       data.relabelled(try matched(data.header, classes, session)), items: items, clusters: clusters,
       batchSize: batchSize
-    ) { logits in
+    ) { logits, losses in
       try session.interruption.check()
       try logits.requireFinite("the logits of \(path.path)")
-      try writer?.write(features(logits, tokens: sizes.tokenCount, part, session))
+      try outputs.add(logits, losses: losses)
     }
-    if items.isEmpty {
-      try writer?.write(
-        features(device.empty([0, sizes.vocabularySize]), tokens: sizes.tokenCount, part, session))
-    }
-    try writer?.finish()
-    try sink?.commit()
+    try outputs.finish()
     try scores.requireFinite()
     var summary = ScoreSummary()
     summary.add(scores.sums)
@@ -179,9 +181,13 @@ import VAR
     try session.matchClasses(ClassList(header, file: tokens.path), to: classes, noClass: classes.count)
   }
 
-  /// Scores of a model by itself; writes its logits where asked.
+  /// Scores of a model by itself; writes what is asked for of each batch.
+  /// - Parameters:
+  ///   - data: the tokens, with the model's numbers of the classes.
+  ///   - file: the same with those of the file.
   private func score(
-    _ data: TokenDataset, _ items: [(item: Int, view: Int)], _ part: ShardPart, _ transformer: Transformer,
+    _ data: TokenDataset, of file: TokenDataset, _ items: [(item: Int, view: Int)], _ part: ShardPart,
+    _ transformer: Transformer,
     _ description: ModelDescription, _ session: ToolSession
   ) throws -> TokenScores {
     let clusters = try clusters(of: data.header, description, session)
@@ -189,20 +195,14 @@ import VAR
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
       images: min(batchSize, items.count))
-    let sink = try logits.map { try session.create($0) }
-    let writer = sink.map { RecordWriter($0) }
+    var outputs = try BatchOutputs(logits: logits, places, file, items: items, part, session)
     let scores = try transformer.score(data, items: items, clusters: clusters, batchSize: batchSize) {
-      logits in
+      logits, losses in
       try session.interruption.check()
       try logits.requireFinite("the logits of \(model?.path ?? "")")
-      try writer?.write(features(logits, tokens: sizes.tokenCount, part, session))
+      try outputs.add(logits, losses: losses)
     }
-    if items.isEmpty {
-      let none = transformer.store.device.empty([0, sizes.vocabularySize])
-      try writer?.write(features(none, tokens: sizes.tokenCount, part, session))
-    }
-    try writer?.finish()
-    try sink?.commit()
+    try outputs.finish()
     return scores
   }
 
@@ -259,15 +259,5 @@ import VAR
   ) throws {
     try session.requireFit(
       header, of: tokens.path, view: view.number(in: header), to: sizes, description, of: model?.path ?? "")
-  }
-
-  private func features(_ logits: Tensor, tokens: Int, _ part: ShardPart, _ session: ToolSession) -> Record {
-    let stored = StoredTensor(
-      name: "logits", shape: [logits.rowCount / tokens, tokens, logits.lastDimension],
-      floats: UnsafeBufferPointer(logits.buffer))
-    return Record(
-      kind: .features,
-      metadata: session.provenanceMetadata.merging(part.shard?.metadata ?? [:]) { _, own in own },
-      tensors: [stored])
   }
 }

@@ -17,9 +17,10 @@ public struct ScaleScores: Sendable, Equatable {
   }
 
   /// Adds whole images: logits [B, L, V].
-  mutating func add(_ logits: Tensor, tokens: [Int], offsets: [Int], on device: Device) {
+  /// - Returns: The loss of each of the B * L tokens, in nats.
+  mutating func add(_ logits: Tensor, tokens: [Int], offsets: [Int], on device: Device) -> [Double] {
     let (v, length) = (logits.lastDimension, offsets[scales.count])
-    all.add(logits, targets: tokens[...], on: device)
+    let losses = all.add(logits, targets: tokens[...], on: device)
     for scale in scales.indices {
       let size = offsets[scale + 1] - offsets[scale]
       let rows = device.empty([tokens.count / length * size, v])
@@ -31,6 +32,7 @@ public struct ScaleScores: Sendable, Equatable {
       }
       scales[scale].add(rows, targets: targets[...], on: device)
     }
+    return losses
   }
 
   /// Means by name: those of all positions, and `loss_scale_1`, the smallest scale, and so on.
@@ -58,18 +60,18 @@ public struct ScaleScores: Sendable, Equatable {
 
 extension VARTransformer {
   /// Scores whole images, teacher-forced, a batch at a time.
-  /// - Parameter eachBatch: receives the logits [B, L, V] of every batch.
+  /// - Parameter eachBatch: receives the logits [B, L, V] of every batch, and the loss of each of its tokens in nats.
   public func score(
     _ data: TokenDataset, items: [(item: Int, view: Int)], clusters: GroupedItems?, batchSize: Int = 16,
-    eachBatch: (Tensor) throws -> Void = { _ in }
+    eachBatch: (Tensor, [Double]) throws -> Void = { _, _ in }
   ) rethrows -> ScaleScores {
     let offsets = configuration.multiScale.offsets
     var scores = ScaleScores(clusters: clusters, scaleCount: offsets.count - 1)
     for first in stride(from: 0, to: items.count, by: batchSize) {
       let (labels, tokens) = data.batch(Array(items[first..<min(first + batchSize, items.count)]))
       let logits = self.logits(Tape(device: store.device, isRecording: false), labels: labels, tokens: tokens)
-      scores.add(logits.value, tokens: tokens, offsets: offsets, on: store.device)
-      try eachBatch(logits.value)
+      try eachBatch(
+        logits.value, scores.add(logits.value, tokens: tokens, offsets: offsets, on: store.device))
     }
     return scores
   }

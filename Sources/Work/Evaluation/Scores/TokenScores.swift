@@ -45,7 +45,10 @@ public struct TokenScores: Sendable, Equatable {
   public init(clusters: GroupedItems?) { self.clusters = clusters }
 
   /// Adds logits [rows, V] with a target each.
-  public mutating func add(_ logits: Tensor, targets: ArraySlice<Int>, on device: Device) {
+  /// - Returns: The token cross-entropy of each row, in nats.
+  @discardableResult public mutating func add(
+    _ logits: Tensor, targets: ArraySlice<Int>, on device: Device
+  ) -> [Double] {
     let v = logits.lastDimension
     precondition(
       clusters.map { $0.labels.count == v } ?? true,
@@ -62,6 +65,7 @@ public struct TokenScores: Sendable, Equatable {
       }
     }
     for row in rows { add(row) }
+    return rows.map(\.tokenLoss)
   }
 
   private mutating func add(_ row: RowScore) {
@@ -149,17 +153,16 @@ private func mostProbable(_ count: Int, of logits: UnsafeBufferPointer<Float>) -
 
 extension Transformer {
   /// Scores whole images, teacher-forced, a batch at a time.
-  /// - Parameter eachBatch: receives the logits [B * N, V] of every batch.
+  /// - Parameter eachBatch: receives the logits [B * N, V] of every batch, and the loss of each of its tokens in nats.
   public func score(
     _ data: TokenDataset, items: [(item: Int, view: Int)], clusters: GroupedItems?, batchSize: Int = 16,
-    eachBatch: (Tensor) throws -> Void = { _ in }
+    eachBatch: (Tensor, [Double]) throws -> Void = { _, _ in }
   ) rethrows -> TokenScores {
     var scores = TokenScores(clusters: clusters)
     for first in stride(from: 0, to: items.count, by: batchSize) {
       let (labels, tokens) = data.batch(Array(items[first..<min(first + batchSize, items.count)]))
       let logits = self.logits(Tape(device: store.device, isRecording: false), labels: labels, tokens: tokens)
-      scores.add(logits.value, targets: tokens[...], on: store.device)
-      try eachBatch(logits.value)
+      try eachBatch(logits.value, scores.add(logits.value, targets: tokens[...], on: store.device))
     }
     return scores
   }
