@@ -1,6 +1,7 @@
 import Datasets
 import ForeignFiles
-import Foundation
+import FoundationEssentials
+import Glibc
 import Images
 import StreamFormat
 import ToolRuntime
@@ -27,9 +28,9 @@ extension ToolSession {
   }
 
   private func imagesAsStored(_ input: InputPath, _ classCount: Int?) throws -> ImageListing {
-    var isFolder: ObjCBool = false
+    var isFolder = false
     let isThere = FileManager.default.fileExists(atPath: input.path, isDirectory: &isFolder)
-    if !input.isStandardInput, !isThere || isFolder.boolValue {
+    if !input.isStandardInput, !isThere || isFolder {
       recordInput(name: input.path)
       return try ImageFolder.list(input.path)
     }

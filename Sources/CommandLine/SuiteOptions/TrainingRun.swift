@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 import TensorCore
 import ToolRuntime
@@ -52,7 +53,7 @@ extension ToolSession {
         for (name, count) in task.seen(after: step) { line[name] = .integer(count) }
         line["step"] = .integer(step)
         try log(line)
-        if let loss = values["loss"] { progress.advance(detail: String(format: "loss %.4f", loss)) }
+        if let loss = values["loss"] { progress.advance(detail: "loss " + printed("%.4f", loss)) }
       },
       isInterrupted: { [self] in interruption.isRaised })
     let loop = TrainingLoop(task, events: events)

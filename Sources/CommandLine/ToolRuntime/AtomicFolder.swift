@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// A folder that appears whole or not at all: filled beside its target and renamed with the session's other outputs.

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// A file that appears whole or not at all: written beside its target, synced, and renamed on ``commit()``.

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// The control groups (cgroups) of this process, which limit its processors and its memory.
 struct ControlGroups {
@@ -13,7 +14,7 @@ struct ControlGroups {
 
     /// The number in one of its files; nil where there is none, and for `max`.
     func number(_ name: String) -> Double? {
-      read(name).flatMap { Double($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+      read(name)?.split(whereSeparator: \.isWhitespace).first.flatMap { Double($0) }
     }
   }
 

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// Which file a path means, whatever links lead to it: two paths of equal identity are one file.

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import Synchronization
 
 /// SIGINT, SIGTERM and SIGHUP, as a flag that a loop can look at between two steps.
@@ -73,12 +74,18 @@ public final class Interruption: Sendable {
     // Threads that compute, which inherit this mask, are left in peace: oneDNN's generated code moves the stack
     // pointer into its own buffers, where the frame of a signal handler would overwrite the heap.
     changeMask(SIG_BLOCK, Self.signals)
-    Thread.detachNewThread { [self] in
+    let isStarted = startDetachedThread { [self] in
       changeMask(SIG_UNBLOCK, Self.signals)
       var number: UInt8 = 0
       while true {
         if read(reader, &number, 1) == 1 { receive(Int32(number), response) }
       }
+    }
+    guard isStarted else {
+      throw ToolError(
+        .failed,
+        "expected one more thread, for signals; found that the system starts none (memory, or a limit of processes); "
+          + "try: a larger 'ulimit -u'")
     }
     for number in Self.signals where !isIgnored(number) { forwardToPipe(number) }
   }

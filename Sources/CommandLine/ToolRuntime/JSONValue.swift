@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// A JSON value, for logs and summaries.
 public enum JSONValue: Codable, Equatable, Sendable {

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// The most memory that this process can have, whatever else runs beside it.
@@ -92,5 +93,5 @@ extension ToolSession {
 private func inWords(_ bytes: Double) -> String {
   let units: [(String, Double)] = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6)]
   let (unit, size) = units.first { bytes >= $0.1 } ?? ("kB", 1e3)
-  return String(format: bytes / size < 9.95 ? "%.1f \(unit)" : "%.0f \(unit)", bytes / size)
+  return printed(bytes / size < 9.95 ? "%.1f" : "%.0f", bytes / size) + " \(unit)"
 }

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// A file that a run writes many times and removes in the end, such as a checkpoint: it is replaced and removed only
@@ -27,7 +28,7 @@ public final class OwnedFile {
   /// - Throws: ``StreamError``.
   public func open() throws -> FileSource {
     let source = try FileSource(path: path)
-    let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw StreamError.cannotOpen(file: path, errno: errno) }
     keep(descriptor)
     return source

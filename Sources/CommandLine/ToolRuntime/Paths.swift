@@ -1,5 +1,6 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// An input named on the command line; "-" is standard input.

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// Shows the progress of a run on standard error: one rewritten line on a terminal, otherwise a new line at
@@ -80,7 +81,7 @@ public final class ProgressReporter {
 
   private func rate(_ seconds: Double) -> String {
     let rate = seconds > 0 ? Double(done) / seconds : 0
-    return String(format: rate < 10 ? "%.2f" : rate < 100 ? "%.1f" : "%.0f", rate) + " \(unit)/s"
+    return printed(rate < 10 ? "%.2f" : rate < 100 ? "%.1f" : "%.0f", rate) + " \(unit)/s"
   }
 
   // A run does not fail because its progress cannot be shown.
@@ -92,6 +93,6 @@ public final class ProgressReporter {
 /// Seconds as `8.2 s`, `3 min 20 s` or `2 h 5 min`.
 func duration(_ seconds: Double) -> String {
   let whole = Int(seconds.rounded())
-  if seconds < 60 { return String(format: "%.1f s", seconds) }
+  if seconds < 60 { return printed("%.1f", seconds) + " s" }
   return whole < 3600 ? "\(whole / 60) min \(whole % 60) s" : "\(whole / 3600) h \(whole % 3600 / 60) min"
 }

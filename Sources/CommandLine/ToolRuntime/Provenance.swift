@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// How a file came to be: one entry for each tool it went through, oldest first.

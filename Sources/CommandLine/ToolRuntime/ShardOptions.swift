@@ -1,5 +1,6 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// The option of tools whose work several runs can share.

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// How many threads the machine grants this process.
 public enum ThreadCount {

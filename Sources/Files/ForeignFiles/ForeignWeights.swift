@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// The arrays of a weights file that another program wrote: torch `.pt` and `.pth` (zip and the older form), a pickle of

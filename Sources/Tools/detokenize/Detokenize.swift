@@ -1,7 +1,8 @@
 import ArgumentParser
 import Autograd
 import Datasets
-import Foundation
+import FoundationEssentials
+import Glibc
 import ImageModels
 import Images
 import StreamFormat

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import Images
 import StreamFormat
 import ToolRuntime
@@ -28,6 +29,12 @@ struct ImageFolderWriter {
     }
   }
 
+  /// Six digits at least, so that the order of names is that of the images.
+  private static func fileName(_ number: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ".png"
+  }
+
   /// Adds images, which are numbered through.
   /// - Throws: `StreamError`.
   mutating func write(_ images: [LabelledImage]) throws {
@@ -35,7 +42,7 @@ struct ImageFolderWriter {
       let name = classNames.indices.contains(item.label) ? classNames[item.label] : String(item.label)
       try folder.write(
         PNGEncoder.encode(item.image), subfolder: ClassFolder.name(of: name),
-        file: String(format: "%06d.png", number))
+        file: Self.fileName(number))
       number += 1
     }
   }

@@ -2,7 +2,8 @@ import Datasets
 import Evaluation
 import FeatureNetworks
 import ForeignFiles
-import Foundation
+import FoundationEssentials
+import Glibc
 import ImageModels
 import Images
 import Metrics

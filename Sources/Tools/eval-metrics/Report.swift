@@ -1,5 +1,6 @@
 import Evaluation
-import Foundation
+import FoundationEssentials
+import Glibc
 import Metrics
 import ToolRuntime
 
@@ -123,8 +124,8 @@ struct Report {
 
   var table: [String] {
     var lines = values.map { value in
-      let spread = value.spread.map { String(format: " ± %.6g", $0.value) } ?? ""
-      return (value.name, String(format: "%.6g", value.value) + spread)
+      let spread = value.spread.map { " ± " + printed("%.6g", $0.value) } ?? ""
+      return (value.name, printed("%.6g", value.value) + spread)
     }
     if let exactPairs { lines.append(("exact pairs", "\(exactPairs)")) }
     if let duplicates {

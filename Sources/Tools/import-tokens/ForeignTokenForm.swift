@@ -1,5 +1,6 @@
 import ForeignFiles
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 import SuiteOptions
 import ToolRuntime

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ForeignFiles
-import Foundation
+import FoundationEssentials
+import Glibc
 import ImageModels
 import Images
 import StreamFormat

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 import SuiteOptions
 import TensorCore
@@ -66,7 +67,8 @@ struct LabelOptions: ParsableArguments {
       throw ToolError(.badData, "\(input.path): expected a class number a line; found no line")
     }
     return try lines.enumerated().map { index, line in
-      guard let label = Int(line.trimmingCharacters(in: .whitespaces)) else {
+      let words = line.split(whereSeparator: \.isWhitespace)
+      guard words.count == 1, let label = Int(words[0]) else {
         throw ToolError(
           .badData,
           "\(input.path): line \(index + 1): expected a class number; found '\(visible(shortened(String(line), to: 80)))'"

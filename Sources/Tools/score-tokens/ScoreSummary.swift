@@ -1,5 +1,6 @@
 import Evaluation
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 import ToolRuntime
 

@@ -1,5 +1,6 @@
 import ForeignFiles
-import Foundation
+import FoundationEssentials
+import Glibc
 import Images
 import StreamFormat
 
@@ -97,9 +98,15 @@ extension ImageListing {
     let bytes = [UInt8](file.bytes.prefix(1 << 20))
     let number =
       file.name.hasSuffix(".cls")
-      ? Int(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+      ? integer(String(decoding: bytes, as: UTF8.self))
       : (try? decodeStrictJSON(Description.self, from: bytes))?.label
     return number.flatMap { 0...largestLabel ~= $0 ? $0 : nil }
+  }
+
+  /// The one word of a text, with white space around it.
+  private static func integer(_ text: String) -> Int? {
+    let words = text.split(whereSeparator: \.isWhitespace)
+    return words.count == 1 ? Int(words[0]) : nil
   }
 
   /// What the files of one image have in common: the path up to the first dot of the name.

@@ -66,7 +66,7 @@ extension TrainingLoop {
         found: "those of an earlier version",
         hint: "remove the checkpoint and start from the beginning, or finish the run with that version")
     }
-    guard SettingDifference.object(saved) != nil else {
+    guard SettingValue(object: saved) != nil else {
       throw FormatError(
         .badMetadata, at: record.origin, expected: "settings as a JSON object",
         found: "'\(saved.prefix(80))'",

@@ -1,5 +1,6 @@
 import CArchive
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// The members of a zip or tar archive, one after the other in the order of the file, read by libarchive: of zip stored

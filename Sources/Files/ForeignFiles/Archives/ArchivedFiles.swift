@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// The files of a zip or tar archive that are wanted, to be read in any order: what is stored as it is lies in the archive, and

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// The arrays of an `.npz` archive, of which only the headers are read until more is asked for.

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// What the first bytes of an `.npy` file say of its array.
@@ -69,7 +70,7 @@ public struct NumPyHeader: Equatable, Sendable {
 
   /// The value of a key in the header, a Python dictionary of one level.
   private static func value(of key: String, in header: String) -> String? {
-    guard let range = header.range(of: "'\(key)':") else { return nil }
+    guard let range = header.firstRange(of: "'\(key)':") else { return nil }
     let rest = header[range.upperBound...].drop { $0 == " " }
     let end = rest.first == "(" ? rest.firstIndex(of: ")") : rest.firstIndex { $0 == "," || $0 == "}" }
     return end.map { String(rest[..<$0]) }

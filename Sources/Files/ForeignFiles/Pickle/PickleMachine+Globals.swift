@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// The few functions and types that pickles of arrays refer to, done by hand. None of them runs code of the file's.

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// What a pickle can hold here: plain values and arrays of numbers, nothing that acts.

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// An `.npy` file with the codes of many images, the images along its first dimension, and one with a label for each.

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// A folder of `.npy` files with the codes of an image each: `INDEX.npy` beside a folder of labels of the same names, as
@@ -96,8 +97,8 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
   }
 
   private static func isFolder(_ path: String) -> Bool {
-    var isFolder: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+    var isFolder = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder
   }
 
   static func nothing(in file: String) -> ForeignFileError {

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// The bytes of a regular file of at most a number of bytes: a pipe may never begin, a device may never end, and a sparse file

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// A tar or zip archive of `CLASS/INDEX.npy`, as RandAR distributes its codes, read in place.

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import StreamFormat
 
 /// A file of `torch.save`: what its pickle holds, and the storages that tensors refer to.

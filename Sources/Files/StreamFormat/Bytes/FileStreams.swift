@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// A file, pipe or standard stream as a source, through POSIX reads.
 public final class FileSource: ByteSource {
@@ -40,7 +41,7 @@ public final class FileSource: ByteSource {
   /// Reads at least one byte, unless the end is reached; returns how many.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
     while true {
-      let count = Foundation.read(descriptor, buffer.baseAddress, buffer.count)
+      let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
       if count >= 0 { return count }
       let code = errno
       if code == EISDIR { throw StreamError.isDirectory(file: name) }
@@ -66,7 +67,7 @@ public final class FileDescriptorSink: ByteSink {
     var rest = buffer[...]
     while !rest.isEmpty {
       let slice = UnsafeRawBufferPointer(rebasing: rest)
-      let count = Foundation.write(descriptor, slice.baseAddress, slice.count)
+      let count = Glibc.write(descriptor, slice.baseAddress, slice.count)
       if count >= 0 {
         rest = rest.dropFirst(count)
         continue

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// The bytes of an input that is read at any place: a regular file is mapped, and anything else, such as a pipe, is first
 /// copied into a temporary file without a name. Nothing is held in memory that the system cannot take back.

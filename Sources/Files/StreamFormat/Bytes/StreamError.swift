@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// A failure of the operating system while a file is opened, read or written.
 public enum StreamError: Error, Equatable, CustomStringConvertible, Sendable {

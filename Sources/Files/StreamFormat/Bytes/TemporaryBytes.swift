@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// Bytes that are written one after the other and then read at any place: a temporary file without a name, so that they
 /// take no memory that the system cannot take back.
@@ -11,7 +12,7 @@ public final class TemporaryBytes {
   /// - Parameter name: what messages call the file that is copied or unpacked here.
   /// - Throws: ``StreamError``.
   public init(for name: String) throws {
-    var path = Array((NSTemporaryDirectory() + "/tessera.XXXXXX").utf8CString)
+    var path = Array((FileManager.default.temporaryDirectory.path + "/tessera.XXXXXX").utf8CString)
     descriptor = mkstemp(&path)
     guard descriptor >= 0 else { throw StreamError.cannotCreate(file: name, errno: errno) }
     unlink(path)

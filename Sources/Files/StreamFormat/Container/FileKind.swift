@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// What a file holds, from the metadata string `kind`.
 public enum FileKind: String, Sendable, CaseIterable {

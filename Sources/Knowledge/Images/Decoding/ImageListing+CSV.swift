@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 extension ImageListing {
   /// A listing from the bytes of a table of comma-separated values (RFC 4180) with a path and a class in each row. A first row

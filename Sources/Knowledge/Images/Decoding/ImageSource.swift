@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// Where an image is.
 public enum ImageSource: Sendable, Equatable {

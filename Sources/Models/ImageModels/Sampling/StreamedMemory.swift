@@ -1,5 +1,6 @@
 import CKernels
-import Foundation
+import FoundationEssentials
+import Glibc
 import TensorCore
 
 /// One block of memory for data that every position reads in order, such as weights. Its pages are large if
