@@ -284,7 +284,7 @@ let testTargets: [Target] =
     tests(
       of: "ImageModels",
       [
-        "Autograd", "IAR", "LlamaGen", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport",
+        "Autograd", "CKernels", "IAR", "LlamaGen", "NeuralNet", "StreamFormat", "TensorCore", "TestSupport",
       ]),
     tests(
       of: "FeatureNetworks",

@@ -20,7 +20,7 @@ import sys
 IMPORT = re.compile(r"^\s*(?:@testable |@preconcurrency |public |internal )?import (\w+)$", re.M)
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](\w+)\.h[>"]', re.M)
 DRAWING = "docs/images/rooms.svg"
-SYSTEM = {"Foundation", "Glibc", "Testing", "Synchronization", "Dispatch", "PackageDescription"}
+SYSTEM = {"Foundation", "FoundationEssentials", "Glibc", "Testing", "Synchronization", "Dispatch", "PackageDescription"}
 
 
 def package():
@@ -89,6 +89,21 @@ def problems(plan, order):
             for other in sorted(found):
                 if layer.get(other, 0) > layer[name]:
                     yield f"{name} ({order[layer[name]]}): imports {other} of the higher layer {order[layer[other]]}"
+    for target in targets(plan):
+        if folder(target).startswith("Sources/") and target["name"] != "tessera-bench":
+            for path in files_that_import("Foundation", folder(target)):
+                yield f"{path}: imports Foundation, whose tables of languages make each tool slower to start; " \
+                    "import FoundationEssentials"
+
+
+def files_that_import(module, place):
+    """The Swift files of a folder that import a module."""
+    for path, _, files in os.walk(place):
+        for name in sorted(files):
+            if name.endswith(".swift"):
+                with open(os.path.join(path, name), encoding="utf-8") as file:
+                    if module in IMPORT.findall(file.read()):
+                        yield os.path.join(path, name)
 
 
 def drawing(plan, order):

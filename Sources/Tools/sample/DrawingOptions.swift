@@ -38,6 +38,7 @@ struct DrawingOptions: ParsableArguments {
       "p: draw from the most probable tokens whose probabilities add up to p, above 0; 1 means all. (default: 1)"
   )
   var topP: Float?
+  @OptionGroup var speculation: SpeculationOptions
 
   func validate() throws {
     if draw.topK < 0 { throw ValidationError("--top-k must be at least 0.") }

@@ -57,9 +57,11 @@ struct FineOptions: ParsableArguments {
 
   /// Reads the second stage, if there is one.
   /// - Throws: `FormatError`, `StreamError`.
-  func read(_ session: ToolSession, _ device: Device, _ preset: SamplingPreset?) throws -> FineStage? {
+  func read(
+    _ session: ToolSession, _ device: @autoclosure () -> Device, _ preset: SamplingPreset?
+  ) throws -> FineStage? {
     guard let fine else { return nil }
-    let (model, description) = try FineModel.read(session.readRecord(fine), device: device)
+    let (model, description) = try FineModel.read(session.readRecord(fine), device: device())
     return FineStage(model, description, path: fine.path, guidance: fineGuidance, draw: draw(preset))
   }
 }

@@ -58,6 +58,10 @@ import VAR
     guard (model == nil) == (second.coarseTokens != nil) else {
       throw ValidationError("give --model, or --fine and --coarse-tokens.")
     }
+    if second.coarseTokens != nil && drawing.speculation.isGiven {
+      throw ValidationError(
+        "--speculate and --draw-method are for the first stage, whose tokens --coarse-tokens gives.")
+    }
     if second.coarseTokens != nil && labels.isGiven {
       throw ValidationError("--coarse-tokens has a class for each image; leave the options of classes out.")
     }
@@ -125,12 +129,15 @@ import VAR
     try coarseFile?.finish()
     try file.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let summary: [String: JSONValue] = [
+    var summary: [String: JSONValue] = [
       "images": .integer(count), "sampling": session.settings ?? .null, "seconds": .number(seconds),
       "seed": Int(exactly: session.seed).map { .integer($0) } ?? .string("\(session.seed)"),
       "images_per_second": .number(Double(count) / seconds),
       "tokens_per_second": .number(Double(count * first.header.tokensPerView) / seconds),
     ]
+    if drawing.speculation.speculate > 1 {
+      summary["tokens_per_pass"] = (first as? ModelStage)?.tokensPerPass.map { .number($0) }
+    }
     try session.report(summary.merging(part.summary) { own, _ in own })
   }
 
@@ -187,7 +194,9 @@ import VAR
       return ModelStage(
         packed, description, labels: labels, guidance: drawing.guidance(.constant),
         draw: drawing.draw,
-        seed: session.seed, kept: kept, interrupted: interrupted)
+        seed: session.seed, kept: kept, method: drawing.speculation.drawMethod,
+        window: drawing.speculation.speculate,
+        interrupted: interrupted)
     case .scales(let transformer, let description):
       let labels = try labels.labels(classCount: transformer.configuration.classCount, seed: session.seed)
       return ScaleStage(
@@ -202,7 +211,10 @@ import VAR
     let read = try session.readSampledModel(
       model, precision: precision, device: device,
       scaleDevice: precision == .float32 ? device : session.device(.bfloat16))
-    if case .scales = read { try requireOneGrid(of: model) }
+    if case .scales = read {
+      try requireOneGrid(of: model)
+      try drawing.speculation.requireNone(model.path)
+    }
     try preset?.check(read, of: model.path, session)
     return read
   }
@@ -225,6 +237,7 @@ import VAR
     return SamplingSettings(
       preset: preset?.name, precision: precision,
       guidance: model == nil ? nil : drawing.guidance(usual), draw: model == nil ? nil : drawing.draw,
+      drawMethod: drawing.speculation.recordedMethod,
       fineGuidance: second.fine == nil ? nil : second.fineGuidance,
       fineDraw: second.fine == nil ? nil : second.draw(preset))
   }

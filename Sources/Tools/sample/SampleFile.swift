@@ -9,6 +9,8 @@ struct SamplingSettings: Encodable {
   var precision: SamplingPrecision
   var guidance: Guidance?
   var draw: DrawOptions?
+  /// Only where it is not the usual one.
+  var drawMethod: DrawMethod?
   var fineGuidance: Float?
   var fineDraw: DrawOptions?
 }

@@ -39,7 +39,7 @@ struct ServingOptions: ParsableArguments {
     let decoder = try tokenizer.map { try Tokenizer(session.readRecord($0), device: device) }
     let server = Server(
       session: session, model: loaded, fine: fine, tokenizer: decoder, guidance: drawing.guidance,
-      draw: drawing.draw, batchSize: batchSize, modelPath: model)
+      draw: drawing.draw, speculation: drawing.speculation, batchSize: batchSize, modelPath: model)
     try server.requireTokenizer(tokenizer)
     try server.run(LineReader(FileSource(descriptor: 0, name: "standard input"), limit: 1 << 20))
   }
@@ -54,6 +54,7 @@ struct Server {
   /// How images are drawn where a request does not say it.
   let guidance: (Guidance.Schedule) -> Guidance
   let draw: DrawOptions
+  let speculation: SpeculationOptions
   let batchSize: Int
   let modelPath: String
 
@@ -131,7 +132,7 @@ struct Server {
     case .raster(let packed, let description):
       return ModelStage(
         packed, description, labels: labels, guidance: guidance(.constant), draw: draw, seed: seed,
-        interrupted: interrupted)
+        method: speculation.drawMethod, window: speculation.speculate, interrupted: interrupted)
     case .scales(let transformer, let description):
       return ScaleStage(
         transformer, description, labels: labels, guidance: guidance(.linear), draw: draw, seed: seed,

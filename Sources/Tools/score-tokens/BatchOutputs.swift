@@ -1,6 +1,6 @@
 import Datasets
 import Evaluation
-import Foundation
+import FoundationEssentials
 import Images
 import StreamFormat
 import TensorCore

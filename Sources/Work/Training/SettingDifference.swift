@@ -14,7 +14,8 @@ struct SettingDifference {
     var (saved, current) = (SettingValue(object: checkpoint), SettingValue(object: now))
     guard Self.text(saved) != Self.text(current) else { return nil }
     var names: [String] = []
-    while case .object(let old) = saved, case .object(let new) = current, let key = Self.firstDifference(old, new)
+    while case .object(let old) = saved, case .object(let new) = current,
+      let key = Self.firstDifference(old, new)
     {
       names.append(key)
       (saved, current) = (old[key], new[key])
@@ -73,7 +74,9 @@ enum SettingValue: Decodable {
   var text: String {
     switch self {
     case .object(let values):
-      "{" + values.sorted { $0.key < $1.key }.map { "\(Self.quoted($0.key)):\($0.value.text)" }.joined(separator: ",")
+      "{"
+        + values.sorted { $0.key < $1.key }.map { "\(Self.quoted($0.key)):\($0.value.text)" }.joined(
+          separator: ",")
         + "}"
     case .list(let values): "[" + values.map(\.text).joined(separator: ",") + "]"
     case .plain(let text): text
