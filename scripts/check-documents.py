@@ -29,7 +29,7 @@ START = re.compile(r"--adversarial-start \d+")
 # Files that the reader has from elsewhere, and the weights in small that stand for them.
 FOREIGN = {
     "vq_ds16_c2i.pt": ("vq_tiny.safetensors", "--image-size 16"),
-    "c2i_B_256.pt": ("gpt_tiny.safetensors", "--heads 4 --classes 10"),
+    "c2i_B_256.pt": ("gpt_tiny.safetensors", "--heads 4 --grid=4x4 --classes 10"),
 }
 # The tensors of a fixture that are weights.
 WEIGHT = "param."

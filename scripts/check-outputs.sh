@@ -47,6 +47,9 @@ commands=(
   "export-tokens tokens.zst --folder OUT"
   "export-weights model.zst --config SECOND --output OUT"
   "score-tokens tokens.zst --model model.zst --logits OUT"
+  "score-tokens tokens.zst --model model.zst --map OUT"
+  "score-tokens tokens.zst --model model.zst --map-sheet OUT"
+  "score-tokens tokens.zst --model model.zst --rank OUT"
   "eval-metrics --reference images --network pixels --size 8 --write-features OUT"
   "eval-metrics --reference images --network pixels --size 8 --write-statistics OUT"
 )
@@ -186,8 +189,8 @@ for command in "${commands[@]}"; do
   done
   ((!can_mount)) || for pages in 0 1 2 4; do full_disk "$command" $pages; done
   # These have a text on standard output beside their product, or a folder as product.
-  [[ $command == *--logits* || $command == *--write-* || $command == *--folder* ]] || to_standard_output "$command"
-  [[ $command == *--logits* ]] || closed_streams "$command"
+  [[ $command == score-tokens* || $command == *--write-* || $command == *--folder* ]] || to_standard_output "$command"
+  [[ $command == score-tokens* ]] || closed_streams "$command"
   two_runs "$command"
   rm -rf whole-? second-?
 done
