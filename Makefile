@@ -16,7 +16,7 @@ TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool
 .PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar var var-iar \
   iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines fine-tuning \
   check-reference code-distance codebook-tables \
-  test test-python check check-long check-cluster check-sanitizers fuzz snapshots weights bench install uninstall dist deb lint format clean
+  test test-python check check-long check-cluster check-processors check-sanitizers fuzz snapshots weights bench install uninstall dist deb lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List all targets
@@ -94,6 +94,9 @@ check-long: check build ## Run check, the installation, the pipelines and docume
 
 check-cluster: build ## Run the batch scripts under a Slurm of its own, and compare shards with one run; needs slurm-wlm and munge
 	scripts/check-cluster.sh
+
+check-processors: ## Run the tests of kernels and models on emulated processors without AVX and without AVX-512; needs qemu-user
+	BIN=$(BIN) scripts/check-processors.sh
 
 check-sanitizers: deps ## Run the tests of threads and raw pointers under sanitizers
 	scripts/check-sanitizers.sh
