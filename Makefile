@@ -6,7 +6,12 @@ SHELL := /bin/bash
 # `deps` may just have installed it.
 ONEDNN ?= auto
 headers = $(shell ls /usr/include/dnnl.h /usr/include/*/dnnl.h 2>/dev/null | grep -c .)
-TRAITS = $(if $(filter 0,$(ONEDNN:auto=$(headers))),--disable-default-traits)
+# MPI, for training on several machines, is the same: MPI=1 installs Open MPI, MPI=0 builds without.
+MPI ?= auto
+mpi_headers = $(shell ls /usr/include/mpi.h /usr/include/*/mpi/mpi.h 2>/dev/null | grep -c .)
+with_mpi = $(filter-out 0,$(MPI:auto=$(mpi_headers)))
+TRAITS = $(if $(filter 0,$(ONEDNN:auto=$(headers))),$(if $(with_mpi),--traits MPI,--disable-default-traits),$(if $(with_mpi),--traits default$(comma)MPI))
+comma := ,
 # Tests reach into the rooms, which needs this flag. The tools are as fast with it (docs/performance.md), and one
 # set of flags for both means that `make test` after `make build` compiles the tests only.
 FLAGS = -c release -Xswiftc -enable-testing --explicit-target-dependency-import-check error $(TRAITS)
@@ -16,14 +21,15 @@ TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool
 .PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar var var-iar \
   iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines fine-tuning \
   check-reference code-distance codebook-tables \
-  test test-python check check-long check-cluster check-processors check-sanitizers fuzz snapshots weights bench install uninstall dist deb lint format clean
+  test test-python check check-long check-cluster check-ranks check-processors check-sanitizers fuzz snapshots weights \
+  bench install uninstall dist deb lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List all targets
 	@sed -n 's/^\([a-z-]*%*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sed 's/^\([a-z-]*\)%/\1NAME/' | expand -t 20
 
 deps: ## Install the Debian packages that are missing, or print the command that does
-	@ONEDNN=$(ONEDNN) scripts/deps.sh
+	@ONEDNN=$(ONEDNN) MPI=$(MPI) scripts/deps.sh
 
 deps-dev: deps ## Install what developers need too: clang-format, ruff, shellcheck, graphviz, chromium, mandoc, R, what packs, packages of Python
 	@scripts/deps-dev.sh
@@ -97,6 +103,9 @@ check-cluster: build ## Run the batch scripts under a Slurm of its own, and comp
 
 check-processors: ## Run the tests of kernels and models on emulated processors without AVX and without AVX-512; needs qemu-user
 	BIN=$(BIN) scripts/check-processors.sh
+
+check-ranks: build ## Train on several ranks of the MPI that is installed, and compare them with one; needs mpirun and MPI=1
+	scripts/check-ranks.sh
 
 check-sanitizers: deps ## Run the tests of threads and raw pointers under sanitizers
 	scripts/check-sanitizers.sh

@@ -19,6 +19,7 @@ enum Layer: String {
 }
 
 let oneDNN: Target.Dependency = .target(name: "COneDNN", condition: .when(traits: ["OneDNN"]))
+let mpi: Target.Dependency = .target(name: "CMPI", condition: .when(traits: ["MPI"]))
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 func library(_ name: String, of package: String, debian: String) -> Target {
@@ -52,6 +53,9 @@ let c: [Target] = [
     name: "COneDNN", path: Layer.c.path("COneDNN"),
     linkerSettings: [.linkedLibrary("dnnl", .when(traits: ["OneDNN"]))]),
   .target(
+    name: "CMPI", path: Layer.c.path("CMPI"),
+    linkerSettings: [.linkedLibrary("mpi", .when(traits: ["MPI"]))]),
+  .target(
     name: "CImageCodecs", path: Layer.c.path("CImageCodecs"),
     linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
   .target(name: "CKernels", path: Layer.c.path("CKernels"), cSettings: [.headerSearchPath(".")]),
@@ -62,6 +66,8 @@ let c: [Target] = [
 let numbers: [Target] = [
   room("TensorCore", in: .numbers, imports: ["CKernels", oneDNN, "COpenBLAS"]),
   room("Autograd", in: .numbers, imports: ["CKernels", "TensorCore"]),
+  room("Communication", in: .numbers, imports: []),
+  room("MessagePassing", in: .numbers, imports: [mpi, "Communication"]),
   room("NeuralNet", in: .numbers, imports: ["Autograd", "CKernels", "TensorCore"]),
 ]
 
@@ -133,7 +139,8 @@ let work: [Target] = [
   room(
     "Training", in: .work,
     imports: [
-      "Autograd", "CTF", "Codebooks", "Datasets", "Evaluation", "IAR", "ImageModels", "Metrics", "NeuralNet",
+      "Autograd", "CTF", "Codebooks", "Communication", "Datasets", "Evaluation", "IAR", "ImageModels",
+      "Metrics", "NeuralNet",
       "STAR", "StreamFormat", "TensorCore", "VAR", "VQGAN",
     ]),
 ]
@@ -141,7 +148,8 @@ let work: [Target] = [
 // MARK: The command line
 
 let commandLine: [Target] = [
-  room("ToolRuntime", in: .commandLine, imports: [argumentParser, "StreamFormat", "TensorCore"]),
+  room(
+    "ToolRuntime", in: .commandLine, imports: [argumentParser, "Communication", "StreamFormat", "TensorCore"]),
   room(
     "SuiteOptions", in: .commandLine,
     imports: [
@@ -154,7 +162,8 @@ let tools: [Target] = [
   tool(
     "train-tokenizer",
     imports: [
-      argumentParser, "Autograd", "Datasets", "FeatureNetworks", "ImageModels", "LlamaGen", "StreamFormat",
+      argumentParser, "Autograd", "Communication", "Datasets", "FeatureNetworks", "ImageModels", "LlamaGen",
+      "MessagePassing", "StreamFormat",
       "SuiteOptions", "TensorCore", "ToolRuntime", "Training", "VQGAN",
     ]),
   tool(
@@ -186,13 +195,15 @@ let tools: [Target] = [
   tool(
     "train-ar",
     imports: [
-      argumentParser, "Datasets", "ImageModels", "STAR", "StreamFormat", "SuiteOptions", "TensorCore",
+      argumentParser, "Communication", "Datasets", "ImageModels", "MessagePassing", "STAR", "StreamFormat",
+      "SuiteOptions", "TensorCore",
       "ToolRuntime", "Training", "VAR",
     ]),
   tool(
     "train-fine",
     imports: [
-      argumentParser, "CTF", "Datasets", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore",
+      argumentParser, "CTF", "Communication", "Datasets", "ImageModels", "MessagePassing", "StreamFormat",
+      "SuiteOptions", "TensorCore",
       "ToolRuntime", "Training",
     ]),
   tool(
@@ -263,6 +274,7 @@ let testTargets: [Target] =
       dependencies: [
         "Autograd", "ForeignFiles", "StreamFormat", "TensorCore",
       ], path: "Tests/TestSupport"),
+    .target(name: "TestRanks", dependencies: ["Communication"], path: "Tests/TestRanks"),
     .target(
       name: "Fuzzing",
       dependencies: [
@@ -275,6 +287,7 @@ let testTargets: [Target] =
     tests(of: "Fuzzing", ["StreamFormat"]),
     tests(of: "TensorCore", ["CKernels", "StreamFormat", "TestSupport"]),
     tests(of: "Autograd", ["IAR", "StreamFormat", "TensorCore", "TestSupport"]),
+    tests(of: "Communication", ["MessagePassing", "TensorCore", "TestRanks"]),
     tests(of: "NeuralNet", ["Autograd", "TensorCore", "TestSupport"]),
     tests(of: "Codebooks", ["CKernels", "TensorCore"]),
     tests(of: "Images", ["TestSupport"]),
@@ -324,8 +337,9 @@ let testTargets: [Target] =
     tests(
       of: "Training",
       [
-        "Autograd", "Datasets", "IAR", "ImageModels", "Images", "LlamaGen", "NeuralNet", "STAR",
-        "StreamFormat", "TensorCore", "TestSupport", "VQGAN",
+        "Autograd", "Communication", "Datasets", "IAR", "ImageModels", "Images", "LlamaGen", "NeuralNet",
+        "STAR",
+        "StreamFormat", "TensorCore", "TestRanks", "TestSupport", "VQGAN",
       ]),
     tests(of: "ToolRuntime", [argumentParser, "StreamFormat", "TestSupport"]),
     .testTarget(
@@ -341,6 +355,7 @@ let package = Package(
   traits: [
     .default(enabledTraits: ["OneDNN"]),
     .trait(name: "OneDNN", description: "Matrix products and convolutions through oneDNN."),
+    .trait(name: "MPI", description: "Training on several machines through MPI."),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")

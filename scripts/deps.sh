@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that are missing, as root or with a sudo that asks for no password; otherwise
-# prints the one command that does, and fails. ONEDNN=0 leaves oneDNN out, which is optional.
+# prints the one command that does, and fails. ONEDNN=0 leaves oneDNN out, which is optional. MPI=1 adds
+# Open MPI, for training on several machines, unless there is an MPI.
 set -euo pipefail
 
 libraries=(libopenblas-dev libzstd-dev libarchive-dev libssl-dev libjpeg62-turbo-dev libpng-dev)
@@ -8,6 +9,10 @@ data=(ca-certificates fonts-noto-color-emoji unicode-data)
 # Package by program: any program of the name will do, wherever it came from.
 declare -A programs=([git]=git [make]=make [zstd]=zstd [pkg-config]=pkg-config [gnuplot]=gnuplot-nox [python3]=python3)
 [[ ${ONEDNN:-1} == 0 ]] || libraries+=(libdnnl-dev)
+
+if [[ ${MPI:-auto} == 1 && ! -e /usr/include/mpi.h ]] && ! compgen -G '/usr/include/*/mpi/mpi.h' >/dev/null; then
+  libraries+=(libopenmpi-dev openmpi-bin)
+fi
 
 say() { echo "deps: $*" >&2; }
 installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }

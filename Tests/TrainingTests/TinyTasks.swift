@@ -1,3 +1,4 @@
+import Communication
 import Datasets
 import Foundation
 import ImageModels
@@ -75,11 +76,14 @@ final class TinyTokenizer: TinyTask {
   let scales: [Int]?
   /// Losses of images, where there are more than the reconstruction loss.
   let losses: ImageLosses.Options?
+  let batchSize: Int
 
   init(
     heldOut: HeldOutShare = .init(fraction: 0.25, seed: 3), background: RGBColor = .white,
-    noise: UInt64 = 300, scales: [Int]? = nil, losses: ImageLosses.Options? = nil
+    noise: UInt64 = 300, scales: [Int]? = nil, losses: ImageLosses.Options? = nil,
+    batchSize: Int = 3
   ) throws {
+    self.batchSize = batchSize
     (self.heldOut, self.background, self.scales, self.losses) = (heldOut, background, scales, losses)
     folder = FileManager.default.temporaryDirectory.path + "/tessera-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -109,7 +113,7 @@ final class TinyTokenizer: TinyTask {
         images: .init(content: try images.sha256(of: Array(0..<8), on: device), reading: images.reading),
         heldOut: heldOut,
         task: .init(
-          batchSize: 3, reconstruction: .l2, commitment: 0.25, warmupSteps: 3, deadCodeThreshold: 0.5,
+          batchSize: batchSize, reconstruction: .l2, commitment: 0.25, warmupSteps: 3, deadCodeThreshold: 0.5,
           deadCodeInterval: 2, deadCodeEnd: 20, seed: 7, imageLosses: losses), training: training),
       imageLosses: losses.map { ImageLosses($0, perceptual: nil, device: device, seed: 7) })
   }
@@ -134,7 +138,8 @@ final class Run {
 
   init(
     _ tiny: some TinyTask, steps: Int, device: Device = Device(threadCount: 2), averageDecay: Float = 0.9,
-    averageWarmup: Int? = nil, checkpointEvery: Int = 0, savedSteps: SavedSteps = SavedSteps()
+    averageWarmup: Int? = nil, checkpointEvery: Int = 0, savedSteps: SavedSteps = SavedSteps(),
+    leaves: Int? = nil, communicator: any Communicator = SingleProcess()
   ) throws {
     self.tiny = tiny
     let relay = Relay()
@@ -143,7 +148,7 @@ final class Run {
     task = try tiny.make(
       device,
       TrainingOptions(
-        steps: steps,
+        steps: steps, leaves: leaves,
         schedule: LearningRateSchedule(
           shape: .cosine, peak: tiny.learningRate, warmupSteps: 2, totalSteps: steps), optimizer: optimizer,
         averageDecay: averageDecay, averageWarmup: averageWarmup, evaluateEvery: 4,
@@ -157,7 +162,7 @@ final class Run {
           relay.run?.log[step, default: [:]].merge(values) { $1 }
           relay.run?.onStep(step)
         },
-        isInterrupted: { relay.run?.isInterrupted() ?? false }))
+        isInterrupted: { relay.run?.isInterrupted() ?? false }), communicator: communicator)
     relay.run = self
   }
 

@@ -1,3 +1,4 @@
+import Communication
 import Images
 import STAR
 import StreamFormat
@@ -57,8 +58,13 @@ import TestSupport
     defer { withExtendedLifetime(tiny) {} }
     let task = try tiny.make(Device(threadCount: 1), .none)
     let names = { (values: [String: Double]) in values.keys.filter { $0.hasPrefix("usage_scale_") }.sorted() }
-    #expect(names(try task.accumulateGradients(step: 0)) == [])
-    let values = try task.accumulateGradients(step: 3)
+    func values(step: Int) throws -> [String: Double] {
+      try task.startStep(step)
+      _ = try task.accumulateGradients(step: step, leaf: 0)
+      return task.joinLeaves(step: step, over: SingleProcess())
+    }
+    #expect(names(try values(step: 0)) == [])
+    let values = try values(step: 3)
     #expect(names(values) == ["usage_scale_1", "usage_scale_2", "usage_scale_3"])
     // Three images have three tokens of the first scale at most.
     #expect((values["usage_scale_1"] ?? 2) <= 3.0 / 16 && (values["usage_scale_3"] ?? 0) > 0)
@@ -273,7 +279,7 @@ import TestSupport
     func gradients(parts: Int) throws -> [[Float]] {
       let device = Device(threadCount: 1)
       let task = try TinyTransformer(batchSize: 6, dropout: 0, accumulation: parts).make(device, .none)
-      _ = try task.accumulateGradients(step: 0)
+      _ = try task.accumulateGradients(step: 0, leaf: 0)
       return try task.store.parameters.map { try #require($0.variable.gradient).toArray() }
     }
     for (a, b) in zip(try gradients(parts: 3), try gradients(parts: 1)) {

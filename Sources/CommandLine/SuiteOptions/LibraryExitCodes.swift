@@ -39,7 +39,7 @@ extension TrainingError: ExitCoded {
   public var exitCode: ToolExit {
     switch self {
     case .notFinite: .failed
-    case .settingsChanged: .badData
+    case .settingsChanged, .ranksDiffer: .badData
     case .interrupted: .interrupted
     }
   }

@@ -5,7 +5,7 @@ import Training
 public struct TokenTrainingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Number of parts of a batch that are computed one after another to save memory; divides "
+      "Number of parts of a batch, or of each of its --leaves, that are computed one after another to save memory; divides "
         + "--batch-size."))
   public var gradientAccumulation = 1
 
@@ -38,9 +38,12 @@ public struct TokenTrainingOptions: ParsableArguments {
   }
 
   /// Checks that a batch can be cut.
-  public func requireParts(of batchSize: Int) throws {
+  public func requireParts(of batchSize: Int, leaves: Int) throws {
     if gradientAccumulation < 1 || batchSize % gradientAccumulation != 0 {
       throw ValidationError("--gradient-accumulation must divide --batch-size.")
+    }
+    if batchSize / leaves % gradientAccumulation != 0 {
+      throw ValidationError("--gradient-accumulation must divide the \(batchSize / leaves) images of a leaf.")
     }
   }
 }

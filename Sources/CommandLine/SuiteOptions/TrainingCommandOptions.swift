@@ -20,6 +20,12 @@ public struct TrainingCommandOptions: ParsableArguments {
   @Option(help: "Number of images per optimiser step, from 1 to 1048576.")
   public var batchSize = 64
 
+  @Option(
+    help: ArgumentHelp(
+      "Number of parts of a batch, a power of two, that the ranks of mpirun or srun share; as many ranks at most. The result "
+        + "depends on the leaves, not on the ranks."))
+  public var leaves = 1
+
   @Option(help: "Peak learning rate of AdamW, above 0.")
   public var learningRate = 1e-4
 
@@ -94,6 +100,9 @@ public struct TrainingCommandOptions: ParsableArguments {
     try need(steps == nil || epochs == nil, "give one of --steps and --epochs.")
     try need(epochs.map { $0 > 0 && $0 <= 1e9 } ?? true, "--epochs must be above 0 and at most 1e9.")
     try need((1...1 << 20).contains(batchSize), "--batch-size must be from 1 to 1048576.")
+    try need(
+      (1...1 << 20).contains(leaves) && leaves & (leaves - 1) == 0 && batchSize % leaves == 0,
+      "--leaves must be a power of two that divides --batch-size.")
     try need(learningRate > 0 && learningRate.isFinite, "--learning-rate must be above 0.")
     try need(isFactor(finalLearningRate ?? 0), "--final-learning-rate must not be negative nor infinite.")
     try need(
@@ -119,6 +128,22 @@ public struct TrainingCommandOptions: ParsableArguments {
     checkpointPath(besides: output).map { [ClaimedFile(name: "--checkpoint", path: $0, role: .checkpoint)] }
       ?? []
   }
+
+  /// Stops where the leaves cannot be shared out evenly.
+  /// - Throws: `ToolError` (usage).
+  public func requireLeaves(forRanks ranks: Int) throws {
+    guard leaves % ranks != 0 else { return }
+    let isPowerOfTwo = ranks & (ranks - 1) == 0
+    throw ToolError(
+      .usage,
+      isPowerOfTwo
+        ? "--leaves: expected at least the number of ranks, \(ranks); found \(leaves); try: --leaves \(ranks)"
+        : "expected 1, 2, 4 or another power of two of ranks; found \(ranks); try: mpirun -n \(ranks.powerOfTwoBelow)"
+    )
+  }
+
+  /// Sums of gradients that wait for others, in sets of all parameters.
+  public func waitingGradients(ranks: Int) -> Int { (leaves / ranks).trailingZeroBitCount }
 
   /// Whether a moving average of the parameters is kept.
   public var averages: Bool { ema > 0 }
@@ -148,11 +173,16 @@ public struct TrainingCommandOptions: ParsableArguments {
       beta1, beta2, weightDecay, clip
     )
     return TrainingOptions(
-      steps: steps,
+      steps: steps, leaves: leaves == 1 ? nil : leaves,
       schedule: LearningRateSchedule(
         shape: schedule, peak: learningRate, final: finalLearningRate ?? learningRate / 10,
         warmupSteps: warmupSteps, totalSteps: steps),
       optimizer: optimizer, averageDecay: ema, averageWarmup: emaWarmup, evaluateEvery: evaluateEvery,
       checkpointEvery: checkpointEvery)
   }
+}
+
+extension Int {
+  /// The largest power of two that is not above this number, which is at least 1.
+  fileprivate var powerOfTwoBelow: Int { 1 << (bitWidth - 1 - leadingZeroBitCount) }
 }

@@ -56,7 +56,7 @@ extension ToolSession {
         if let loss = values["loss"] { progress.advance(detail: "loss " + printed("%.4f", loss)) }
       },
       isInterrupted: { [self] in interruption.isRaised })
-    let loop = TrainingLoop(task, events: events)
+    let loop = TrainingLoop(task, events: events, communicator: communicator)
     try naming(file?.path) { try checkpoint.map { try loop.restore($0) } }
     // Only now: a run that is refused leaves the log as it was.
     try rewindLog(to: first)

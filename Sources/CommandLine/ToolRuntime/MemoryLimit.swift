@@ -16,6 +16,12 @@ public struct MemoryLimit: Equatable, Sendable {
     ([machine(root: root), addressSpace()] + groups(root: root)).compactMap { $0 }.min { $0.bytes < $1.bytes }
   }
 
+  /// The share of each of `count` processes of a run.
+  func shared(by count: Int) -> MemoryLimit {
+    count == 1
+      ? self : MemoryLimit(bytes: bytes / Double(count), reason: "is the share of each of \(count) ranks")
+  }
+
   /// `MemTotal` and `SwapTotal` of /proc/meminfo, in kB.
   private static func machine(root: String) -> MemoryLimit? {
     let text = (try? String(contentsOfFile: "\(root)/proc/meminfo", encoding: .utf8)) ?? ""

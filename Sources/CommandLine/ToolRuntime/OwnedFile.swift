@@ -37,6 +37,7 @@ public final class OwnedFile {
   /// Stops if there is a file that is not this run's own, or none can be created.
   /// - Throws: ``ToolError``, ``StreamError``.
   public func requireReplaceable() throws {
+    guard session.communicator.isFirst else { return }
     try requireOwn()
     try session.createFile(path).discard()
   }
@@ -44,6 +45,7 @@ public final class OwnedFile {
   /// Writes the file anew.
   /// - Throws: ``ToolError``, ``StreamError``; the file is then as it was.
   public func replace(_ write: (AtomicOutput) throws -> Void) throws {
+    guard session.communicator.isFirst else { return }
     try requireOwn()
     let output = try session.createFile(path)
     try write(output)
@@ -64,7 +66,7 @@ public final class OwnedFile {
 
   /// Removes the file if it is this run's own. A link to it stays.
   public func remove() {
-    guard isOwn, let target = try? followingLinks(path) else { return }
+    guard session.communicator.isFirst, isOwn, let target = try? followingLinks(path) else { return }
     unlink(target)
   }
 

@@ -54,10 +54,16 @@ public enum ThreadCount {
 
   /// The number of CPUs in `Cpus_allowed`, a mask of hexadecimal digits with commas between.
   private static func affinity(root: String) -> Int? {
-    let lines = (read("\(root)/proc/self/status") ?? "").split(separator: "\n")
-    guard let line = lines.first(where: { $0.hasPrefix("Cpus_allowed:") }) else { return nil }
-    let count = line.dropFirst(13).compactMap(\.hexDigitValue).reduce(0) { $0 + $1.nonzeroBitCount }
+    let count = allowedProcessors(root: root).compactMap(\.hexDigitValue).reduce(0) {
+      $0 + $1.nonzeroBitCount
+    }
     return count > 0 ? count : nil
+  }
+
+  /// The mask itself; empty where the system does not tell.
+  static func allowedProcessors(root: String = "") -> Substring {
+    let lines = (read("\(root)/proc/self/status") ?? "").split(separator: "\n")
+    return lines.first { $0.hasPrefix("Cpus_allowed:") }?.dropFirst(13) ?? ""
   }
 
   /// The processors that a cgroup grants; nil for all.

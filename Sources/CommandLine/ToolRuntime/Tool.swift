@@ -1,4 +1,5 @@
 import ArgumentParser
+import Communication
 import FoundationEssentials
 import Glibc
 import StreamFormat
@@ -16,6 +17,8 @@ public protocol Tool: ParsableCommand {
   static var versionDetails: [String] { get }
   /// True of a tool that looks at ``ToolSession/interruption``, saves its state and stops.
   static var savesWhenInterrupted: Bool { get }
+  /// The processes that share the run: one, unless the tool joins those that were started with it.
+  static func joinRanks() throws -> any Communicator
   /// The files that no option names, such as a checkpoint beside the output.
   var unnamedFiles: [ClaimedFile] { get }
   /// The options that every tool has.
@@ -29,6 +32,8 @@ extension Tool {
   public static var versionDetails: [String] { BuildInformation.lines }
   /// False.
   public static var savesWhenInterrupted: Bool { false }
+  /// This process alone.
+  public static func joinRanks() throws -> any Communicator { SingleProcess() }
   /// None.
   public var unnamedFiles: [ClaimedFile] { [] }
 
@@ -48,48 +53,55 @@ extension Tool {
   private static func run(_ arguments: [String]) -> ToolEnd {
     let interruption = Interruption()
     let standardOutput = AtomicOutput.standardOutput()
+    var communicator: any Communicator = SingleProcess()
     let tool: Self
     do {
       try interruption.install(savesWhenInterrupted ? .raiseFlag : .end)
+      // After the signals are blocked: MPI starts threads, which inherit that.
+      communicator = try joinRanks()
     } catch {
-      return ToolEnd(error: error, tool: toolName, interruption: interruption)
+      return ToolEnd(error: error, tool: toolName, interruption, communicator)
     }
     do {
       guard let parsed = try parseAsRoot(arguments) as? Self else { throw CleanExit.helpRequest(self) }
       tool = parsed
     } catch {
-      return endOfParsing(error, standardOutput, interruption)
+      return endOfParsing(error, standardOutput, interruption, communicator)
     }
     do {
       let session = ToolSession(
-        name: toolName, arguments: arguments, options: tool.common, interruption: interruption)
-      try session.claim(ClaimedFile.all(in: tool) + tool.unnamedFiles)
+        name: toolName, arguments: arguments, options: tool.common, interruption: interruption,
+        communicator: communicator)
+      let files = ClaimedFile.all(in: tool) + tool.unnamedFiles
+      try session.requireNoStandardStream(among: files)
+      try session.claim(files)
       try session.checkThreads()
       try session.openLog()
       try tool.execute(session)
       try session.commitOutputs()
       try closeStandardOutput()
-      return ToolEnd(exit: .done, interruption: interruption)
+      return ToolEnd(exit: .done, interruption, communicator)
     } catch {
-      return ToolEnd(error: error, tool: toolName, interruption: interruption)
+      return ToolEnd(error: error, tool: toolName, interruption, communicator)
     }
   }
 
   /// Help and version go to standard output; a mistake goes to standard error with the usage.
   private static func endOfParsing(
-    _ error: Error, _ standardOutput: AtomicOutput, _ interruption: Interruption
+    _ error: Error, _ standardOutput: AtomicOutput, _ interruption: Interruption,
+    _ communicator: any Communicator
   ) -> ToolEnd {
     let code = exitCode(for: error)
     guard code.isSuccess else {
       let text = "\(toolName): \(message(for: error))\nUsage: \(usageString())\nSee '\(toolName) --help'.\n"
-      return ToolEnd(exit: .usage, message: text, interruption: interruption)
+      return ToolEnd(exit: .usage, message: text, interruption, communicator)
     }
     do {
-      try standardOutput.write(text: fullMessage(for: error) + "\n")
+      if communicator.isFirst { try standardOutput.write(text: fullMessage(for: error) + "\n") }
       try closeStandardOutput()
-      return ToolEnd(exit: .done, interruption: interruption)
+      return ToolEnd(exit: .done, interruption, communicator)
     } catch {
-      return ToolEnd(error: error, tool: toolName, interruption: interruption)
+      return ToolEnd(error: error, tool: toolName, interruption, communicator)
     }
   }
 }
@@ -110,25 +122,50 @@ private struct ToolEnd {
   var exit: ToolExit
   var message = ""
   var interruption: Interruption
+  var communicator: any Communicator
+
+  init(
+    exit: ToolExit, message: String = "", _ interruption: Interruption, _ communicator: any Communicator
+  ) {
+    (self.exit, self.message) = (exit, message)
+    (self.interruption, self.communicator) = (interruption, communicator)
+  }
 }
 
 extension ToolEnd {
-  init(error: Error, tool: String, interruption: Interruption) {
-    self.interruption = interruption
+  init(error: Error, tool: String, _ interruption: Interruption, _ communicator: any Communicator) {
     // An error after a signal is a consequence of the signal, which has also ended the other programs of the
     // pipe.
     let cause = interruption.raised ?? error
-    exit = ToolExit(for: cause)
+    let exit = ToolExit(for: cause)
+    let place = communicator.count == 1 ? "" : "rank \(communicator.rank) of \(communicator.count): "
     // Names of files and what stands in them may hold anything; errors are one line.
-    message = exit == .closedPipe ? "" : visible("\(tool): \(cause)") + "\n"
+    let message = exit == .closedPipe ? "" : visible("\(tool): \(place)\(cause)") + "\n"
+    self.init(exit: exit, message: message, interruption, communicator)
   }
 }
 
 private func exitProcess(_ end: ToolEnd) -> Never {
+  if end.communicator.count > 1 {
+    if end.exit != .done { endAllRanks(end) }
+    end.communicator.finish()
+  }
   try? FileDescriptorSink(descriptor: STDERR_FILENO, name: "standard error").write(text: end.message)
   end.interruption.temporaries.removeAll()
   if let signal = end.exit.signal { end.interruption.endProcess(by: signal) }
   exit(end.exit.rawValue)
+}
+
+/// The ranks that have not failed would wait for this one for ever.
+private func endAllRanks(_ end: ToolEnd) -> Never {
+  end.interruption.temporaries.removeAll()
+  // Most errors meet all ranks. The first one tells of them, and ends the others while they wait here.
+  if !end.communicator.isFirst {
+    sleep(2)
+    if end.interruption.isRaised { _exit(end.exit.rawValue) }
+  }
+  try? FileDescriptorSink(descriptor: STDERR_FILENO, name: "standard error").write(text: end.message)
+  end.communicator.abort(status: end.exit.rawValue)
 }
 
 /// Puts /dev/null where a standard stream was closed, so that no file gets its number and is taken for it. Reading

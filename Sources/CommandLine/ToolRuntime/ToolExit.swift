@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import ArgumentParser
+import Communication
 import StreamFormat
 
 /// The exit status of a tool; the numbers are those of sysexits.h, and 128 plus a signal's.
@@ -70,6 +71,10 @@ public struct ToolError: ExitCoded, Equatable, CustomStringConvertible {
 
 extension FormatError: ExitCoded {
   public var exitCode: ToolExit { .badData }
+}
+
+extension RankError: ExitCoded {
+  public var exitCode: ToolExit { .usage }
 }
 
 extension LineReader.TooLong: ExitCoded {

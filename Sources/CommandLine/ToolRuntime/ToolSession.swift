@@ -1,3 +1,4 @@
+import Communication
 import FoundationEssentials
 import Glibc
 import StreamFormat
@@ -14,13 +15,18 @@ public final class ToolSession {
   public let interruption: Interruption
   /// The number of threads to use.
   public let threads: Int
+  /// The processes that share the run. The first of them writes all files and messages; calls that write do nothing on the
+  /// others.
+  public let communicator: any Communicator
+  /// The ranks that run on this machine, this one counted in.
+  let neighbours: Neighbours
   /// What the inputs that were opened tell of their past, and the inputs themselves.
   private var history = Provenance()
   private var inputs: [Provenance.Input] = []
   /// Everything that decides what the run computes, for the provenance of its outputs.
   public var settings: JSONValue?
   /// The memory of this process, which does not change while it runs.
-  lazy var memory = MemoryLimit.current()
+  lazy var memory = MemoryLimit.current()?.shared(by: neighbours.onMachine)
   private let claims = FileClaims()
   private let outputs = OutputGroup()
   private var log: JSONLog?
@@ -30,13 +36,16 @@ public final class ToolSession {
 
   /// A session; tools are given one by ``Tool/main()``.
   public init(
-    name: String, arguments: [String], options: CommonOptions, interruption: Interruption = Interruption()
+    name: String, arguments: [String], options: CommonOptions, interruption: Interruption = Interruption(),
+    communicator: any Communicator = SingleProcess()
   ) {
     self.name = name
     self.arguments = arguments
     self.options = options
     self.interruption = interruption
-    threads = options.threads ?? ThreadCount.available()
+    self.communicator = communicator
+    neighbours = Neighbours(communicator)
+    threads = options.threads ?? max(1, ThreadCount.available() / neighbours.onProcessors)
   }
 
   /// The seed of all random numbers of the run.
@@ -63,6 +72,7 @@ public final class ToolSession {
   }
 
   private func printLineOfErrors(_ message: String) {
+    guard communicator.isFirst else { return }
     // Where standard error cannot be written there is nobody to tell.
     try? standardError.write(text: visible("\(name): \(message)") + "\n")
   }
@@ -70,13 +80,13 @@ public final class ToolSession {
   /// A progress display on standard error.
   public func progress(_ unit: String, total: Int? = nil) -> ProgressReporter {
     let style: ProgressReporter.Style =
-      options.quiet ? .silent : isatty(STDERR_FILENO) == 1 ? .terminal : .lines
+      options.quiet || !communicator.isFirst ? .silent : isatty(STDERR_FILENO) == 1 ? .terminal : .lines
     return ProgressReporter(standardError, prefix: name, unit: unit, total: total, style: style)
   }
 
   /// Opens the file of `--log`, if it was given, so that a name that cannot be created fails before the work.
   public func openLog() throws {
-    guard let path = options.log?.path else { return }
+    guard let path = options.log?.path, communicator.isFirst else { return }
     try claim(ClaimedFile(name: "", path: path, role: .log))
     log = try JSONLog(path: path, appending: true)
   }
@@ -89,7 +99,9 @@ public final class ToolSession {
   /// Has the log go on after those of its lines that are kept; the others are removed.
   /// - Throws: ``StreamError``.
   public func continueLog(keeping isKept: (Substring) -> Bool) throws {
-    guard let path = options.log?.path, let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+    guard communicator.isFirst, let path = options.log?.path,
+      let text = try? String(contentsOfFile: path, encoding: .utf8)
+    else {
       return
     }
     let sink = try createFile(path)
@@ -114,7 +126,7 @@ public final class ToolSession {
   /// - Throws: ``StreamError``.
   public func report(_ summary: [String: JSONValue]) throws {
     try commitOutputs()
-    if options.json { try printSummary(sortedJSON(summary)) }
+    if options.json, communicator.isFirst { try printSummary(sortedJSON(summary)) }
     try logSummary(summary)
   }
 
@@ -295,6 +307,7 @@ public final class ToolSession {
   /// Checks before long work that an output can be created, without leaving a file behind.
   /// - Throws: As ``create(_:binary:)``.
   public func requireCreatable(_ output: OutputPath) throws {
+    guard communicator.isFirst else { return }
     var status = stat()
     let exists = !output.isStandardOutput && stat(output.path, &status) == 0
     // The reader of a pipe would take the attempt for the end of the data.
@@ -311,6 +324,7 @@ public final class ToolSession {
   /// Writes a whole file of one record whose tensors are made as they are written, with this run's provenance.
   /// - Throws: ``StreamError``, ``ToolError``, and what making the tensors throws.
   public func write(_ record: RecordStream, to output: OutputPath) throws {
+    guard communicator.isFirst else { return }
     try write(record, into: create(output))
   }
 
@@ -318,6 +332,7 @@ public final class ToolSession {
   /// the run later does not take it back. The file was claimed before the work.
   /// - Throws: ``StreamError``, ``ToolError``.
   public func save(_ record: Record, to path: String) throws {
+    guard communicator.isFirst else { return }
     try write(RecordStream(record), into: createFile(path))
   }
 

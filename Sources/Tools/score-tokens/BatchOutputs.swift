@@ -1,6 +1,7 @@
 import Datasets
 import Evaluation
 import FoundationEssentials
+import Glibc
 import Images
 import StreamFormat
 import TensorCore

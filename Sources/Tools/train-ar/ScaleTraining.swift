@@ -53,9 +53,10 @@ extension TrainAR {
       sharesConditioning: scales.sharedConditioning)
     try requireClusters(of: data.header)
     try session.requireMemory(
-      toTrain: configuration.parameterBytes, averages: training.averages,
+      toTrain: configuration.parameterBytes,
+      copies: training.waitingGradients(ranks: session.communicator.count), averages: training.averages,
       bytesPerImage: configuration.trainingBytesPerImage,
-      images: training.batchSize / tokenTraining.gradientAccumulation)
+      images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = VARTransformer(configuration, device: device, seed: session.seed)
     model.adopt(tokenizer)
     var options = tokenTraining.options(batchSize: training.batchSize, seed: session.seed)

@@ -77,13 +77,13 @@ struct SelfGuidedOptions: ParsableArguments {
 
   /// Checks the options against those of the loop and the model.
   /// - Parameter layers: the model's blocks; nil where only a file knows them.
-  func validate(batchSize: Int, accumulation: Int, layers: Int?) throws {
+  func validate(batchSize: Int, parts: Int, layers: Int?) throws {
     guard selfGuided else { return }
     let contrasts = losses?.contains { $0 != .masked } == true
-    if contrasts && batchSize / accumulation < 2 {
+    if contrasts && batchSize / parts < 2 {
       throw ValidationError(
         "--self-guided contrasts images: --batch-size must be at least 2, in each part of "
-          + "--gradient-accumulation.")
+          + "--gradient-accumulation and --leaves.")
     }
     if let contrastLayer, let layers, contrastLayer > layers {
       throw ValidationError("--contrast-layer must be from 1 to the model's \(layers) blocks.")

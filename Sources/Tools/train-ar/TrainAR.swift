@@ -1,6 +1,8 @@
 import ArgumentParser
+import Communication
 import Datasets
 import ImageModels
+import MessagePassing
 import STAR
 import StreamFormat
 import SuiteOptions
@@ -14,8 +16,9 @@ import Training
     "Trains an autoregressive transformer on tokens: LlamaGen's baseline, IAR, ST-AR, or VAR."
   static let usageExample =
     "train-ar rearranged.tokens.zst --model CPU-small --cluster-size 32 --steps 2000 --output iar.tensors.zst"
-  static var versionDetails: [String] { BuildInformation.lines }
+  static var versionDetails: [String] { BuildInformation.lines + [Ranks.library] }
   static let savesWhenInterrupted = true
+  static func joinRanks() throws -> any Communicator { try Ranks.join() }
 
   @Argument(help: "Token file, or '-' for standard input.") var tokens: InputPath
   @Option(name: .shortAndLong, help: "Model file to write.") var output: OutputPath
@@ -43,13 +46,14 @@ import Training
     }
     try InputPath.requireDistinct(tokens, start.initial)
     try start.requireOwnSizes(sizes)
-    try tokenTraining.requireParts(of: training.batchSize)
+    try tokenTraining.requireParts(of: training.batchSize, leaves: training.leaves)
     try selfGuided.validate(
-      batchSize: training.batchSize, accumulation: tokenTraining.gradientAccumulation,
+      batchSize: training.batchSize, parts: tokenTraining.gradientAccumulation * training.leaves,
       layers: start.initial == nil ? sizes.layerCount : nil)
   }
 
   func execute(_ session: ToolSession) throws {
+    try training.requireLeaves(forRanks: session.communicator.count)
     let device = session.device(training.precision)
     let data = try TokenDataset(session.openTokens(tokens))
     if data.header.layout != .raster {
@@ -76,10 +80,12 @@ import Training
     var options = tokenTraining.options(batchSize: training.batchSize, seed: session.seed)
     (options.clusterSize, options.clusterWeight) = (clusterSize, clusterWeight)
     try session.requireMemory(
-      toTrain: configuration.parameterBytes, copies: guiding == nil ? 0 : 1, averages: training.averages,
+      toTrain: configuration.parameterBytes,
+      copies: (guiding == nil ? 0 : 1) + training.waitingGradients(ranks: session.communicator.count),
+      averages: training.averages,
       bytesPerImage: configuration.trainingBytesPerImage
         * Double(guiding == nil ? 1 : SelfGuidance.viewCount),
-      images: training.batchSize / tokenTraining.gradientAccumulation)
+      images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = Transformer(configuration, device: device, seed: session.seed)
     let initial = try first.map {
       try start.start(

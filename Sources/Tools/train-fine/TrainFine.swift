@@ -1,7 +1,9 @@
 import ArgumentParser
 import CTF
+import Communication
 import Datasets
 import ImageModels
+import MessagePassing
 import StreamFormat
 import SuiteOptions
 import TensorCore
@@ -14,7 +16,9 @@ import Training
     "Trains the second stage of CTF, which predicts all fine codes of an image from its coarse labels."
   static let usageExample =
     "train-fine emoji.tokens.zst --mapping coarse.tensors.zst --model CPU-small --steps 2000 --output fine.tensors.zst"
+  static var versionDetails: [String] { BuildInformation.lines + [Ranks.library] }
   static let savesWhenInterrupted = true
+  static func joinRanks() throws -> any Communicator { try Ranks.join() }
 
   @Argument(help: "File of fine tokens, or '-' for standard input.") var tokens: InputPath
   @Option(help: "Mapping file that cluster-codebook wrote: the coarse label of each code.")
@@ -35,10 +39,11 @@ import Training
     try common.requireFreeStandardOutput(besides: output)
     try InputPath.requireDistinct(tokens, mapping, start.initial)
     try start.requireOwnSizes(sizes)
-    try tokenTraining.requireParts(of: training.batchSize)
+    try tokenTraining.requireParts(of: training.batchSize, leaves: training.leaves)
   }
 
   func execute(_ session: ToolSession) throws {
+    try training.requireLeaves(forRanks: session.communicator.count)
     let device = session.device(training.precision)
     let mapping = try CodeMapping(session.readRecord(mapping))
     let data = try TokenDataset(session.openTokens(tokens))
@@ -50,9 +55,10 @@ import Training
       ?? sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
     try session.requireMemory(
-      toTrain: configuration.parameterBytes, averages: training.averages,
+      toTrain: configuration.parameterBytes,
+      copies: training.waitingGradients(ranks: session.communicator.count), averages: training.averages,
       bytesPerImage: configuration.trainingBytesPerImage,
-      images: training.batchSize / tokenTraining.gradientAccumulation)
+      images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = FineModel(
       Transformer(configuration, device: device, seed: session.seed), fineToCoarse: mapping.table,
       isMasked: clusterMask)

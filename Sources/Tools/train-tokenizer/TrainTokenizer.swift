@@ -1,7 +1,9 @@
 import ArgumentParser
 import Autograd
+import Communication
 import Datasets
 import ImageModels
+import MessagePassing
 import StreamFormat
 import SuiteOptions
 import TensorCore
@@ -16,8 +18,9 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     "Trains a VQ autoencoder (LlamaGen's VQ-8 and VQ-16 at any width, VAR's of several scales) on images."
   static let usageExample =
     "train-tokenizer emoji --model CPU-4 --size 32 --steps 2000 --output tokenizer.tensors.zst"
-  static var versionDetails: [String] { BuildInformation.lines }
+  static var versionDetails: [String] { BuildInformation.lines + [Ranks.library] }
   static let savesWhenInterrupted = true
+  static func joinRanks() throws -> any Communicator { try Ranks.join() }
 
   @OptionGroup var images: ImageOptions
   @Option(name: .shortAndLong, help: "Tokenizer file to write.") var output: OutputPath
@@ -54,6 +57,10 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     {
       throw ValidationError(problem + ".")
     }
+    if training.leaves > 1 && losses.adversarialStart != nil {
+      throw ValidationError(
+        "--leaves must be 1 with --adversarial-start: the discriminator's batch norms see whole batches.")
+    }
     try InputPath.requireDistinct(images.images, start.initial, losses.perceptualNetwork)
     try start.validate(sizes, autoencoderSteps: autoencoderSteps)
     if autoencoderSteps < 0 || deadCodeInterval < 0 {
@@ -68,6 +75,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   }
 
   func execute(_ session: ToolSession) throws {
+    try training.requireLeaves(forRanks: session.communicator.count)
     let device = session.device(training.precision)
     let first = try start.read(session, size: sizes.size, device: device)
     guard let configuration = first?.model.configuration ?? sizes.configuration else { return }
@@ -75,9 +83,10 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let imageLosses = try losses.read(session, imageSize: size, device: device)
     let images = try images.open(session, size: size)
     try session.requireMemory(
-      toTrain: configuration.parameterBytes, averages: training.averages,
+      toTrain: configuration.parameterBytes,
+      copies: training.waitingGradients(ranks: session.communicator.count), averages: training.averages,
       bytesPerImage: configuration.trainingBytesPerImage(size: size)
-        + (imageLosses?.trainingBytesPerImage(size: size) ?? 0), images: training.batchSize)
+        + (imageLosses?.trainingBytesPerImage(size: size) ?? 0), images: training.batchSize / training.leaves)
     let usable = try session.requireReadable(images, skipUnreadable: self.images.skipUnreadable, on: device)
     let model = first?.model ?? Tokenizer(configuration, device: device, seed: session.seed)
     let split = try training.heldOut.share.split(

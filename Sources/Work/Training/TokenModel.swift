@@ -7,6 +7,9 @@ import ImageModels
 import NeuralNet
 import VAR
 
+/// Images that are scored at a time.
+let scoredBatch = 16
+
 /// A model that is trained on tokens and their classes by ``TransformerTask``.
 public protocol TokenModel: AnyObject {
   /// All trained parameters.
@@ -15,40 +18,41 @@ public protocol TokenModel: AnyObject {
   func loss(
     _ tape: Tape, labels: [Int], tokens: [Int], _ loss: any RowLoss, dropout: DropoutPlan?
   ) -> CrossEntropyResult
-  /// Mean loss and accuracies of some images of a data set, by name.
-  func meanScores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws -> [String:
-    Double]
+  /// What mean loss and accuracies of some images of a data set are sums of, by name.
+  func scoreSums(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws -> [String:
+    MeanSum]
 }
 
 extension VARTransformer: TokenModel {
   /// Scores of each scale given those before it.
-  public func meanScores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
-    -> [String: Double]
+  public func scoreSums(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
+    -> [String: MeanSum]
   {
     try score(
-      data, items: items, clusters: GroupedItems(configuration.vocabularySize, inBlocksOf: clusterSize)
-    ).means
+      data, items: items, clusters: GroupedItems(configuration.vocabularySize, inBlocksOf: clusterSize),
+      batchSize: scoredBatch
+    ).sums
   }
 }
 
 extension Transformer: TokenModel {
   /// Next-token scores.
-  public func meanScores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
-    -> [String: Double]
+  public func scoreSums(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
+    -> [String: MeanSum]
   {
     try score(
       data, items: items,
-      clusters: GroupedItems(configuration.vocabularySize, inBlocksOf: clusterSize)
-    ).means
+      clusters: GroupedItems(configuration.vocabularySize, inBlocksOf: clusterSize), batchSize: scoredBatch
+    ).sums
   }
 }
 
 extension FineModel: TokenModel {
   /// Scores of the fine codes given their coarse labels; the loss and the ranks are among the codes of the label.
-  public func meanScores(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
-    -> [String: Double]
+  public func scoreSums(of data: TokenDataset, items: [(item: Int, view: Int)], clusterSize: Int) throws
+    -> [String: MeanSum]
   {
-    try score(data, items: items).means
+    try score(data, items: items, batchSize: scoredBatch).sums
   }
 
   /// The same, a batch at a time.

@@ -1,5 +1,6 @@
 import Autograd
 import Codebooks
+import Communication
 import Datasets
 import Glibc
 import ImageModels
@@ -61,8 +62,11 @@ public final class TokenizerTask: TrainingTask {
   private var uses: [Int]
   /// Use of the codes by scale, of a tokenizer that has scales.
   private var scaleUsage: ScaleUsage?
-  /// The vectors [n, d] of the last batch that codes stand for: where dead codes are placed.
-  private var searched: Tensor?
+  /// The codes of this step's leaves on this rank, and the vectors [n, d] that they stand for.
+  private var batchCodes: [UInt32] = []
+  private var batchVectors: [Tensor] = []
+  /// The vectors [n, d] of a whole batch, after which dead codes are searched for: where they are placed.
+  private var searched: [Float] = []
 
   /// Training on images, of which those at `usable` can be used.
   /// - Parameter imageLosses: those of the settings.
@@ -103,31 +107,37 @@ public final class TokenizerTask: TrainingTask {
   /// The discriminator's, where the adversarial loss is on.
   public var discriminator: ParameterStore? { imageLosses?.discriminator?.store }
 
-  /// One batch. During the warm-up the decoder sees the latents themselves.
-  public func accumulateGradients(step: Int) throws -> [String: Double] {
-    let device = store.device
-    let places = order.items(
-      first: step * options.batchSize, count: options.batchSize, viewCount: images.plan.names.count)
-    let batch = Variable(try images.batch(places, on: device))
-    let kind = options.reconstruction
+  /// Places the codes after the warm-up.
+  public func startStep(_ step: Int) throws {
+    (batchCodes, batchVectors) = ([], [])
     if step == options.warmupSteps && step > 0 && model.codebook.requiresGradient {
       try startCodebook(step: step)
     }
+  }
+
+  /// One leaf. During the warm-up the decoder sees the latents themselves.
+  public func accumulateGradients(step: Int, leaf: Int) throws -> [String: Double] {
+    let device = store.device
+    let count = options.batchSize / leafCount
+    let places = order.items(
+      first: step * options.batchSize + leaf * count, count: count, viewCount: images.plan.names.count)
+    let batch = Variable(try images.batch(places, on: device))
+    let kind = options.reconstruction
     if let imageLosses { return accumulate(imageLosses, batch, step: step) }
     let tape = Tape(device: device)
     if step < options.warmupSteps {
       let error = model.unquantizedPass(tape, images: batch, reconstruction: kind)
-      tape.backward(from: error)
+      tape.backward(from: error, scale: 1 / Float(leafCount))
       return ["loss": Double(error.value.scalar), "reconstruction_loss": Double(error.value.scalar)]
     }
     let pass = model.trainingPass(
       tape, images: batch, reconstruction: kind, commitment: options.commitment,
       codebook: options.codebookWeight)
-    tape.backward(from: pass.loss)
+    tape.backward(from: pass.loss, scale: 1 / Float(leafCount))
     return [
       "loss": Double(pass.loss.value.scalar),
       "reconstruction_loss": Double(pass.reconstructionLoss.value.scalar),
-    ].merging(count(pass.quantized, latents: pass.latents)) { own, _ in own }
+    ].merging(keep(pass.quantized, step)) { own, _ in own }
   }
 
   /// The same with further losses of the images: their gradient by the reconstructions comes first, then the
@@ -148,60 +158,77 @@ public final class TokenizerTask: TrainingTask {
       terms.append((quantized.commitmentLoss, options.commitment))
       loss += Double(options.codebookWeight * quantized.codebookLoss.value.scalar)
       loss += Double(options.commitment * quantized.commitmentLoss.value.scalar)
-      values.merge(count(quantized, latents: pass.latents)) { own, _ in own }
+      values.merge(keep(quantized, step)) { own, _ in own }
     }
-    tape.backward(from: tape.weightedSum(terms))
+    tape.backward(from: tape.weightedSum(terms), scale: 1 / Float(leafCount))
     values.merge(losses.trainDiscriminator(reconstructions, of: batch.value, step: step + 1)) { own, _ in own
     }
     values["loss"] = loss
     return values
   }
 
-  /// Counts the codes of a batch; gives the quantiser's values for the log.
-  private func count(_ quantized: QuantizedLatents, latents: Variable) -> [String: Double] {
-    for index in quantized.indices { uses[index] += 1 }
-    searched = quantized.searched
-    return [
-      "codebook_loss": Double(quantized.codebookLoss.value.scalar),
-      "batch_usage": Double(Set(quantized.indices).count) / Double(uses.count),
-    ].merging(countScales(quantized, latents: latents)) { own, _ in own }
+  private var leafCount: Int { settings.training.leafCount }
+
+  /// Keeps the codes of a leaf until all leaves are there; gives the quantiser's value for the log.
+  private func keep(_ quantized: QuantizedLatents, _ step: Int) -> [String: Double] {
+    batchCodes += quantized.indices.map { UInt32($0) }
+    if isSearch(step) { batchVectors.append(quantized.searched) }
+    return ["codebook_loss": Double(quantized.codebookLoss.value.scalar)]
+  }
+
+  /// Counts the codes of the batch.
+  public func joinLeaves(step: Int, over communicator: any Communicator) -> [String: Double] {
+    guard step >= options.warmupSteps else { return [:] }
+    let codes = communicator.gather(numbers: batchCodes).map { Int($0) }
+    for code in codes { uses[code] += 1 }
+    if isSearch(step) { searched = communicator.gather(numbers: batchVectors.flatMap { $0.toArray() }) }
+    batchVectors = []
+    return ["batch_usage": Double(Set(codes).count) / Double(uses.count)]
+      .merging(countScales(codes)) { own, _ in own }
   }
 
   /// Share of the codes that each scale uses, `usage_scale_1` for the smallest; nothing without scales.
-  private func countScales(_ quantized: QuantizedLatents, latents: Variable) -> [String: Double] {
+  private func countScales(_ codes: [Int]) -> [String: Double] {
     guard let scales = model.configuration.multiScale else { return [:] }
-    scaleUsage?.add(quantized.indices, offsets: scales.offsets)
-    let shares = scaleUsage?.shares(latents: latents.value.rowCount) ?? []
+    scaleUsage?.add(codes, offsets: scales.offsets)
+    let side = images.size / model.configuration.downsampling
+    let shares = scaleUsage?.shares(latents: options.batchSize * side * side) ?? []
     return Dictionary(
       uniqueKeysWithValues: shares.enumerated().map { ("usage_scale_\($0.offset + 1)", $0.element) })
   }
 
+  /// Whether dead codes are searched for after a step.
+  private func isSearch(_ step: Int) -> Bool {
+    options.deadCodeInterval > 0 && step >= options.warmupSteps && model.codebook.requiresGradient
+      && (step + 1 - options.warmupSteps) % options.deadCodeInterval == 0
+  }
+
   /// Searches for dead codes every few steps.
   public func finishStep(_ step: Int, optimizer: AdamW) {
-    guard options.deadCodeInterval > 0, step >= options.warmupSteps, model.codebook.requiresGradient else {
-      return
-    }
-    guard (step + 1 - options.warmupSteps) % options.deadCodeInterval == 0 else { return }
+    guard isSearch(step) else { return }
     if step < options.deadCodeEnd { reviveDeadCodes(step: step, optimizer) }
     uses = [Int](repeating: 0, count: uses.count)
   }
 
   /// Mean PSNR of held-out reconstructions, centre view, in dB of 8-bit images.
-  public func evaluate() throws -> [String: Double] {
+  public func evaluate(over communicator: any Communicator) throws -> [String: Double] {
     guard !split.heldOut.isEmpty else { return [:] }
     let device = store.device
-    var total = 0.0
-    for first in stride(from: 0, to: split.heldOut.count, by: options.batchSize) {
-      let items = split.heldOut[first..<min(first + options.batchSize, split.heldOut.count)]
+    let share = communicator.share(of: split.heldOut.count, batchSize: options.batchSize)
+    var ratios: [Double] = []
+    for first in stride(from: share.lowerBound, to: share.upperBound, by: options.batchSize) {
+      let items = split.heldOut[first..<min(first + options.batchSize, share.upperBound)]
       let batch = try images.batch(items.map { ($0, images.plan.centerView) }, on: device)
       let grid = (
         batch.shape[1] / model.configuration.downsampling, batch.shape[2] / model.configuration.downsampling
       )
       let decoded = try model.images(of: model.tokens(of: batch), rows: grid.0, columns: grid.1)
       for (original, copy) in zip(device.images(batch), device.images(decoded)) {
-        total += peakSignalToNoiseRatio(meanSquaredError: try original.meanSquaredError(to: copy))
+        ratios.append(peakSignalToNoiseRatio(meanSquaredError: try original.meanSquaredError(to: copy)))
       }
     }
+    // Added in the order of the images, whoever has scored them.
+    let total = communicator.gather(numbers: ratios).reduce(0, +)
     return ["held_out_psnr": total / Double(split.heldOut.count)]
   }
 
@@ -252,15 +279,17 @@ extension TokenizerTask {
 
   /// Moves codes that are hardly used onto vectors of the last batch, and forgets their moments.
   private func reviveDeadCodes(step: Int, _ optimizer: AdamW) {
-    guard let rows = searched else { return }
+    if searched.isEmpty { return }
     let d = model.codebook.shape[1]
     let mean = Double(uses.reduce(0, +)) / Double(uses.count)
     let dead = uses.indices.filter { Double(uses[$0]) < options.deadCodeThreshold * mean }
     var random = CounterRandom(seed: options.seed, purpose: .deadCodes, index: UInt64(step))
     let place = store.parameters.firstIndex { $0.name == Tokenizer.codebookName }!
     for code in dead {
-      let source = rows.pointer + random.integer(below: rows.count / d) * d
-      (model.codebook.value.pointer + code * d).update(from: source, count: d)
+      let row = random.integer(below: searched.count / d) * d
+      searched.withUnsafeBufferPointer {
+        (model.codebook.value.pointer + code * d).update(from: $0.baseAddress! + row, count: d)
+      }
       for moment in [optimizer.moments[place].first, optimizer.moments[place].second] {
         (moment.pointer + code * d).update(repeating: 0, count: d)
       }

@@ -6,6 +6,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible, Sendable {
   case settingsChanged(name: String, checkpoint: String, now: String)
   /// A signal arrived; the state has been saved.
   case interrupted(step: Int)
+  /// Another rank is to train something else.
+  case ranksDiffer(rank: Int)
 
   /// One line: what, expected, found, and what to try.
   public var description: String {
@@ -19,6 +21,10 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible, Sendable {
       return
         "expected \(name) \(now), as it is now; found \(checkpoint); try: the settings it was made with, or remove it"
     case .interrupted(let step): return "interrupted after step \(step); the state has been saved"
+    case .ranksDiffer(let rank):
+      return
+        "expected the options, the data and the checkpoint of rank 0 on all ranks; found others on rank \(rank); "
+        + "try: files that all machines see"
     }
   }
 }

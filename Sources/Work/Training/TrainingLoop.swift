@@ -1,3 +1,4 @@
+import Communication
 import NeuralNet
 import StreamFormat
 import TensorCore
@@ -9,6 +10,8 @@ public final class TrainingLoop {
   let task: any TrainingTask
   let options: TrainingOptions
   let events: TrainingEvents
+  /// The ranks that share the leaves of each batch. All of them take the same steps.
+  let communicator: any Communicator
   let optimizer: AdamW
   /// Of the discriminator, where there is one. It counts the steps before the discriminator's start too, as LlamaGen does.
   let discriminatorOptimizer: AdamW?
@@ -19,8 +22,15 @@ public final class TrainingLoop {
   var lastCheckpoint: Int?
 
   /// A loop over the steps that the task's settings ask for.
-  public init(_ task: any TrainingTask, events: TrainingEvents) {
+  /// - Precondition: the number of ranks divides that of leaves.
+  public init(
+    _ task: any TrainingTask, events: TrainingEvents, communicator: any Communicator = SingleProcess()
+  ) {
     (self.task, self.options, self.events) = (task, task.settings.training, events)
+    self.communicator = communicator
+    precondition(
+      options.leafCount % communicator.count == 0,
+      "TrainingLoop: \(options.leafCount) leaves for \(communicator.count) ranks")
     optimizer = AdamW(task.store, options: options.optimizer)
     discriminatorOptimizer = task.discriminator.map { [options] in
       AdamW($0, options: options.optimizer.withoutDecay)
@@ -34,6 +44,7 @@ public final class TrainingLoop {
   /// - Throws: `TrainingError`, and what the task and the events throw.
   public func run(from checkpoint: Record? = nil) throws -> (scores: [String: Double], values: [Tensor]) {
     if let checkpoint { try restore(checkpoint) }
+    try requireEqualRanks()
     var scores: [String: Double] = [:]
     if optimizer.stepCount == options.steps { scores = try evaluate() }
     while optimizer.stepCount < options.steps {
@@ -48,11 +59,13 @@ public final class TrainingLoop {
       }
       // Before the checkpoint: a run that goes on from it has all models up to its step.
       if isSaved { try events.saveModel(done, values) }
-      let interrupted = events.isInterrupted() && done < options.steps
+      let interrupted = communicator.isTrueAnywhere(events.isInterrupted()) && done < options.steps
       if interrupted || (options.checkpointEvery > 0 && done % options.checkpointEvery == 0) {
-        pending = try snapshot()
+        if communicator.isFirst { pending = try snapshot() }
       }
       if interrupted || done == options.steps { try savePending() }
+      // A rank that ends before the first one has saved would end it too.
+      if interrupted { communicator.wait() }
       if interrupted { throw TrainingError.interrupted(step: done) }
     }
     return (scores, values)
@@ -63,7 +76,7 @@ public final class TrainingLoop {
 
   private func step() throws {
     let step = optimizer.stepCount
-    var values = try task.accumulateGradients(step: step)
+    var values = try batchGradients(step: step)
     let norm = optimizer.gradientNorm()
     let opposing = discriminatorOptimizer?.gradientNorm() ?? 0
     guard let loss = values["loss"], loss.isFinite, norm.isFinite, opposing.isFinite else {
@@ -106,11 +119,11 @@ public final class TrainingLoop {
 
   /// Scores the values that would be saved: the average, if there is one.
   private func evaluate() throws -> [String: Double] {
-    guard let average else { return try task.evaluate() }
+    guard let average else { return try task.evaluate(over: communicator) }
     let parameters = task.store.parameters.map { $0.variable.value }
     let kept = parameters.map { task.store.device.copy($0) }
     for (value, mean) in zip(parameters, average.values) { value.copyElements(from: mean) }
     defer { for (value, old) in zip(parameters, kept) { value.copyElements(from: old) } }
-    return try task.evaluate()
+    return try task.evaluate(over: communicator)
   }
 }

@@ -1,3 +1,4 @@
+import Communication
 import NeuralNet
 import StreamFormat
 import TensorCore
@@ -18,13 +19,20 @@ public protocol TrainingTask: AnyObject {
   /// The parameters of a discriminator, which is trained against the model by an optimiser of its own; nil where there
   /// is none.
   var discriminator: ParameterStore? { get }
-  /// Runs step `step` (from 0) forward and backward, leaving gradients in the store, and in the discriminator's.
-  /// - Returns: values to log; `loss` is one of them.
-  func accumulateGradients(step: Int) throws -> [String: Double]
+  /// Called before the leaves of step `step` (from 0).
+  func startStep(_ step: Int) throws
+  /// Runs a leaf of a step forward and backward. Its share of the gradient of the batch's mean loss is added to what is in
+  /// the store, and in the discriminator's.
+  /// - Parameter leaf: its number in the batch, from 0.
+  /// - Returns: values to log, means over the leaf; `loss` is one of them.
+  func accumulateGradients(step: Int, leaf: Int) throws -> [String: Double]
+  /// Called after the last leaf of this rank, to put together what the leaves of all ranks have found.
+  /// - Returns: values to log of the whole batch.
+  func joinLeaves(step: Int, over communicator: any Communicator) -> [String: Double]
   /// Called after the step of the optimiser.
   func finishStep(_ step: Int, optimizer: AdamW)
-  /// Scores the held-out items with the current parameters. Empty if nothing is held out.
-  func evaluate() throws -> [String: Double]
+  /// Scores the held-out items with the current parameters, each rank its share of them. Empty if nothing is held out.
+  func evaluate(over communicator: any Communicator) throws -> [String: Double]
   /// State beyond parameters and optimiser, for checkpoints. Names start with `task.`.
   var state: [StoredTensor] { get }
   /// Restores that state.
@@ -41,6 +49,8 @@ extension TrainingTask {
     return ["images_seen": images, "views_seen": images * viewsPerImage]
   }
 
+  public func startStep(_ step: Int) throws {}
+  public func joinLeaves(step: Int, over communicator: any Communicator) -> [String: Double] { [:] }
   public func finishStep(_ step: Int, optimizer: AdamW) {}
   public var state: [StoredTensor] { [] }
   public func restore(_ record: Record) throws {}
@@ -50,6 +60,8 @@ extension TrainingTask {
 public struct TrainingOptions: Sendable, Equatable, Codable {
   /// Optimiser steps in all.
   public var steps: Int
+  /// Parts of a batch whose gradients are computed apart and summed as a binary tree, a power of two. Nil stands for 1.
+  public var leaves: Int?
   public var schedule: LearningRateSchedule
   public var optimizer: AdamW.Options
   /// Decay of the average that is saved in place of the parameters; 0 saves the parameters.
@@ -62,6 +74,9 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
   /// Steps between two checkpoints; 0 for none.
   public var checkpointEvery: Int
 
+  /// The number of leaves.
+  public var leafCount: Int { leaves ?? 1 }
+
   /// The same without the settings of scoring and saving, in which a resumed run may differ.
   var withoutObservation: TrainingOptions {
     var options = self
@@ -70,11 +85,12 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
   }
 
   public init(
-    steps: Int, schedule: LearningRateSchedule, optimizer: AdamW.Options, averageDecay: Float,
+    steps: Int, leaves: Int? = nil, schedule: LearningRateSchedule, optimizer: AdamW.Options,
+    averageDecay: Float,
     averageWarmup: Int? = nil, evaluateEvery: Int, checkpointEvery: Int
   ) {
     (self.steps, self.schedule, self.optimizer) = (steps, schedule, optimizer)
-    self.averageWarmup = averageWarmup
+    (self.leaves, self.averageWarmup) = (leaves, averageWarmup)
     (self.averageDecay, self.evaluateEvery, self.checkpointEvery) = (
       averageDecay, evaluateEvery, checkpointEvery
     )

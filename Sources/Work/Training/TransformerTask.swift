@@ -1,5 +1,6 @@
 import Autograd
 import CTF
+import Communication
 import Datasets
 import Evaluation
 import IAR
@@ -17,7 +18,7 @@ public final class TransformerTask: TrainingTask {
   public struct Options: Sendable, Equatable, Codable {
     /// Images of an optimiser step.
     public var batchSize: Int
-    /// Number of parts of a batch, computed one after another to save memory; their gradients are summed.
+    /// Number of parts of a leaf, computed one after another to save memory; their gradients are summed.
     public var accumulation: Int
     /// Rate of dropout inside the network; of whole branches of the last block in a model of several scales.
     public var dropout: Float
@@ -105,18 +106,19 @@ public final class TransformerTask: TrainingTask {
   /// The model's parameters; with self-guidance, what it trains besides comes after them.
   public var store: ParameterStore { guidance?.store ?? model.store }
 
-  /// One batch, in `accumulation` parts.
-  public func accumulateGradients(step: Int) -> [String: Double] {
+  /// One leaf, in `accumulation` parts.
+  public func accumulateGradients(step: Int, leaf: Int) -> [String: Double] {
     let loss: any RowLoss =
       options.clusterSize > 0
       ? ClusterLoss(
         labelSmoothing: options.labelSmoothing, clusterSize: options.clusterSize,
         clusterWeight: options.clusterWeight)
       : TokenLoss(labelSmoothing: options.labelSmoothing)
-    let parts = options.accumulation
+    // Parts are numbered over the whole batch: the numbers decide what is dropped.
+    let parts = options.accumulation * settings.training.leafCount
     let size = options.batchSize / parts
     var values: [String: Double] = [:]
-    for part in 0..<parts {
+    for part in leaf * options.accumulation..<(leaf + 1) * options.accumulation {
       let first = step * options.batchSize + part * size
       let plan = DropoutPlan(
         rate: options.dropout, classRate: options.classDropout, seed: options.seed, step: step * parts + part)
@@ -125,7 +127,7 @@ public final class TransformerTask: TrainingTask {
         guidance.map { guidedLoss(tape, $0, first: first, count: size, step: step, loss, plan) }
         ?? plainLoss(tape, first: first, count: size, loss, plan)
       tape.backward(from: result.loss, scale: 1 / Float(parts))
-      for (name, value) in result.values { values[name, default: 0] += value / Double(parts) }
+      for (name, value) in result.values { values[name, default: 0] += value / Double(options.accumulation) }
     }
     return values
   }
@@ -161,9 +163,11 @@ public final class TransformerTask: TrainingTask {
   public func restore(_ record: Record) throws { try guidance?.restore(record) }
 
   /// Loss and accuracies on the held-out images, centre view.
-  public func evaluate() throws -> [String: Double] {
-    let scores = try model.meanScores(
-      of: data, items: split.heldOut.map { ($0, data.header.centerView) }, clusterSize: options.clusterSize)
-    return Dictionary(uniqueKeysWithValues: scores.map { ("held_out_" + $0.key, $0.value) })
+  public func evaluate(over communicator: any Communicator) throws -> [String: Double] {
+    let items = split.heldOut[communicator.share(of: split.heldOut.count, batchSize: scoredBatch)]
+    let sums = try model.scoreSums(
+      of: data, items: items.map { ($0, data.header.centerView) }, clusterSize: options.clusterSize)
+    return Dictionary(
+      uniqueKeysWithValues: means(of: communicator.sum(sums)).map { ("held_out_" + $0.key, $0.value) })
   }
 }
