@@ -75,11 +75,17 @@ final class TinyTokenizer: TinyTask {
   let scales: [Int]?
   /// Losses of images, where there are more than the reconstruction loss.
   let losses: ImageLosses.Options?
+  /// A fixed grid of 16 codes of 4 dimensions, where the codes are not trained.
+  let quantizer: GridQuantizerConfiguration?
+  /// The entropy terms, where there are some.
+  let entropy: EntropyTerm?
 
   init(
     heldOut: HeldOutShare = .init(fraction: 0.25, seed: 3), background: RGBColor = .white,
-    noise: UInt64 = 300, scales: [Int]? = nil, losses: ImageLosses.Options? = nil
+    noise: UInt64 = 300, scales: [Int]? = nil, losses: ImageLosses.Options? = nil,
+    quantizer: GridQuantizerConfiguration? = nil, entropy: EntropyTerm? = nil
   ) throws {
+    (self.quantizer, self.entropy) = (quantizer, entropy)
     (self.heldOut, self.background, self.scales, self.losses) = (heldOut, background, scales, losses)
     folder = FileManager.default.temporaryDirectory.path + "/tessera-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -98,7 +104,7 @@ final class TinyTokenizer: TinyTask {
     let sizes = TokenizerConfiguration(
       channels: 8, multipliers: [1, 1], residualBlocks: 1, zChannels: 8, codebookSize: 16, codeDimension: 4,
       normalizesCodes: scales == nil, groups: 4, imageSize: 8,
-      multiScale: scales.map { MultiScaleConfiguration(scales: $0, phiCount: 2) })
+      multiScale: scales.map { MultiScaleConfiguration(scales: $0, phiCount: 2) }, quantizer: quantizer)
     let listing = ImageListing(classNames: ["x"], entries: (0..<8).map { .init(path: path($0), label: 0) })
     let images = ImageDataset(
       listing, ImageReading(size: 8, views: .flip, decoding: DecodingOptions(background: background)))
@@ -109,7 +115,8 @@ final class TinyTokenizer: TinyTask {
         images: .init(content: try images.sha256(of: Array(0..<8), on: device), reading: images.reading),
         heldOut: heldOut,
         task: .init(
-          batchSize: 3, reconstruction: .l2, commitment: 0.25, warmupSteps: 3, deadCodeThreshold: 0.5,
+          batchSize: 3, reconstruction: .l2, commitment: 0.25, entropy: entropy,
+          warmupSteps: quantizer == nil ? 3 : 0, deadCodeThreshold: 0.5,
           deadCodeInterval: 2, deadCodeEnd: 20, seed: 7, imageLosses: losses), training: training),
       imageLosses: losses.map { ImageLosses($0, perceptual: nil, device: device, seed: 7) })
   }
