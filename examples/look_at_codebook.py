@@ -33,7 +33,7 @@ def main():
     options = parser.parse_args()
     tokenizer = tessera_files.read_model(options.tokenizer)
     codes = tokenizer.codebook.astype(np.float64)
-    if tokenizer.config["l2_norm"]:
+    if tokenizer.config.get("l2_norm"):
         codes /= np.linalg.norm(codes, axis=1, keepdims=True)
     neighbours, distances = nearest(codes)
     closest = int(distances.argmin())

@@ -34,6 +34,10 @@ tokenize images --tokenizer scales-tokenizer.zst "${common[@]}" --no-provenance 
 train-ar scales.zst --tokenizer scales-tokenizer.zst --layers 1 --heads 1 --width 8 --steps 2 --batch-size 2 "${common[@]}" \
   --no-provenance --output ../var-model/var.zst
 
+small=(--model CPU-4 --size 8 --channels 4 --multipliers '1,2' --groups 2 --z-channels 4 --steps 2 --batch-size 2)
+train-tokenizer images "${small[@]}" --quantizer fsq --levels 4,3,2 "${common[@]}" --no-provenance --output ../tokenizer/fsq.zst
+train-tokenizer images "${small[@]}" --quantizer lfq --codes 16 "${common[@]}" --no-provenance --output ../tokenizer/lfq.zst
+
 cp scales.zst ../tokens/scales.zst
 cp scales-tokenizer.zst ../tokenizer/scales.zst
 cp tokens.zst ../tokens/one-record.zst

@@ -9,12 +9,37 @@ import VQGAN
 /// Training a tokenizer against a discriminator.
 @Suite struct AdversarialTrainingTests {
   private static func losses(
-    start: Int, weight: Float = 0.5, isAdaptive: Bool = true
+    start: Int, weight: Float = 0.5, isAdaptive: Bool = true, lecam: Float? = nil
   ) -> ImageLosses.Options {
     ImageLosses.Options(
       adversarial: .init(
         weight: weight, start: start, isAdaptive: isAdaptive,
-        discriminator: DiscriminatorConfiguration(channels: 4, layers: 1)))
+        discriminator: DiscriminatorConfiguration(channels: 4, layers: 1), lecamWeight: lecam))
+  }
+
+  // Before the start, just after it, and later.
+  @Test(arguments: [2, 4, 7]) func resumesExactlyWithLeCAM(stop: Int) throws {
+    let tiny = try TinyTokenizer(losses: Self.losses(start: 4, lecam: 10))
+    try TrainingLoopTests().expectExactResume(tiny, averageDecay: 0.9, stopAfter: stop)
+  }
+
+  @Test func lecamChangesTheDiscriminatorAndIsInTheCheckpoint() throws {
+    let plain = try Run(try TinyTokenizer(losses: Self.losses(start: 1)), steps: 6, checkpointEvery: 3)
+    let regular = try Run(
+      try TinyTokenizer(losses: Self.losses(start: 1, lecam: 10)), steps: 6, checkpointEvery: 3)
+    _ = (try plain.loop.run(), try regular.loop.run())
+    #expect(plain.discriminator != regular.discriminator)
+    #expect(plain.log[1]?["lecam_loss"] == nil && (regular.log[1]?["lecam_loss"] ?? 0) > 0)
+    let averages = try regular.checkpoints[1].tensor("task.lecam_averages", shape: [2]).floats()
+    // The decay of 0.999, from 0 on.
+    for (name, average) in zip(["logits_real", "logits_fake"], averages) {
+      let expected = (1...6).reduce(0.0) { $0 * 0.999 + 0.001 * (regular.log[$1]?[name] ?? .nan) }
+      #expect(abs(Double(average) - expected) < 1e-6, "\(name)")
+    }
+    #expect(!plain.checkpoints[1].tensors.contains { $0.name.contains("lecam") })
+    #expect(plain.checkpoints[1].metadata["settings"]?.contains("lecam") == false)
+    let again = try Run(try TinyTokenizer(losses: Self.losses(start: 1)), steps: 6, checkpointEvery: 3)
+    #expect(throws: TrainingError.self) { try again.loop.run(from: regular.checkpoints[0]) }
   }
 
   // In the warm-up before the start, in the step before it, just after it, and later.

@@ -77,13 +77,17 @@ final class TinyTokenizer: TinyTask {
   /// Losses of images, where there are more than the reconstruction loss.
   let losses: ImageLosses.Options?
   let batchSize: Int
+  /// A fixed grid of 16 codes of 4 dimensions, where the codes are not trained.
+  let quantizer: GridQuantizerConfiguration?
+  /// The entropy terms, where there are some.
+  let entropy: EntropyTerm?
 
   init(
     heldOut: HeldOutShare = .init(fraction: 0.25, seed: 3), background: RGBColor = .white,
     noise: UInt64 = 300, scales: [Int]? = nil, losses: ImageLosses.Options? = nil,
-    batchSize: Int = 3
+    batchSize: Int = 3, quantizer: GridQuantizerConfiguration? = nil, entropy: EntropyTerm? = nil
   ) throws {
-    self.batchSize = batchSize
+    (self.batchSize, self.quantizer, self.entropy) = (batchSize, quantizer, entropy)
     (self.heldOut, self.background, self.scales, self.losses) = (heldOut, background, scales, losses)
     folder = FileManager.default.temporaryDirectory.path + "/tessera-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -102,7 +106,7 @@ final class TinyTokenizer: TinyTask {
     let sizes = TokenizerConfiguration(
       channels: 8, multipliers: [1, 1], residualBlocks: 1, zChannels: 8, codebookSize: 16, codeDimension: 4,
       normalizesCodes: scales == nil, groups: 4, imageSize: 8,
-      multiScale: scales.map { MultiScaleConfiguration(scales: $0, phiCount: 2) })
+      multiScale: scales.map { MultiScaleConfiguration(scales: $0, phiCount: 2) }, quantizer: quantizer)
     let listing = ImageListing(classNames: ["x"], entries: (0..<8).map { .init(path: path($0), label: 0) })
     let images = ImageDataset(
       listing, ImageReading(size: 8, views: .flip, decoding: DecodingOptions(background: background)))
@@ -113,7 +117,8 @@ final class TinyTokenizer: TinyTask {
         images: .init(content: try images.sha256(of: Array(0..<8), on: device), reading: images.reading),
         heldOut: heldOut,
         task: .init(
-          batchSize: batchSize, reconstruction: .l2, commitment: 0.25, warmupSteps: 3, deadCodeThreshold: 0.5,
+          batchSize: batchSize, reconstruction: .l2, commitment: 0.25, entropy: entropy,
+          warmupSteps: quantizer == nil ? 3 : 0, deadCodeThreshold: 0.5,
           deadCodeInterval: 2, deadCodeEnd: 20, seed: 7, imageLosses: losses), training: training),
       imageLosses: losses.map { ImageLosses($0, perceptual: nil, device: device, seed: 7) })
   }

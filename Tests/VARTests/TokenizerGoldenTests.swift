@@ -63,7 +63,8 @@ import VAR
     let tape = Tape(device: device)
     let pass = model.trainingPass(tape, images: Variable(try golden.channelsLast("image", device)))
     let quantizer =
-      pass.quantized.codebookLoss.value.scalar + 0.25 * pass.quantized.commitmentLoss.value.scalar
+      try #require(pass.quantized.codebookLoss).value.scalar + 0.25
+      * #require(pass.quantized.commitmentLoss).value.scalar
     for (value, name) in [
       (pass.reconstructionLoss.value.scalar, "mse"), (quantizer, "vq_loss"), (pass.loss.value.scalar, "loss"),
     ] {

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 from typing import Any
+
+import numpy as np
+
+from .arrays import Array
 
 Shapes = dict[str, tuple[int, ...]]
 NETWORKS = ("inception-v3", "squeezenet-1.1", "efficientnet-lite0", "lpips-alex", "lpips-vgg")
@@ -88,8 +93,11 @@ def _autoencoder_problem(config: dict[str, Any]) -> str | None:
     if not (isinstance(multipliers, list) and 1 <= len(multipliers) <= 8
             and all(type(one) is int and 1 <= one <= _LARGEST for one in multipliers)):
         return "an object with a list of 1 to 8 integers as 'ch_mult'"
-    if type(config.get("l2_norm")) is not bool:
+    grid = config.get("quantizer")
+    if grid is None and type(config.get("l2_norm")) is not bool:
         return "an object with true or false as 'l2_norm'"
+    if grid is not None and (problem := _grid_problem(config, grid)):
+        return problem
     if config["num_res_blocks"] > 64 or any(config["ch"] * one % config["groups"] for one in multipliers):
         return "an object with at most 64 residual blocks, and groups that divide the width of every level"
     levels = config.get("attn_levels", [])
@@ -101,6 +109,36 @@ def _autoencoder_problem(config: dict[str, Any]) -> str | None:
     if config.get("quant_conv_kernel", 1) not in (1, 3):
         return "an object with 1 or 3 as 'quant_conv_kernel'"
     return _scales_problem(config) if config.get("multi_scale") is not None else None
+
+
+def _grid_problem(config: dict[str, Any], grid: object) -> str | None:
+    if "l2_norm" in config or config.get("multi_scale") is not None:
+        return "an object with a 'quantizer', and so without 'l2_norm' and 'multi_scale'"
+    kind, levels = (grid.get("kind"), grid.get("levels")) if isinstance(grid, dict) else (None, None)
+    codes, dimension = config["codebook_size"], config["codebook_embed_dim"]
+    if kind == "lfq" and levels is None:
+        return None if dimension <= 20 and 1 << dimension == codes else "an object with 2^d codes of d signs"
+    if kind != "fsq":
+        return "an object whose 'quantizer' has 'fsq' or 'lfq' as 'kind', and 'levels' with fsq only"
+    if not (isinstance(levels, list) and 1 <= len(levels) <= 20
+            and all(type(one) is int and 2 <= one <= 1 << 20 for one in levels)
+            and len(levels) == dimension and prod(levels) == codes):
+        return "an object whose 'levels' are one number from 2 on per dimension, with the product 'codebook_size'"
+    return None
+
+
+def grid_codes(config: dict[str, Any]) -> Array | None:
+    """The codes of FSQ and LFQ as the papers number them, [codes, dimensions]; None for codes that are trained."""
+    grid = config.get("quantizer")
+    if grid is None:
+        return None
+    numbers, columns = np.arange(config["codebook_size"]), []
+    for levels in grid.get("levels") or [2] * config["codebook_embed_dim"]:
+        places, numbers = numbers % levels, numbers // levels
+        half = np.float32(levels // 2)
+        columns.append((places - half).astype(np.float32) / half if grid["kind"] == "fsq"
+                       else (2 * places - 1).astype(np.float32))
+    return np.stack(columns, axis=1)
 
 
 def _scales_problem(config: dict[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 from .arrays import Array, Tensor, bounded, finite, require_shape
 from .container import File, read_record, write_records
 from .errors import Defect, FormatError
-from .model_shapes import config_problem, parameter_shapes
+from .model_shapes import config_problem, grid_codes, parameter_shapes
 from .records import LARGEST_SIZE, Record, sorted_json
 
 MODEL_KINDS = ("ar-model", "fine-model", "var-model", "tokenizer", "network")
@@ -47,6 +47,8 @@ class Model:
                    else finite(tensor, record.origin) for name, tensor in record.tensors.items()}
         if kind in ("tokenizer", "var-model"):
             _check_codebook(record, weights[CODEBOOK])
+        if kind == "tokenizer":
+            _check_grid(record, config, weights[CODEBOOK])
         return cls(kind, config, weights, record.metadata)
 
     @property
@@ -109,6 +111,18 @@ def _check_codebook(record: Record, codes: Array) -> None:
             Defect.BAD_METADATA, record.origin, expected=f"codebook_sha256 {actual}, the hash of the codebook",
             found=record.text("codebook_sha256"),
             hint="the file was put together from parts that do not belong together")
+
+
+def _check_grid(record: Record, config: dict[str, Any], codes: Array) -> None:
+    grid = grid_codes(config)
+    if grid is None:
+        return
+    found = codes.astype(np.float32)
+    if not np.array_equal(found[np.lexsort(found.T)], grid[np.lexsort(grid.T)]):
+        raise FormatError(
+            Defect.VALUE_OUT_OF_RANGE, record.origin,
+            expected=f"in {CODEBOOK} each code of {config['quantizer']['kind']} once", found="other numbers",
+            hint="the codes of such a tokenizer can be put into another order, but not changed")
 
 
 def read_model(file: File) -> Model:

@@ -8,7 +8,7 @@ import unittest
 import numpy as np
 import tessera_files
 from support import HASH, Folder, header, random_model, tokens
-from tessera_files import Record
+from tessera_files import Record, model_shapes
 
 
 def written(record):
@@ -137,6 +137,34 @@ class TokenTests(Folder):
 
 
 class MappingTests(Folder):
+    def test_a_tokenizer_of_a_fixed_grid(self):
+        sizes = {key: value for key, value in random_model("tokenizer").config.items() if key != "l2_norm"}
+        fsq = {**sizes, "codebook_size": 60, "codebook_embed_dim": 3, "quantizer": {"kind": "fsq", "levels": [5, 4, 3]}}
+        lfq = {**sizes, "codebook_size": 16, "codebook_embed_dim": 4, "quantizer": {"kind": "lfq"}}
+        np.testing.assert_allclose(model_shapes.grid_codes(fsq)[[0, 1, 4, 5, 20]],
+                                   [[-1, -1, -1], [-0.5, -1, -1], [1, -1, -1], [-1, -0.5, -1], [-1, -1, 0]])
+        np.testing.assert_array_equal(model_shapes.grid_codes(lfq)[[0, 1, 14]],
+                                      [[-1] * 4, [1, -1, -1, -1], [-1, 1, 1, 1]])
+        for config in (fsq, lfq):
+            weights = {name: np.ones(shape, np.float32)
+                       for name, shape in tessera_files.parameter_shapes("tokenizer", config).items()}
+            codes = model_shapes.grid_codes(config)
+            model = tessera_files.Model("tokenizer", config, {**weights, "quantize.embedding.weight": codes[::-1]})
+            tessera_files.write_model(self.path("t.zst"), model)
+            self.assertEqual(tessera_files.read_model(self.path("t.zst")).config, config)
+            record = model.record()
+            for other in (codes * 0.5, np.where(np.arange(len(codes))[:, None] == 1, codes[:1], codes)):
+                with self.assertRaises(tessera_files.FormatError) as caught:
+                    tessera_files.Model("tokenizer", config, {**weights, "quantize.embedding.weight": other}).record()
+                self.assertEqual(caught.exception.defect.value, "valueOutOfRange")
+        for changes in ({"quantizer": {"kind": "lfq", "levels": [5, 4, 3]}}, {"quantizer": {"kind": "bsq"}},
+                        {"quantizer": {"kind": "fsq"}}, {"quantizer": {"kind": "fsq", "levels": [5, 4, 2]}},
+                        {"quantizer": {"kind": "fsq", "levels": [60]}}, {"quantizer": "fsq"}, {"l2_norm": False},
+                        {"quantizer": {"kind": "lfq"}}, {"quantizer": None}):
+            with self.subTest(changes):
+                self.assert_defect("badMetadata", tessera_files.read_model,
+                                   changed(record, config=json.dumps({**fsq, **changes})))
+
     def test_round_trips(self):
         order = np.array([2, 0, 3, 1])
         for mapping in (tessera_files.Mapping.permutation(order, HASH, "b" * 64, cluster_size=2),

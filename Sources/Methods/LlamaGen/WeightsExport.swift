@@ -45,10 +45,12 @@ public struct WeightsExport {
     bytes: [UInt8](repeating: 0, count: 4 * 65_536))
 
   private static func requireLlamaGens(_ sizes: TokenizerConfiguration, _ record: Record) throws {
-    guard sizes.multiScale == nil, sizes.attentionLevels == nil, (sizes.codeKernel ?? 1) == 1 else {
+    guard sizes.multiScale == nil, sizes.quantizer == nil, sizes.attentionLevels == nil,
+      (sizes.codeKernel ?? 1) == 1
+    else {
       throw FormatError(
         .badMetadata, at: record.origin, expected: "an autoencoder built as LlamaGen's is",
-        found: "one of VAR or of taming-transformers",
+        found: "one of VAR, of taming-transformers, or with another quantiser",
         hint: "'zstd -d' makes a safetensors file of it, under the names that show-file prints")
     }
   }

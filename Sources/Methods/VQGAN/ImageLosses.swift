@@ -52,14 +52,18 @@ public final class ImageLosses {
     public var loss: AdversarialLoss
     /// The discriminator's sizes.
     public var discriminator: DiscriminatorConfiguration
+    /// LeCAM's regularisation of the discriminator, where it is on.
+    var lecam: LeCAM.Options?
 
     /// LlamaGen's settings but for the start.
+    /// - Parameter lecamWeight: of LeCAM's regularisation; nil for none.
     public init(
       weight: Float = 0.5, start: Int, isAdaptive: Bool = false, loss: AdversarialLoss = .hinge,
-      discriminator: DiscriminatorConfiguration = DiscriminatorConfiguration()
+      discriminator: DiscriminatorConfiguration = DiscriminatorConfiguration(), lecamWeight: Float? = nil
     ) {
       (self.weight, self.start, self.isAdaptive) = (weight, start, isAdaptive)
       (self.loss, self.discriminator) = (loss, discriminator)
+      lecam = lecamWeight.map { LeCAM.Options(weight: $0) }
     }
 
     /// Whether the loss counts in a step, counted from 1.
@@ -81,6 +85,7 @@ public final class ImageLosses {
   /// The network that is trained against the autoencoder, where the adversarial loss is on.
   public let discriminator: PatchDiscriminator?
   private let perceptual: PerceptualLoss?
+  private var lecam: LeCAM?
   private let device: Device
 
   /// - Parameters:
@@ -93,6 +98,7 @@ public final class ImageLosses {
     discriminator = options.adversarial.map {
       PatchDiscriminator($0.discriminator, device: device, seed: seed)
     }
+    lecam = options.adversarial?.lecam.map { LeCAM($0) }
   }
 
   /// What the backward passes of one image need, in bytes: one network after the other.
@@ -166,12 +172,17 @@ public final class ImageLosses {
     let real = discriminator.logits(tape, Variable(images), .discriminator)
     let fake = discriminator.logits(tape, Variable(reconstructions), .discriminator)
     let loss = adversarial.loss.discriminator(tape, real: real, fake: fake)
-    tape.backward(from: loss, scale: adversarial.weight)
+    let regularization = lecam?.loss(tape, real: real, fake: fake)
+    var terms = [(term: loss, weight: Float(1))]
+    if let regularization, let options = lecam?.options { terms.append((regularization, options.weight)) }
+    tape.backward(from: tape.weightedSum(terms), scale: adversarial.weight)
     let quiet = Tape(device: device, isRecording: false)
-    return [
+    var values = [
       "discriminator_loss": Double(loss.value.scalar), "logits_real": Double(quiet.mean(real).value.scalar),
       "logits_fake": Double(quiet.mean(fake).value.scalar),
     ]
+    values["lecam_loss"] = regularization.map { Double($0.value.scalar) }
+    return values
   }
 }
 
@@ -185,13 +196,16 @@ func adaptiveWeight(likeness: Tensor, generator: Tensor, _ device: Device) -> Do
 // MARK: Checkpoints
 
 extension ImageLosses {
-  /// The discriminator's running statistics; its parameters are the training loop's.
-  public var state: [StoredTensor] { discriminator?.storedStatistics(prefix: Self.prefix) ?? [] }
+  /// The discriminator's running statistics and LeCAM's averages; its parameters are the training loop's.
+  public var state: [StoredTensor] {
+    (discriminator?.storedStatistics(prefix: Self.prefix) ?? []) + (lecam.map { [$0.state] } ?? [])
+  }
 
   /// Restores them.
   /// - Throws: `FormatError`.
   public func restore(_ record: Record) throws {
     try discriminator?.loadStatistics(record, prefix: Self.prefix)
+    try lecam?.restore(record)
   }
 
   private static let prefix = "task.discriminator."

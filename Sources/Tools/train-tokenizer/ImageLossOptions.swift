@@ -32,6 +32,11 @@ struct ImageLossOptions: ParsableArguments {
       "Scale the adversarial loss so that its gradient at the last layer is as long as that of pixels and perception "
         + "(VQGAN)."))
   var adaptiveWeight = false
+  @Option(
+    help: ArgumentHelp(
+      "Weight of LeCAM's regularisation in the discriminator's loss, above 0, for few images. (default: none)"
+    ))
+  var lecamWeight: Float?
   @Option(help: "Number of channels of the discriminator's first layer. (default: 64)")
   var discriminatorChannels: Int?
   @Option(help: "Number of layers of the discriminator that halve the image. (default: 3)")
@@ -51,6 +56,8 @@ struct ImageLossOptions: ParsableArguments {
     try need(
       adversarialWeight.map { $0 > 0 && $0.isFinite } ?? true,
       "--adversarial-weight must be above 0 and not infinite.")
+    try need(
+      lecamWeight.map { $0 > 0 && $0.isFinite } ?? true, "--lecam-weight must be above 0 and not infinite.")
     if adversarialStart == nil, let name = adversarialOptions.first {
       throw ValidationError("\(name) needs --adversarial-start.")
     }
@@ -60,7 +67,8 @@ struct ImageLossOptions: ParsableArguments {
   private var adversarialOptions: [String] {
     let options: [(String, Bool)] = [
       ("--adversarial-weight", adversarialWeight != nil), ("--adversarial-loss", adversarialLoss != nil),
-      ("--adaptive-weight", adaptiveWeight), ("--discriminator-channels", discriminatorChannels != nil),
+      ("--adaptive-weight", adaptiveWeight), ("--lecam-weight", lecamWeight != nil),
+      ("--discriminator-channels", discriminatorChannels != nil),
       ("--discriminator-layers", discriminatorLayers != nil),
     ]
     return options.filter(\.1).map(\.0)
@@ -110,7 +118,7 @@ struct ImageLossOptions: ParsableArguments {
       adversarial: adversarialStart.map {
         ImageLosses.Adversarial(
           weight: adversarialWeight ?? 0.5, start: $0, isAdaptive: adaptiveWeight,
-          loss: adversarialLoss ?? .hinge, discriminator: discriminator)
+          loss: adversarialLoss ?? .hinge, discriminator: discriminator, lecamWeight: lecamWeight)
       })
     return ImageLosses(options, perceptual: perceptual, device: device, seed: session.seed)
   }

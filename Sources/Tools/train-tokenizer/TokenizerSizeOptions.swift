@@ -25,14 +25,23 @@ struct TokenizerSizeOptions: ParsableArguments {
         + "the last)"))
   var attentionLevels: String?
   @Option(help: "Number of channels before and after the quantiser.") var zChannels: Int?
-  @Option(help: "K, the number of codes. (default: that of --model)") var codes: Int?
+  @Option(
+    help: ArgumentHelp(
+      "vq: codes are trained; fsq: latents are rounded to --levels; lfq: a code is the signs of a latent. (default: vq)"
+    ))
+  var quantizer: QuantizerName?
+  @Option(
+    help: ArgumentHelp(
+      "fsq: number of values of each dimension, such as 8,5,5,5; their product is the number of codes."))
+  var levels: String?
+  @Option(help: "K, the number of codes; a power of two with lfq. (default: that of --model)") var codes: Int?
   @Option(help: "Number of dimensions of a code. (default: that of --model)") var codeDimension: Int?
   @Option(help: "Number of groups of group normalisation; divides the width of every level.") var groups: Int?
   @Flag(
     inversion: .prefixedNo,
     help: ArgumentHelp(
-      "Scale latents and codes to length 1 before they are compared. (default: that of --model; never with --scales)"
-    ))
+      "Scale latents and codes to length 1 before they are compared. (default: that of --model; never with --scales, fsq and "
+        + "lfq)"))
   var normalizeCodes: Bool?
   @Option(
     help: ArgumentHelp(
@@ -47,13 +56,16 @@ struct TokenizerSizeOptions: ParsableArguments {
 
   private static let defaultModel = "VQ-16"
 
+  /// The quantisers by name.
+  enum QuantizerName: String, ExpressibleByArgument, CaseIterable { case vq, fsq, lfq }
+
   func validate() throws {
     if let model, TokenizerConfiguration.named[model] == nil {
       throw ValidationError(
         "--model must be one of \(TokenizerConfiguration.named.keys.sorted().joined(separator: ", ")), not '\(model)'."
       )
     }
-    if multipliers != nil && levels == nil {
+    if multipliers != nil && widths == nil {
       throw ValidationError("--multipliers must be numbers such as 1,2,4.")
     }
     if scales != nil && sides == nil { throw ValidationError("--scales must be numbers such as 1,2,3,4.") }
@@ -64,9 +76,40 @@ struct TokenizerSizeOptions: ParsableArguments {
     if attentionLevels != nil && attending == nil {
       throw ValidationError("--attention-levels must be numbers such as 3,4.")
     }
+    try validateQuantizer()
   }
 
-  private var levels: [Int]? { multipliers.flatMap { commaSeparated($0) { Int($0) } } }
+  private func validateQuantizer() throws {
+    if (levels != nil) != (quantizer == .fsq) {
+      throw ValidationError("--quantizer fsq needs --levels, and --levels needs --quantizer fsq.")
+    }
+    if levels != nil && valueCounts == nil {
+      throw ValidationError(
+        "--levels must be numbers from 2 on such as 8,5,5,5, with a product of at most 2^20.")
+    }
+    guard let quantizer, quantizer != .vq else { return }
+    let others: [(String, Bool)] = [
+      ("--code-dimension", codeDimension != nil), ("--normalize-codes", normalizeCodes != nil),
+      ("--codes", codes != nil && quantizer == .fsq), ("--scales", scales != nil),
+    ]
+    if let name = others.first(where: \.1)?.0 {
+      throw ValidationError("\(name) does not go with --quantizer \(quantizer.rawValue); leave it out.")
+    }
+    if let codes, codes < 2 || codes & (codes - 1) != 0 {
+      throw ValidationError("--codes must be a power of two with --quantizer lfq, not \(codes).")
+    }
+  }
+
+  /// The numbers of --levels.
+  private var valueCounts: [Int]? {
+    guard let counts = levels.flatMap({ commaSeparated($0) { Int($0) } }),
+      counts.allSatisfy({ (2...1 << 20).contains($0) }), counts.count <= 20,
+      counts.reduce(1, { min($0 * $1, 1 << 30) }) <= 1 << 20
+    else { return nil }
+    return counts
+  }
+
+  private var widths: [Int]? { multipliers.flatMap { commaSeparated($0) { Int($0) } } }
 
   private var sides: [Int]? { scales.flatMap { commaSeparated($0) { Int($0) } } }
 
@@ -77,7 +120,8 @@ struct TokenizerSizeOptions: ParsableArguments {
     let options: [(String, Bool)] = [
       ("--model", model != nil), ("--channels", channels != nil), ("--multipliers", multipliers != nil),
       ("--residual-blocks", residualBlocks != nil), ("--attention-levels", attentionLevels != nil),
-      ("--z-channels", zChannels != nil), ("--codes", codes != nil),
+      ("--z-channels", zChannels != nil), ("--quantizer", quantizer != nil), ("--levels", levels != nil),
+      ("--codes", codes != nil),
       ("--code-dimension", codeDimension != nil), ("--groups", groups != nil),
       ("--normalize-codes", normalizeCodes != nil), ("--scales", scales != nil),
       ("--phi-count", phiCount != nil),
@@ -91,7 +135,7 @@ struct TokenizerSizeOptions: ParsableArguments {
     guard var sizes = TokenizerConfiguration.named[model ?? Self.defaultModel] else { return nil }
     sizes.imageSize = size ?? sizes.imageSize
     sizes.channels = channels ?? sizes.channels
-    if let levels { sizes.multipliers = levels }
+    if let widths { sizes.multipliers = widths }
     sizes.residualBlocks = residualBlocks ?? sizes.residualBlocks
     sizes.zChannels = zChannels ?? sizes.zChannels
     sizes.codebookSize = codes ?? sizes.codebookSize
@@ -101,7 +145,23 @@ struct TokenizerSizeOptions: ParsableArguments {
     sizes.multiScale = multiScale(sizes.multiScale)
     if sides != nil { sizes.codeKernel = 3 }
     sizes.normalizesCodes = normalizeCodes ?? (sizes.multiScale == nil && sizes.normalizesCodes)
+    setGrid(&sizes)
     return sizes
+  }
+
+  /// Codes that are a fixed grid, where they are asked for.
+  private func setGrid(_ sizes: inout TokenizerConfiguration) {
+    switch quantizer {
+    case .fsq:
+      let counts = valueCounts ?? []
+      (sizes.codeDimension, sizes.codebookSize) = (counts.count, counts.reduce(1, *))
+      sizes.setQuantizer(.finiteScalar(levels: counts))
+    case .lfq:
+      // A named set of sizes with another number of codes is refused by its problem.
+      sizes.codeDimension = max(1, sizes.codebookSize.trailingZeroBitCount)
+      sizes.setQuantizer(.lookupFree)
+    case .vq, nil: break
+    }
   }
 
   private func multiScale(_ named: MultiScaleConfiguration?) -> MultiScaleConfiguration? {

@@ -15,7 +15,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
 @main struct TrainTokenizer: Tool {
   static let toolName = "train-tokenizer"
   static let summary =
-    "Trains a VQ autoencoder (LlamaGen's VQ-8 and VQ-16 at any width, VAR's of several scales) on images."
+    "Trains a VQ autoencoder (LlamaGen's VQ-8 and VQ-16 at any width, VAR's of several scales, FSQ, LFQ) on images."
   static let usageExample =
     "train-tokenizer emoji --model CPU-4 --size 32 --steps 2000 --output tokenizer.tensors.zst"
   static var versionDetails: [String] { BuildInformation.lines + [Ranks.library] }
@@ -29,19 +29,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   @OptionGroup(title: "Training") var training: TrainingCommandOptions
   @Option(help: "Reconstruction loss: the mean squared (l2) or absolute (l1) error.")
   var reconstruction = ReconstructionLoss.l2
-  @Option(help: "beta, the weight of the commitment loss, at least 0. VQGAN: 1.") var commitment: Float = 0.25
-  @Option(help: "Weight of the codebook loss, at least 0. VQGAN: 0.25.") var codebookWeight: Float = 1
-  @Option(
-    help: ArgumentHelp(
-      "Number of steps at the start without a quantiser; k-means over latents then places the "
-        + "codes."))
-  var autoencoderSteps = 0
-  @Option(help: "Share of the mean use of a code; a code that is used less is moved to a latent.")
-  var deadCodeThreshold = 0.1
-  @Option(help: "Number of steps between two searches for such codes; 0 means no search.")
-  var deadCodeInterval = 100
-  @Option(help: "Share of the steps, from 0 to 1, after which no code is moved any more.")
-  var deadCodeEnd = 0.8
+  @OptionGroup(title: "Losses and codes of the quantizer") var quantizer: QuantizerLossOptions
   @OptionGroup(title: "Losses of images") var losses: ImageLossOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
@@ -49,7 +37,9 @@ extension ReconstructionLoss: ExpressibleByArgument {}
 
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
-    if start.initial == nil, let problem = sizes.configuration?.problem {
+    if start.initial == nil, let configuration = sizes.configuration,
+      let problem = configuration.problem ?? quantizer.problem(configuration)
+    {
       throw ValidationError(problem + ".")
     }
     if start.initial == nil, let size = sizes.configuration?.imageSize,
@@ -62,16 +52,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
         "--leaves must be 1 with --adversarial-start: the discriminator's batch norms see whole batches.")
     }
     try InputPath.requireDistinct(images.images, start.initial, losses.perceptualNetwork)
-    try start.validate(sizes, autoencoderSteps: autoencoderSteps)
-    if autoencoderSteps < 0 || deadCodeInterval < 0 {
-      throw ValidationError("--autoencoder-steps and --dead-code-interval must not be negative.")
-    }
-    let factors = [Double(commitment), Double(codebookWeight), deadCodeThreshold]
-    if factors.contains(where: { !($0 >= 0 && $0.isFinite) }) {
-      throw ValidationError(
-        "--commitment, --codebook-weight and --dead-code-threshold must not be negative nor infinite.")
-    }
-    if !(0...1).contains(deadCodeEnd) { throw ValidationError("--dead-code-end must be from 0 to 1.") }
+    try start.validate(sizes, autoencoderSteps: quantizer.autoencoderSteps)
   }
 
   func execute(_ session: ToolSession) throws {
@@ -79,6 +60,8 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let device = session.device(training.precision)
     let first = try start.read(session, size: sizes.size, device: device)
     guard let configuration = first?.model.configuration ?? sizes.configuration else { return }
+    // The quantiser of --initial is known only now.
+    if let problem = quantizer.problem(configuration) { throw ToolError(.usage, problem) }
     let size = configuration.imageSize
     let imageLosses = try losses.read(session, imageSize: size, device: device)
     let images = try images.open(session, size: size)
@@ -93,12 +76,9 @@ extension ReconstructionLoss: ExpressibleByArgument {}
       listed: images.listing.entries.count, present: usable)
     let loop = try training.options(images: split.training.count)
     try losses.requireStart(steps: loop.steps)
-    let options = TokenizerTask.Options(
-      batchSize: training.batchSize, reconstruction: reconstruction, commitment: commitment,
-      codebookWeight: codebookWeight,
-      warmupSteps: autoencoderSteps, deadCodeThreshold: deadCodeThreshold, deadCodeInterval: deadCodeInterval,
-      deadCodeEnd: Int(Double(loop.steps) * deadCodeEnd), seed: session.seed,
-      imageLosses: imageLosses?.options)
+    let options = quantizer.options(
+      configuration, batchSize: training.batchSize, reconstruction: reconstruction, steps: loop.steps,
+      seed: session.seed, imageLosses: imageLosses?.options)
     let settings = TokenizerSettings(
       model: configuration, precision: device.precision,
       images: .init(content: try images.sha256(of: usable, on: device), reading: images.reading),

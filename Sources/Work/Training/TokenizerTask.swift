@@ -23,6 +23,8 @@ public final class TokenizerTask: TrainingTask {
     public var commitment: Float
     /// gamma, the weight of the codebook loss.
     public var codebookWeight: Float
+    /// The entropy terms of the quantiser; nil for none.
+    public var entropy: EntropyTerm?
     /// Steps at the start without a quantiser; then the codebook starts from k-means over latents.
     public var warmupSteps: Int
     /// A code whose use between two searches is below this share of the mean use is moved to a latent.
@@ -38,12 +40,12 @@ public final class TokenizerTask: TrainingTask {
 
     public init(
       batchSize: Int, reconstruction: ReconstructionLoss, commitment: Float, codebookWeight: Float = 1,
-      warmupSteps: Int,
+      entropy: EntropyTerm? = nil, warmupSteps: Int,
       deadCodeThreshold: Double, deadCodeInterval: Int, deadCodeEnd: Int, seed: UInt64,
       imageLosses: ImageLosses.Options? = nil
     ) {
       (self.batchSize, self.commitment, self.seed) = (batchSize, commitment, seed)
-      (self.reconstruction, self.codebookWeight) = (reconstruction, codebookWeight)
+      (self.reconstruction, self.codebookWeight, self.entropy) = (reconstruction, codebookWeight, entropy)
       (self.warmupSteps, self.deadCodeThreshold) = (warmupSteps, deadCodeThreshold)
       (self.deadCodeInterval, self.deadCodeEnd) = (deadCodeInterval, deadCodeEnd)
       self.imageLosses = imageLosses
@@ -132,7 +134,7 @@ public final class TokenizerTask: TrainingTask {
     }
     let pass = model.trainingPass(
       tape, images: batch, reconstruction: kind, commitment: options.commitment,
-      codebook: options.codebookWeight)
+      codebook: options.codebookWeight, entropy: options.entropy)
     tape.backward(from: pass.loss, scale: 1 / Float(leafCount))
     return [
       "loss": Double(pass.loss.value.scalar),
@@ -144,7 +146,8 @@ public final class TokenizerTask: TrainingTask {
   /// autoencoder's, then the discriminator's.
   private func accumulate(_ losses: ImageLosses, _ batch: Variable, step: Int) -> [String: Double] {
     let tape = Tape(device: store.device)
-    let pass = model.reconstruct(tape, images: batch, isQuantized: step >= options.warmupSteps)
+    let pass = model.reconstruct(
+      tape, images: batch, isQuantized: step >= options.warmupSteps, entropy: options.entropy)
     let reconstructions = pass.images.value
     let result = losses.generator(
       reconstructions, of: batch.value, pixels: options.reconstruction, step: step + 1
@@ -154,10 +157,12 @@ public final class TokenizerTask: TrainingTask {
     var values = result.values
     var loss = result.loss
     if let quantized = pass.quantized {
-      terms.append((quantized.codebookLoss, options.codebookWeight))
-      terms.append((quantized.commitmentLoss, options.commitment))
-      loss += Double(options.codebookWeight * quantized.codebookLoss.value.scalar)
-      loss += Double(options.commitment * quantized.commitmentLoss.value.scalar)
+      for (term, weight) in quantized.losses(
+        commitment: options.commitment, codebook: options.codebookWeight, entropy: options.entropy)
+      {
+        terms.append((term, weight))
+        loss += Double(weight * term.value.scalar)
+      }
       values.merge(keep(quantized, step)) { own, _ in own }
     }
     tape.backward(from: tape.weightedSum(terms), scale: 1 / Float(leafCount))
@@ -169,11 +174,20 @@ public final class TokenizerTask: TrainingTask {
 
   private var leafCount: Int { settings.training.leafCount }
 
-  /// Keeps the codes of a leaf until all leaves are there; gives the quantiser's value for the log.
+  /// Keeps the codes of a leaf until all leaves are there; gives the quantiser's values for the log.
   private func keep(_ quantized: QuantizedLatents, _ step: Int) -> [String: Double] {
     batchCodes += quantized.indices.map { UInt32($0) }
     if isSearch(step) { batchVectors.append(quantized.searched) }
-    return ["codebook_loss": Double(quantized.codebookLoss.value.scalar)]
+    var values: [String: Double] = [:]
+    if let loss = quantized.codebookLoss {
+      values["codebook_loss"] = Double(loss.value.scalar)
+    } else if let loss = quantized.commitmentLoss {
+      // With a codebook loss its value is the same.
+      values["commitment_loss"] = Double(loss.value.scalar)
+    }
+    values["sample_entropy"] = quantized.entropy?.sampleEntropy
+    values["code_entropy"] = quantized.entropy?.codeEntropy
+    return values
   }
 
   /// Counts the codes of the batch.

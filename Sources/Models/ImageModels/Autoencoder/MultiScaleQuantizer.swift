@@ -7,7 +7,7 @@ import TensorCore
 /// smaller ones have left (VAR, section 3.2, algorithms 1 and 2).
 ///
 /// Tokens of several images stand image after image, those of an image scale after scale, those of a scale row by row.
-public struct MultiScaleQuantizer {
+public struct MultiScaleQuantizer: LatentQuantizer {
   /// Scales and convolutions.
   public let configuration: MultiScaleConfiguration
   private let codebook: Variable
@@ -44,7 +44,9 @@ public struct MultiScaleQuantizer {
   /// The losses are means over the scales: the sum of the codes so far against the latents. Codebook and phi get their
   /// gradients from them alone; the decoder's gradient goes straight to the latents. The search and the rest that a scale
   /// leaves to the next pass none.
-  func quantize(_ tape: Tape, _ latents: Variable) -> QuantizedLatents {
+  /// - Precondition: no entropy terms, which VAR does not have.
+  func quantize(_ tape: Tape, _ latents: Variable, entropy: EntropyTerm? = nil) -> QuantizedLatents {
+    precondition(entropy == nil, "MultiScaleQuantizer: entropy terms")
     let count = latents.shape[0]
     precondition(
       latents.shape == [count, side, side, width], "MultiScaleQuantizer: latents \(latents.shape)")
@@ -87,6 +89,12 @@ public struct MultiScaleQuantizer {
       rest = tape.combination(1, rest, -1, spread(tape, shrunk, scale: scale))
     }
     return tape.device.joinedRows(rows)
+  }
+
+  func comparable(_ tape: Tape, _ latents: Variable) -> Variable { latents }
+
+  func indices(of latents: Tensor, on device: Device) -> [Int] {
+    quantize(Tape(device: device, isRecording: false), Variable(latents)).indices
   }
 
   // MARK: From tokens to latents

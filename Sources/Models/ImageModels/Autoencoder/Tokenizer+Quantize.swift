@@ -1,20 +1,6 @@
 import Autograd
 import TensorCore
 
-/// The result of quantising a batch of latents.
-public struct QuantizedLatents {
-  /// Chosen codes [B, h, w, d]; the gradient by them goes straight to the latents.
-  public let vectors: Variable
-  /// Index of each chosen code: image after image, in raster order, of several scales one after the other.
-  public let indices: [Int]
-  /// The vectors [n, d] in whose place the codes stand.
-  public let searched: Tensor
-  /// mean((z_q - sg z)^2): pulls the codes to the latents.
-  public let codebookLoss: Variable
-  /// mean((sg z_q - z)^2): keeps the latents near their codes. Its weight, beta, is the caller's.
-  public let commitmentLoss: Variable
-}
-
 /// The losses of a training batch, and the values from which they were computed.
 public struct TokenizerPass {
   /// Images as decoded [B, H, W, 3].
@@ -23,7 +9,7 @@ public struct TokenizerPass {
   public let quantized: QuantizedLatents
   /// Latents before quantising [B, h, w, d].
   public let latents: Variable
-  /// Reconstruction + gamma codebook + beta commitment.
+  /// Reconstruction + gamma codebook + beta commitment + entropy terms.
   public let loss: Variable
   /// The reconstruction term alone.
   public let reconstructionLoss: Variable
@@ -42,45 +28,42 @@ public struct TokenizerReconstruction {
 }
 
 extension Tokenizer {
-  /// Replaces each latent by its nearest code, with the straight-through gradient.
-  public func quantize(_ tape: Tape, _ latents: Variable) -> QuantizedLatents {
-    if let multiScale { return multiScale.quantize(tape, latents) }
-    let z = comparable(tape, latents)
-    let indices = nearestCodes(latents.value)
-    let chosen = codeVectors(tape, indices, shape: latents.shape)
-    return QuantizedLatents(
-      vectors: tape.straightThrough(value: chosen, gradientTo: z), indices: indices,
-      searched: z.value.reshaped([z.value.rowCount, z.value.lastDimension]),
-      codebookLoss: tape.meanError(chosen, z.detached()),
-      commitmentLoss: tape.meanError(chosen.detached(), z))
+  /// Replaces each latent by its code, with the straight-through gradient.
+  /// - Parameter entropy: whether, and at which temperature, the entropy terms are computed; not with several scales, and
+  ///   not with FSQ.
+  public func quantize(_ tape: Tape, _ latents: Variable, entropy: EntropyTerm? = nil) -> QuantizedLatents {
+    quantizer.quantize(tape, latents, entropy: entropy)
   }
 
-  /// Encodes, quantises and decodes images [B, H, W, 3], and adds up the losses: reconstruction, gamma times the
-  /// codebook loss, and beta times the commitment loss.
+  /// Encodes, quantises and decodes images [B, H, W, 3], and adds up the losses: reconstruction, and of the quantiser's,
+  /// as far as it has them, gamma times the codebook loss, beta times the commitment loss, and the entropy terms.
   ///
   /// LlamaGen has gamma 1 and beta 0.25. The published VQGANs have gamma 0.25 and beta 1, because their `legacy` loss
   /// puts the weight on the other term.
   public func trainingPass(
     _ tape: Tape, images: Variable, reconstruction kind: ReconstructionLoss = .l2,
-    commitment beta: Float = 0.25, codebook gamma: Float = 1
+    commitment beta: Float = 0.25, codebook gamma: Float = 1, entropy: EntropyTerm? = nil
   ) -> TokenizerPass {
     let latents = encode(tape, images)
-    let quantized = quantize(tape, latents)
+    let quantized = quantize(tape, latents, entropy: entropy)
     let reconstruction = decode(tape, quantized.vectors)
     let error = tape.meanError(reconstruction, images, kind)
-    let loss = tape.weightedSum([
-      (error, 1), (quantized.codebookLoss, gamma), (quantized.commitmentLoss, beta),
-    ])
+    let loss = tape.weightedSum(
+      [(error, 1)] + quantized.losses(commitment: beta, codebook: gamma, entropy: entropy))
     return TokenizerPass(
       reconstruction: reconstruction, quantized: quantized, latents: latents, loss: loss,
       reconstructionLoss: error)
   }
 
   /// Encodes, quantises and decodes images [B, H, W, 3] without any loss of the images.
-  /// - Parameter isQuantized: whether there is a quantiser; otherwise the decoder sees the latents themselves.
-  public func reconstruct(_ tape: Tape, images: Variable, isQuantized: Bool) -> TokenizerReconstruction {
+  /// - Parameters:
+  ///   - isQuantized: whether there is a quantiser; otherwise the decoder sees the latents themselves.
+  ///   - entropy: as of ``quantize(_:_:entropy:)``.
+  public func reconstruct(
+    _ tape: Tape, images: Variable, isQuantized: Bool, entropy: EntropyTerm? = nil
+  ) -> TokenizerReconstruction {
     let latents = encode(tape, images)
-    let quantized = isQuantized ? quantize(tape, latents) : nil
+    let quantized = isQuantized ? quantize(tape, latents, entropy: entropy) : nil
     let features = features(tape, ofLatents: quantized?.vectors ?? comparable(tape, latents))
     return TokenizerReconstruction(
       images: lastLayer(tape, features), features: features.value, latents: latents, quantized: quantized)
@@ -100,7 +83,7 @@ extension Tokenizer {
     let tape = Tape(device: store.device, isRecording: false)
     let latents = encode(tape, Variable(images)).value
     try latents.requireFinite("the latents that the encoder gives")
-    return multiScale.map { $0.quantize(tape, Variable(latents)).indices } ?? nearestCodes(latents)
+    return quantizer.indices(of: latents, on: store.device)
   }
 
   /// The vectors that a codebook is to stand for, rows [n, d], of images [B, H, W, 3]: where k-means places the codes.
@@ -108,8 +91,7 @@ extension Tokenizer {
     let tape = Tape(device: store.device, isRecording: false)
     let latents = encode(tape, Variable(images))
     if let multiScale { return multiScale.vectorsToQuantize(tape, latents) }
-    let z = comparable(tape, latents).value
-    return z.reshaped([z.rowCount, z.lastDimension])
+    return comparable(tape, latents).value.asRows
   }
 
   /// Images [B, H, W, 3] of the tokens of B images; of several scales, the grid is that of the last one.

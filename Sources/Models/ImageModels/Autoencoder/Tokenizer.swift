@@ -1,5 +1,4 @@
 import Autograd
-import Codebooks
 import NeuralNet
 import TensorCore
 
@@ -15,10 +14,11 @@ public final class Tokenizer {
   private let decoderEnd: (norm: GroupNormLayer, convolution: ConvolutionLayer)
   private let toCode: ConvolutionLayer
   private let fromCode: ConvolutionLayer
-  /// The code vectors [K, d].
+  /// The code vectors [K, d]: trained, or the fixed grid of FSQ and LFQ.
   public let codebook: Variable
   /// The quantiser of VAR's tokenizers; nil where an image is one grid of tokens.
   public let multiScale: MultiScaleQuantizer?
+  let quantizer: any LatentQuantizer
   private let freezing = Freezing()
 
   /// Declares the parameters with PyTorch's starting distributions; unset without a seed, for a file to fill.
@@ -36,9 +36,14 @@ public final class Tokenizer {
       let unit = Tape(device: device, isRecording: false).l2Normalize(codebook)
       codebook.value.copyElements(from: unit.value)
     }
+    if let grid = configuration.quantizer {
+      codebook.value.copyElements(from: device.tensor(grid.codes(dimension: d), [k, d]))
+      codebook.freeze()
+    }
     multiScale = configuration.multiScale.map { [store, codebook, freezing] in
       MultiScaleQuantizer($0, codebook: codebook, in: store, freezing)
     }
+    quantizer = multiScale ?? configuration.singleScaleQuantizer(codebook)
     let kernel = configuration.codeKernel ?? 1
     toCode = build.convolution("quant_conv", configuration.zChannels, d, kernel: kernel)
     fromCode = build.convolution("post_quant_conv", d, configuration.zChannels, kernel: kernel)
@@ -127,10 +132,10 @@ public final class Tokenizer {
     decoderEnd.convolution.weightGradient(gradient, of: features, after: decoderEnd.norm, on: store.device)
   }
 
-  /// What the decoder sees of latents and codes, and, but for a quantiser by cosine, what they are compared by: scaled to
-  /// length 1 where the configuration says so.
-  public func comparable(_ tape: Tape, _ x: Variable) -> Variable {
-    configuration.normalizesCodes ? tape.l2Normalize(x) : x
+  /// What latents are compared with codes by, but for a quantiser by cosine, and what the decoder sees of them without a
+  /// quantiser: scaled to length 1 where the configuration says so, bounded with FSQ.
+  public func comparable(_ tape: Tape, _ latents: Variable) -> Variable {
+    quantizer.comparable(tape, latents)
   }
 
   /// The codes [K, d] as distances between them count: scaled to length 1 where the search compares directions alone.
@@ -138,16 +143,20 @@ public final class Tokenizer {
     (configuration.comparesDirections ? tape.l2Normalize(codebook) : codebook).value
   }
 
-  /// Index of the nearest code for every latent, raster order. Latents [..., d].
-  public func nearestCodes(_ latents: Tensor) -> [Int] {
-    let tape = Tape(device: store.device, isRecording: false)
-    let rows = latents.reshaped([latents.rowCount, latents.lastDimension])
-    let codes = comparable(tape, codebook).value
-    return NearestCode(codes, on: store.device).indices(of: comparable(tape, Variable(rows)).value)
-  }
-
   /// Decoder input [B, h, w, d] for tokens of B images.
   public func codeVectors(_ tape: Tape, _ indices: [Int], shape: [Int]) -> Variable {
-    tape.reshape(tape.embedding(indices, table: comparable(tape, codebook)), shape)
+    let codes = configuration.normalizesCodes ? tape.l2Normalize(codebook) : codebook
+    return tape.reshape(tape.embedding(indices, table: codes), shape)
+  }
+}
+
+extension TokenizerConfiguration {
+  /// The quantiser of one grid of tokens.
+  fileprivate func singleScaleQuantizer(_ codebook: Variable) -> any LatentQuantizer {
+    switch quantizer?.kind {
+    case .finiteScalar?: FiniteScalarQuantizer(codebook: codebook, levels: quantizer?.levels ?? [])
+    case .lookupFree?: LookupFreeQuantizer(codebook: codebook)
+    default: NearestCodeQuantizer(codebook: codebook, normalizes: normalizesCodes)
+    }
   }
 }

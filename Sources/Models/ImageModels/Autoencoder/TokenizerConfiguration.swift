@@ -14,8 +14,9 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
   public var codebookSize: Int
   /// Dimension of a code.
   public var codeDimension: Int
-  /// Whether latents and codes are scaled to length 1 before they are compared.
-  public var normalizesCodes: Bool
+  /// Whether latents and codes are scaled to length 1 before they are compared; nil with a quantiser of a fixed grid, and
+  /// only then. A reader that does not know such quantisers misses it, and so refuses the file.
+  private var codeNormalization: Bool?
   /// Groups of group normalisation.
   public var groups: Int
   /// Added to the variance in group normalisation.
@@ -29,6 +30,8 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
   public var codeKernel: Int?
   /// The quantiser of several scales of VAR's tokenizers; nil where an image is one grid of tokens.
   public var multiScale: MultiScaleConfiguration?
+  /// FSQ or LFQ, whose codes are a fixed grid; nil for codes that are trained.
+  public private(set) var quantizer: GridQuantizerConfiguration?
 
   enum CodingKeys: String, CodingKey {
     case channels = "ch"
@@ -37,13 +40,14 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     case zChannels = "z_channels"
     case codebookSize = "codebook_size"
     case codeDimension = "codebook_embed_dim"
-    case normalizesCodes = "l2_norm"
+    case codeNormalization = "l2_norm"
     case groups
     case normEpsilon = "group_norm_eps"
     case imageSize = "image_size"
     case attentionLevels = "attn_levels"
     case codeKernel = "quant_conv_kernel"
     case multiScale = "multi_scale"
+    case quantizer
   }
 
   /// VQ-16 unless sizes are given.
@@ -51,12 +55,24 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     channels: Int = 128, multipliers: [Int] = [1, 1, 2, 2, 4], residualBlocks: Int = 2, zChannels: Int = 256,
     codebookSize: Int = 16384, codeDimension: Int = 8, normalizesCodes: Bool = true, groups: Int = 32,
     imageSize: Int = 256, attentionLevels: [Int]? = nil, codeKernel: Int? = nil,
-    multiScale: MultiScaleConfiguration? = nil
+    multiScale: MultiScaleConfiguration? = nil, quantizer: GridQuantizerConfiguration? = nil
   ) {
     (self.channels, self.multipliers, self.residualBlocks) = (channels, multipliers, residualBlocks)
     (self.zChannels, self.codebookSize, self.codeDimension) = (zChannels, codebookSize, codeDimension)
-    (self.normalizesCodes, self.groups, self.imageSize) = (normalizesCodes, groups, imageSize)
+    (codeNormalization, self.groups, self.imageSize) = (normalizesCodes, groups, imageSize)
     (self.attentionLevels, self.codeKernel, self.multiScale) = (attentionLevels, codeKernel, multiScale)
+    if let quantizer { setQuantizer(quantizer) }
+  }
+
+  /// Whether latents and codes are scaled to length 1 before they are compared.
+  public var normalizesCodes: Bool {
+    get { codeNormalization ?? false }
+    set { codeNormalization = newValue }
+  }
+
+  /// Makes the quantiser one of a fixed grid. The number of codes and their dimension stay as they are.
+  public mutating func setQuantizer(_ grid: GridQuantizerConfiguration) {
+    (quantizer, codeNormalization) = (grid, nil)
   }
 
   /// Pixels to a token, along a side.
@@ -101,12 +117,17 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     if let codeKernel, codeKernel != 1 && codeKernel != 3 {
       return "quant_conv_kernel \(codeKernel); 1 or 3 is possible"
     }
+    if (codeNormalization == nil) != (quantizer != nil) {
+      return "l2_norm must be there, and must not be there with a quantizer"
+    }
+    if let problem = quantizer?.problem(codes: codebookSize, dimension: codeDimension) { return problem }
     return multiScaleProblem
   }
 
   private var multiScaleProblem: String? {
     guard let multiScale else { return nil }
     if let problem = multiScale.problem { return problem }
+    if quantizer != nil { return "codes of several scales cannot be a fixed grid (quantizer)" }
     if normalizesCodes { return "codes of several scales cannot be scaled to length 1 (l2_norm)" }
     if multiScale.side * downsampling != imageSize {
       return

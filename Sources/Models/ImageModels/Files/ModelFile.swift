@@ -95,6 +95,14 @@ extension Tokenizer {
         .badMetadata, at: record.origin, expected: "codebook_sha256 \(actual), the hash of the codebook",
         found: recorded, hint: "the file was put together from parts that do not belong together")
     }
+    if let grid = configuration.quantizer,
+      !grid.isOrder(UnsafeBufferPointer(codebook.value.buffer), dimension: configuration.codeDimension)
+    {
+      throw FormatError(
+        .valueOutOfRange, at: record.origin,
+        expected: "in \(Self.codebookName) each code of \(grid.kind.rawValue) once", found: "other numbers",
+        hint: "the codes of such a tokenizer can be put into another order, but not changed")
+    }
   }
 
   /// SHA-256 over the code vectors in order: what token files, mappings and models are matched by.

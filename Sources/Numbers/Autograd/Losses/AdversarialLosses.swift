@@ -14,6 +14,14 @@ extension Tape {
     }
   }
 
+  /// Mean over elements of max(0, x - bound)^2 (sign 1) or max(0, bound - x)^2 (sign -1): what pushes x back to a bound.
+  public func meanSquaredExcess(_ x: Variable, over bound: Float, sign: Float) -> Variable {
+    mean(x) { value in
+      let excess = max(0, Double(sign) * (Double(value) - Double(bound)))
+      return (excess * excess, Float(2 * excess) * sign)
+    }
+  }
+
   /// Mean over elements of log(1 + exp(sign x)).
   public func meanSoftplus(_ x: Variable, sign: Float) -> Variable {
     mean(x) { value in
