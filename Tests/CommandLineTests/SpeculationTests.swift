@@ -11,7 +11,8 @@ import TestSupport
 
   func sampled(_ name: String, _ options: [String]) throws -> String {
     let target = folder.path(name)
-    let common = ["--model", files.model, "--count", "5", "--guidance", "2", "-o", target] + SharedFiles.repeatable
+    let common =
+      ["--model", files.model, "--count", "5", "--guidance", "2", "-o", target] + SharedFiles.repeatable
     try succeed("sample", common + options)
     return target
   }
@@ -43,12 +44,14 @@ import TestSupport
   @Test func whatDoesNotGoTogetherIsRefused() throws {
     for window in ["0", "1025", "-1"] {
       expectRefusal(
-        try ToolProcess.run("sample", ["--model", files.model, "--speculate=\(window)", "-o", "x"]), "sample", 64,
+        try ToolProcess.run("sample", ["--model", files.model, "--speculate=\(window)", "-o", "x"]), "sample",
+        64,
         "--speculate must be from 1 to 1024")
     }
     expectRefusal(
       try ToolProcess.run(
-        "sample", ["--fine", "f", "--coarse-tokens", "c", "--speculate", "2", "-o", folder.path("x")]), "sample", 64,
+        "sample", ["--fine", "f", "--coarse-tokens", "c", "--speculate", "2", "-o", folder.path("x")]),
+      "sample", 64,
       "first stage")
   }
 }

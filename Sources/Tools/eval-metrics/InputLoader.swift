@@ -30,9 +30,9 @@ struct InputLoader {
   let network: String?
 
   func load(_ input: InputPath, as role: Role) throws -> LoadedInput {
-    var isFolder: ObjCBool = false
+    var isFolder = false
     if !input.isStandardInput, FileManager.default.fileExists(atPath: input.path, isDirectory: &isFolder),
-      isFolder.boolValue
+      isFolder
     {
       return try folder(session.listImages(input), input, role)
     }

@@ -133,6 +133,6 @@ struct Report {
       if let copies = duplicates.inReference { lines.append(("samples in the reference", "\(copies)")) }
     }
     let width = lines.map(\.0.count).max() ?? 0
-    return lines.map { $0.0.padding(toLength: width + 2, withPad: " ", startingAt: 0) + $0.1 }
+    return lines.map { $0.0 + String(repeating: " ", count: width + 2 - $0.0.count) + $0.1 }
   }
 }

@@ -46,10 +46,10 @@ enum ForeignTokenForm {
   }
 
   private static func isFolder(_ input: InputPath) -> Bool {
-    var isFolder: ObjCBool = false
+    var isFolder = false
     return !input.isStandardInput
       && FileManager.default.fileExists(atPath: input.path, isDirectory: &isFolder)
-      && isFolder.boolValue
+      && isFolder
   }
 
   private static func needsLabels(_ codes: InputPath, _ what: String) -> ToolError {
