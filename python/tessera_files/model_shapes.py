@@ -138,7 +138,8 @@ def grid_codes(config: dict[str, Any]) -> Array | None:
         half = np.float32(levels // 2)
         columns.append((places - half).astype(np.float32) / half if grid["kind"] == "fsq"
                        else (2 * places - 1).astype(np.float32))
-    return np.stack(columns, axis=1)
+    codes: Array = np.stack(columns, axis=1)
+    return codes
 
 
 def _scales_problem(config: dict[str, Any]) -> str | None:
