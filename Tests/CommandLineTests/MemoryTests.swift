@@ -54,6 +54,14 @@ import TestSupport
         + ["--batch-size", "1048576", "--views", "random-crop", "--view-count", "1024"], "a batch of 61440")
   }
 
+  /// A pass of several places holds their rows and logits.
+  @Test func placesOfAPass() throws {
+    let batch = [
+      "--model", files.model, "--count", "65536", "--batch-size", "65536", "--guidance", "2", "-o", "out",
+    ]
+    try expectRefused("sample", batch + ["--speculate", "1024"], "a batch of 65536")
+  }
+
   @Test func asManyPartsAsNeededAreNotRefused() throws {
     let parts = ["--batch-size", "65536", "--gradient-accumulation", "65536", "--steps", "1"]
     // The whole batch would need more; it is the first step that is interrupted here.

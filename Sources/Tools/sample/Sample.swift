@@ -157,7 +157,9 @@ import VAR
     // With guidance each image has a second row, of no class.
     let rows: Double = drawing.scale == 1 ? 1 : 2
     try session.requireMemory(
-      toRun: sizes.packedBytes(precision), bytesPerImage: rows * sizes.cacheBytes(precision), images: images)
+      toRun: sizes.packedBytes(precision),
+      bytesPerImage: rows * sizes.cacheBytes(precision)
+        + sizes.placeBytes(drawing.speculation.speculate, rows: rows), images: images)
   }
 
   private func firstStage(

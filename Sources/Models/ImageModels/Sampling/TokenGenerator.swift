@@ -105,6 +105,7 @@ public final class TokenGenerator {
     let n = configuration.tokenCount
     let lastGuided = guidance.lastGuided(of: n)
     let scales = (0..<n).map { Float(guidance.scale(at: $0, of: n)) }
+    let window = min(window, n)
     var drafted = DraftedTokens(
       images: labels.count, count: n, columns: configuration.gridColumns, window: window, known: known)
     let state = state(images: labels.count, halves: lastGuided == nil ? 1 : 2, window: window)

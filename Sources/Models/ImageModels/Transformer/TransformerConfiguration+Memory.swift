@@ -24,6 +24,15 @@ extension TransformerConfiguration {
     Double(layers) * Double(tokenCount) * Double(2 * width) * (precision == .float32 ? 4 : 2)
   }
 
+  /// What sampling holds of one image beside the cache: rows of activations, and logits.
+  /// - Parameters:
+  ///   - places: positions of the image in a pass.
+  ///   - rows: of each place, 2 with guidance.
+  public func placeBytes(_ places: Int, rows: Double) -> Double {
+    let activations = Double(6 * width + 3 * feedForwardWidth)
+    return Double(min(places, tokenCount)) * (rows * activations + Double(vocabularySize)) * 4
+  }
+
   /// The weights as sampling keeps them.
   public func packedBytes(_ precision: SamplingPrecision) -> Double {
     let bytes: [SamplingPrecision: Double] = [.float32: 4, .bfloat16: 2, .int8: 1]
