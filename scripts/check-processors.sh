@@ -3,6 +3,7 @@
 # qemu-user emulates (Debian's qemu-user): Nehalem has no AVX (x86-64-v2), Haswell has AVX2 (x86-64-v3). An instruction that
 # such a processor lacks ends a test with SIGILL. OpenBLAS and the loader choose their loops by the same processor.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 tests=${BIN:-.build/release}/tesseraPackageTests.xctest
 filter='KernelTests|TokenDrawTests|GenerationTests|SpeculationTests|TransformerGoldenTests'
 
