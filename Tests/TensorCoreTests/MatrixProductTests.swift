@@ -89,6 +89,32 @@ import TestSupport
     #expect(c == [Float](repeating: 0, count: 12))
   }
 
+  /// Parts of a fixed size give the same bytes with any number of threads; all edges of the parts are right.
+  @Test(arguments: [(257, 1000), (3, 513), (300, 40)], [Precision.float32, .bfloat16])
+  func partsOfFixedSize(size: (m: Int, n: Int), precision: Precision) {
+    let (m, n, k) = (size.m, size.n, 96)
+    let (a, b) = (normals(m * k, 98), normals(n * k, 99))
+    func product(_ device: Device) -> [Float] {
+      var c = [Float](repeating: .nan, count: m * n)
+      device.multiply(
+        m: m, n: n, k: k, MatrixOperand(a, stride: k), MatrixOperand(b, stride: k, transposed: true),
+        into: &c,
+        stride: n)
+      return c
+    }
+    let one = product(Device(threadCount: 1, precision: precision, productParts: .ofFixedSize))
+    for threads in [2, 3, 5] {
+      let device = Device(threadCount: threads, precision: precision, productParts: .ofFixedSize)
+      #expect(product(device) == one, "\(threads) threads")
+    }
+    let shared = Device(
+      sharingThreadsOf: Device(threadCount: 2, precision: precision), productParts: .ofFixedSize)
+    #expect(product(shared) == one)
+    let usual = product(Device(threadCount: 1, precision: precision))
+    // Sums of 96 products of standard normal numbers, in another order.
+    #expect(zip(one, usual).allSatisfy { abs($0 - $1) < 1e-4 })
+  }
+
   @Test func repeatsBitForBit() {
     let (a, b) = (normals(200 * 130, 96), normals(130 * 90, 97))
     func product(_ device: Device) -> [Float] {

@@ -184,6 +184,21 @@ import TestSupport
     #expect(stopped == nil)
   }
 
+  /// The logits are the same bytes with any number of threads.
+  @Test func anyNumberOfThreads() throws {
+    func logits(threads: Int) throws -> [Float] {
+      let golden = try Golden(Self.names[0], Device(threadCount: threads))
+      var all: [Float] = []
+      _ = try ScaleGenerator(golden.model).drawOne(label: 3, guidance: Guidance(scale: 2)) { _, row in
+        all += row
+        return row.indices.max { row[$0] < row[$1] } ?? 0
+      }
+      return all
+    }
+    let one = try logits(threads: 1)
+    for threads in [2, 3] { #expect(try logits(threads: threads) == one, "\(threads) threads") }
+  }
+
   /// With the cache and without it, the model gives the same logits.
   @Test func theCacheChangesNothing() throws {
     let golden = try Golden(Self.names[1], device)

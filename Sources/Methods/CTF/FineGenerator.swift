@@ -3,19 +3,24 @@ import ImageModels
 import TensorCore
 
 /// CTF's second stage: draws the fine codes of all positions of an image in one pass of a ``FineModel``. Each
-/// image is computed alone on one thread, so that its codes depend only on its class, its coarse labels, the
-/// seed and its number, and not on the batch or the number of threads.
+/// image is computed alone, and its products are cut in one way, whether one thread computes them or all do: its codes
+/// depend only on its class, its coarse labels, the seed and its number, and not on the batch or the number of threads.
 public final class FineGenerator {
   private let model: FineModel
   private let device: Device
-  /// A device of one thread for each of the device's threads.
+  /// A device of one thread for each of the device's threads: as many images are computed at the same time.
   private let workers: [Device]
+  /// All threads, for the images that are left.
+  private let together: Device
 
   public init(_ model: FineModel) {
     self.model = model
     let device = model.store.device
     self.device = device
-    workers = (0..<device.threads.count).map { _ in Device(threadCount: 1, precision: device.precision) }
+    workers = (0..<device.threads.count).map { _ in
+      Device(threadCount: 1, precision: device.precision, productParts: .ofFixedSize)
+    }
+    together = Device(sharingThreadsOf: device, productParts: .ofFixedSize)
   }
 
   /// Draws the fine codes of each image.
@@ -32,16 +37,19 @@ public final class FineGenerator {
     precondition(
       coarse.count == labels.count && labels.count == streams.count,
       "fill: \(coarse.count) images, \(labels.count) labels, \(streams.count) streams")
+    func codes(_ image: Int, _ device: Device) -> [Int?] {
+      let random = CounterRandom(seed: seed, purpose: .fineSampling, index: streams[image])
+      return fill(coarse[image], labels[image], guidance, draw, random, on: device)
+    }
     var result = [[Int?]](repeating: [], count: coarse.count)
+    let single = coarse.count / workers.count * workers.count
     result.withUnsafeMutableBufferPointer { result in
       let base = result.baseAddress
-      device.threads.forRanges(coarse.count) { images, thread in
-        for image in images {
-          let random = CounterRandom(seed: seed, purpose: .fineSampling, index: streams[image])
-          base?[image] = fill(coarse[image], labels[image], guidance, draw, random, on: workers[thread])
-        }
+      device.threads.forRanges(single) { images, thread in
+        for image in images { base?[image] = codes(image, workers[thread]) }
       }
     }
+    for image in single..<coarse.count { result[image] = codes(image, together) }
     return try result.enumerated().map { image, codes in
       try codes.enumerated().map { position, code in
         guard let code else {

@@ -4,15 +4,19 @@ import TensorCore
 
 /// Draws images scale by scale with a cache of keys and values (VAR, section 3.3).
 ///
-/// Each image is drawn by itself, so that its tokens depend only on its class, its seed and its index, and not on its
-/// batch. The grids are large enough to keep the threads busy.
+/// Each image is drawn by itself, in products whose parts are of one size, so that its tokens depend only on its class, its
+/// seed and its index, and neither on its batch nor on the number of threads. The grids are large enough to keep the threads
+/// busy.
 public final class ScaleGenerator {
   private let model: VARTransformer
   private let device: Device
   private var configuration: VARConfiguration { model.configuration }
 
   /// Draws from a model.
-  public init(_ model: VARTransformer) { (self.model, device) = (model, model.store.device) }
+  public init(_ model: VARTransformer) {
+    self.model = model
+    device = Device(sharingThreadsOf: model.store.device, productParts: .ofFixedSize)
+  }
 
   /// Draws one image for each label.
   /// - Parameters:

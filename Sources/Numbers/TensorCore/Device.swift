@@ -9,6 +9,8 @@ public final class Device {
   public let memory = MemoryPool()
   /// In which format large matrix products read their operands.
   public let precision: Precision
+  /// How matrix products are cut into parts for the threads.
+  public let productParts: ProductParts
   #if OneDNN
     let bfloat16Product = BFloat16Product()
     let convolutions = ConvolutionByOneDNN()
@@ -16,11 +18,30 @@ public final class Device {
     let convolutions = ConvolutionByPatches()
   #endif
 
+  /// Ways to cut a matrix product into parts, each of which one thread computes.
+  public enum ProductParts: Sendable {
+    /// One part per thread: the fastest.
+    case onePerThread
+    /// Parts of a size that does not depend on the number of threads; neither do the bytes of the product.
+    case ofFixedSize
+  }
+
   /// - Parameters:
   ///   - threadCount: threads of every parallel loop; at least 1.
   ///   - precision: the format of large matrix products; one that is not supported falls back to float32.
-  public init(threadCount: Int, precision: Precision = .float32) {
-    threads = ThreadPool(count: threadCount)
+  public convenience init(
+    threadCount: Int, precision: Precision = .float32, productParts: ProductParts = .onePerThread
+  ) {
+    self.init(ThreadPool(count: threadCount), precision, productParts)
+  }
+
+  /// A device that has the threads of another one, and cuts products in its own way. Only one of both works at a time.
+  public convenience init(sharingThreadsOf other: Device, productParts: ProductParts) {
+    self.init(other.threads, other.precision, productParts)
+  }
+
+  private init(_ threads: ThreadPool, _ precision: Precision, _ productParts: ProductParts) {
+    (self.threads, self.productParts) = (threads, productParts)
     self.precision = precision.isSupported ? precision : .float32
     // The libraries run on one thread each: every thread of the device calls them on its own part of the
     // work.

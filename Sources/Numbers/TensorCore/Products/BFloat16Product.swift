@@ -37,8 +37,11 @@
       // repacked once.
       let byRows = m >= n
       let length = byRows ? m : n
-      let parts = min(device.threads.count, (length + 15) / 16)
-      let edges = (0...parts).map { $0 == parts ? length : (length * $0 / parts + 15) / 16 * 16 }
+      let edges =
+        device.productParts == .ofFixedSize
+        ? device.fixedEdges(length)
+        : device.edges(length, parts: min(device.threads.count, (length + 15) / 16))
+      let parts = edges.count - 1
       let made = (0..<parts).map { part in
         let size = edges[part + 1] - edges[part]
         return primitive(

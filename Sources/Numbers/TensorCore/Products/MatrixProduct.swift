@@ -25,6 +25,11 @@ public struct MatrixOperand {
   func advanced(rows: Int) -> MatrixOperand {
     MatrixOperand(pointer + rows * (transposed ? 1 : stride), stride: stride, transposed: transposed)
   }
+
+  /// The operand that starts `columns` columns (of the matrix as it is read) further right.
+  func advanced(columns: Int) -> MatrixOperand {
+    MatrixOperand(pointer + columns * (transposed ? stride : 1), stride: stride, transposed: transposed)
+  }
 }
 
 /// c [m, n] = alpha a [m, k] b [k, n] + beta c on the calling thread. With `beta` 0, c is only written.
@@ -57,9 +62,9 @@ public func multiplySerially(
 }
 
 extension Device {
-  /// c [m, n] = alpha a [m, k] b [k, n] + beta c, the rows of c shared out among the threads. With `beta`
-  /// 0, c is only written. The same thread count gives the same bytes. With `precision` bfloat16, large products
-  /// round their operands first.
+  /// c [m, n] = alpha a [m, k] b [k, n] + beta c, whose parts the threads share out. With `beta` 0, c is only written. The same
+  /// thread count gives the same bytes; with ``ProductParts/ofFixedSize`` any does. With `precision` bfloat16, large
+  /// products round their operands first.
   public func multiply(
     m: Int, n: Int, k: Int, alpha: Float = 1, _ a: MatrixOperand, _ b: MatrixOperand, beta: Float = 0,
     into c: UnsafeMutablePointer<Float>, stride: Int
@@ -70,12 +75,33 @@ extension Device {
           self, m: m, n: n, k: k, a, b, accumulates: beta == 1, into: c, stride: stride)
       }
     #endif
+    if productParts == .ofFixedSize {
+      let edges = fixedEdges(n)
+      return forRanges(edges.count - 1) { parts in
+        for part in parts {
+          multiplySerially(
+            m: m, n: edges[part + 1] - edges[part], k: k, alpha: alpha, a, b.advanced(columns: edges[part]),
+            beta: beta, into: c + edges[part], stride: stride)
+        }
+      }
+    }
     // Sixteen rows are the tallest tile of the libraries' kernels; thinner slices waste it.
     forRanges(m, grain: 16) { rows in
       multiplySerially(
         m: rows.count, n: n, k: k, alpha: alpha, a.advanced(rows: rows.lowerBound), b, beta: beta,
         into: c + rows.lowerBound * stride, stride: stride)
     }
+  }
+}
+
+extension Device {
+  /// Where the parts of `length` rows or columns begin, and the end: parts of about 256, a multiple of 16, so that packing the
+  /// other operand for each of them costs little, and several threads have one each.
+  func fixedEdges(_ length: Int) -> [Int] { edges(length, parts: max(1, length / 256)) }
+
+  /// The same for a number of parts.
+  func edges(_ length: Int, parts: Int) -> [Int] {
+    (0...parts).map { $0 == parts ? length : (length * $0 / parts + 15) / 16 * 16 }
   }
 }
 
