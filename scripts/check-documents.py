@@ -133,7 +133,8 @@ def check(command, place):
     )
     if run.returncode != 0:
         return f"ended with {run.returncode}: {run.stderr.decode(errors='replace')[-600:]}"
-    outputs = [first or second for first, second in OUTPUT.findall(command)]
+    # An estimate writes no output.
+    outputs = [] if "--estimate" in command else [first or second for first, second in OUTPUT.findall(command)]
     missing = [name for name in outputs if not os.path.exists(os.path.join(place, name))]
     return f"wrote no {', '.join(missing)}" if missing else None
 

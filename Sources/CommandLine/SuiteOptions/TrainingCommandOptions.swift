@@ -86,6 +86,12 @@ public struct TrainingCommandOptions: ParsableArguments {
   @Flag(help: "Keep the checkpoint after the last step.")
   public var keepCheckpoint = false
 
+  @Flag(
+    help: ArgumentHelp(
+      "Print the memory that the run needs at least and the time of a step, measured in up to five steps, and stop. "
+        + "No output is written."))
+  public var estimate = false
+
   /// The models that are saved on the way.
   @OptionGroup public var saving: SavingOptions
 

@@ -26,6 +26,7 @@ extension ToolSession {
     _ task: any TrainingTask, _ command: TrainingCommandOptions, output: OutputPath,
     record: @escaping ([Tensor]) throws -> Record
   ) throws -> TrainingOutcome {
+    if command.estimate { try finishEstimate(of: task) }
     let steps = task.settings.training.steps
     let savedSteps = try command.saving.savedSteps(through: steps, besides: output)
     let saved = savedSteps.steps(through: steps).map { SavingOptions.path(of: $0, besides: output.path) }
@@ -68,6 +69,27 @@ extension ToolSession {
     try commitOutputs()
     if !command.keepCheckpoint { file?.remove() }
     return TrainingOutcome(scores: scores, seconds: seconds, steps: steps - first)
+  }
+
+  /// Takes a few steps to say how long all would take, and ends the run.
+  private func finishEstimate(of task: any TrainingTask) throws -> Never {
+    struct Enough: Error {}
+    let (steps, measuredSteps) = (task.settings.training.steps, 5)
+    var (times, last) = ([Double](), ContinuousClock.now)
+    let events = TrainingEvents(
+      saveCheckpoint: { _ in },
+      log: { [self] step, values in
+        // Scores of held-out images come here too; their time is not that of a step.
+        if values["gradient_norm"] != nil { times.append((ContinuousClock.now - last) / .seconds(1)) }
+        last = .now
+        // Ranks take the same number of steps: each would wait for ever for one that stopped before.
+        let isLong = communicator.count == 1 && times.count > 1 && times.reduce(0, +) > 30
+        if step == min(steps, measuredSteps) || isLong { throw Enough() }
+      }, isInterrupted: { [self] in interruption.isRaised })
+    do {
+      _ = try TrainingLoop(task, events: events, communicator: communicator).run()
+    } catch is Enough {}
+    try finishWithEstimate(MeasuredSteps(times: times, steps: steps))
   }
 
   private func checkpointFile(_ command: TrainingCommandOptions, _ output: OutputPath) throws -> OwnedFile? {

@@ -35,8 +35,9 @@ public struct CommonOptions: ParsableArguments {
   }
 
   /// Checks that `--json` and a product do not both go to standard output; for use in a tool's `validate()`.
-  public func requireFreeStandardOutput(besides outputs: OutputPath?...) throws {
-    if json, outputs.contains(where: { $0?.isStandardOutput == true }) {
+  /// - Parameter isEstimate: whether the run ends with an estimate, and writes no product.
+  public func requireFreeStandardOutput(besides outputs: OutputPath?..., isEstimate: Bool = false) throws {
+    if json, !isEstimate, outputs.contains(where: { $0?.isStandardOutput == true }) {
       throw ValidationError(
         "--json needs standard output, which the product takes; use --log or name a file.")
     }

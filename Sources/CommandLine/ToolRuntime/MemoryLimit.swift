@@ -78,6 +78,9 @@ public struct MemoryEstimate: Sendable {
 
   /// All parts together, in bytes.
   public var bytes: Double { parts.reduce(0) { $0 + $1.bytes } }
+
+  /// "the weights 444 MB, a batch of 8 1.2 GB".
+  var partsInWords: String { parts.map { "\($0.purpose) \(inWords($0.bytes))" }.joined(separator: ", ") }
 }
 
 extension ToolSession {
@@ -86,17 +89,17 @@ extension ToolSession {
   public func requireMemory(
     _ estimate: MemoryEstimate, limit: MemoryLimit? = nil
   ) throws {
+    if estimate.bytes > largestEstimate?.bytes ?? 0 { largestEstimate = estimate }
     guard let limit = limit ?? memory, estimate.bytes > limit.bytes else { return }
-    let parts = estimate.parts.map { "\($0.purpose) \(inWords($0.bytes))" }.joined(separator: ", ")
     throw ToolError(
       .failed,
       "memory: expected a need of at most \(inWords(limit.bytes)), which \(limit.reason); found a need of at least "
-        + "\(inWords(estimate.bytes)) (\(parts)); try: \(estimate.advice)")
+        + "\(inWords(estimate.bytes)) (\(estimate.partsInWords)); try: \(estimate.advice)")
   }
 }
 
 /// A number of bytes with two or three digits: "830 MB", "6.2 GB", "41 TB".
-private func inWords(_ bytes: Double) -> String {
+func inWords(_ bytes: Double) -> String {
   let units: [(String, Double)] = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6)]
   let (unit, size) = units.first { bytes >= $0.1 } ?? ("kB", 1e3)
   return printed(bytes / size < 9.95 ? "%.1f" : "%.0f", bytes / size) + " \(unit)"

@@ -77,8 +77,12 @@ extension Tool {
       try session.claim(files)
       try session.checkThreads()
       try session.openLog()
-      try tool.execute(session)
-      try session.commitOutputs()
+      do {
+        try tool.execute(session)
+        try session.commitOutputs()
+      } catch is EstimateGiven {
+        // Nothing takes its place: what has been begun is removed with the process.
+      }
       try closeStandardOutput()
       return ToolEnd(exit: .done, interruption, communicator)
     } catch {

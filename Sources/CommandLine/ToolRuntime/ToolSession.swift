@@ -27,6 +27,8 @@ public final class ToolSession {
   public var settings: JSONValue?
   /// The memory of this process, which does not change while it runs.
   lazy var memory = MemoryLimit.current()?.shared(by: neighbours.onMachine)
+  /// The largest of the needs that the run has found so far.
+  var largestEstimate: MemoryEstimate?
   private let claims = FileClaims()
   private let outputs = OutputGroup()
   private var log: JSONLog?
@@ -360,7 +362,7 @@ public final class ToolSession {
 }
 
 /// The largest resident size of this process, in millions of bytes.
-private func peakMegabytes() -> Double {
+func peakMegabytes() -> Double {
   var usage = rusage()
   getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
   return Double(usage.ru_maxrss) * 1024 / 1e6

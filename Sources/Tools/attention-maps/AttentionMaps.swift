@@ -33,10 +33,11 @@ import ToolRuntime
   @OptionGroup var view: ViewOptions
   @Option(help: "Number of images that the model reads at a time.") var batchSize = 4
   @OptionGroup(title: "Selection") var choice: ImageChoice
+  @OptionGroup var estimating: EstimateOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
-    try common.requireFreeStandardOutput(besides: output)
+    try common.requireFreeStandardOutput(besides: output, isEstimate: estimating.estimate)
     try InputPath.requireDistinct(tokens, model, tokenizer)
     if output == nil && !common.json && common.log == nil {
       throw ValidationError("give at least one of --output, --json and --log.")
@@ -74,6 +75,7 @@ import ToolRuntime
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + weights,
       images: min(batchSize, items.count))
+    try session.finish(estimating)
     // Reading comes before the work, so that an error is reported at once.
     let decoder = try readTokenizer(for: data.header, device, session)
     var sheet = Sheet(

@@ -50,10 +50,11 @@ import ToolRuntime
   @OptionGroup(title: "Decoding of --originals") var decoding: DecodingFlags
   @OptionGroup var sharding: ShardOptions
   @OptionGroup(title: "Selection") var selection: ImageSelection
+  @OptionGroup var estimating: EstimateOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
-    try common.requireFreeStandardOutput(besides: grid, npz)
+    try common.requireFreeStandardOutput(besides: grid, npz, isEstimate: estimating.estimate)
     try InputPath.requireDistinct(tokens, tokenizer, given.given)
     if grid == nil && folder == nil && npz == nil {
       throw ValidationError("give at least one of --grid, --folder and --npz.")
@@ -113,6 +114,7 @@ import ToolRuntime
         size: batch.header.rows * model.configuration.downsampling)
         + 15 * Double(pictureSize.height) * Double(pictureSize.width),
       images: min(imagesPerBatch(model, batch.header), items.count))
+    try session.finish(estimating)
     let above =
       try originals.map {
         [

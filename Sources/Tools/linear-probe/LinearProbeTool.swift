@@ -32,10 +32,11 @@ import ToolRuntime
   var learningRate = 1e-2
   @Option(help: "Weight decay of the classifiers, at least 0.") var weightDecay: Float = 0
   @Option(help: "Number of images that a model reads at a time.") var modelBatchSize = 16
+  @OptionGroup var estimating: EstimateOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
-    try common.requireFreeStandardOutput(besides: output)
+    try common.requireFreeStandardOutput(besides: output, isEstimate: estimating.estimate)
     if ([tokens, test].compactMap { $0 } + model).filter(\.isStandardInput).count > 1 {
       throw ValidationError("'-' is given for two inputs, and there is one standard input only.")
     }
@@ -101,6 +102,7 @@ import ToolRuntime
           ("the features", Double(images) * Double(positions) * Double(sizes.width) * 4),
           ("a batch", sizes.passBytesPerImage * Double(min(modelBatchSize, images))),
         ], advice: "a smaller --positions or --model-batch-size"))
+    try session.finish(estimating)
     func features(_ part: ProbeData.Part) throws -> [Tensor] {
       let features = transformer.features(
         part.tokens, items: part.items.map { ($0, part.view) }, at: places, batchSize: modelBatchSize

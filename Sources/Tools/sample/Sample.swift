@@ -30,10 +30,11 @@ import VAR
   @OptionGroup(title: "Second stage") var second: FineOptions
   @OptionGroup(title: "Completion") var completion: CompletionOptions
   @OptionGroup(title: "Serving") var serving: ServingOptions
+  @OptionGroup var estimating: EstimateOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
-    try common.requireFreeStandardOutput(besides: output)
+    try common.requireFreeStandardOutput(besides: output, isEstimate: estimating.estimate)
     try requireServing()
     try requireStages()
     if !(1...1 << 20).contains(batchSize) { throw ValidationError("--batch-size must be from 1 to 2^20.") }
@@ -46,11 +47,11 @@ import VAR
       throw ValidationError("--serve reads requests from standard input; name files for its models.")
     }
     if labels.isGiven || completion.keep != nil || model == nil || second.coarseOutput != nil
-      || !output.isStandardOutput
+      || !output.isStandardOutput || estimating.estimate
     {
       throw ValidationError(
         "--serve needs --model, and answers on standard output: leave the options of classes, --output, --keep, "
-          + "--coarse-tokens and --coarse-output out.")
+          + "--coarse-tokens, --coarse-output and --estimate out.")
     }
   }
 
@@ -113,6 +114,7 @@ import VAR
     let file = try SampleFile(output, sampler.header, settings: settings, shard: part.shard, session)
     let count = part.items.count
     try requireMemory(session, first, fine, precision, images: min(batchSize, count))
+    try session.finish(estimating)
     let progress = session.progress("images", total: count)
     let start = ContinuousClock.now
     // An image depends on its number in the whole, and not on its batch.

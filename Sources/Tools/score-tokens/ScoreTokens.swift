@@ -41,14 +41,18 @@ import VAR
   @OptionGroup var view: ViewOptions
   @Option(help: "Number of images scored at a time.") var batchSize = 16
   @Option(help: "Number format of the operands of large matrix products.") var precision = Precision.float32
+  @OptionGroup var estimating: EstimateOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
     try InputPath.requireDistinct(tokens, model, fine, mapping)
     let isOfOneModel = logits != nil || clusterSize != nil || mapping != nil || places.isGiven
-    if merge && (model != nil || fine != nil || isOfOneModel || sharding.shard != nil) {
+    if merge
+      && (model != nil || fine != nil || isOfOneModel || sharding.shard != nil || estimating.estimate)
+    {
       throw ValidationError(
-        "--merge adds up scores; leave models, --shard and the options of logits, places and clusters out.")
+        "--merge adds up scores; leave models, --shard, --estimate and the options of logits, places and clusters out."
+      )
     }
     if !merge && model == nil && fine == nil { throw ValidationError("give --model, --fine, or both.") }
     if fine != nil && isOfOneModel {
@@ -86,6 +90,12 @@ import VAR
     try sharding.requireWhole(batch.shard, of: self.tokens.path)
     let tokens = TokenDataset(batch)
     let (items, part) = try chosenItems(tokens)
+    // Before the first model works.
+    if let sizes = fine?.model.configuration {
+      try session.requireMemory(
+        toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage,
+        images: min(batchSize, items.count))
+    }
     var scores: [String: TokenScores] = [:]
     if let (transformer, description) = model {
       try fine?.requireCoarse(description, of: self.model?.path ?? "", session)
@@ -102,10 +112,7 @@ import VAR
       let classes = ClassList(
         names: fine.description.classNames, count: fine.model.configuration.classCount, file: fine.path)
       let data = tokens.relabelled(try matched(batch.header, classes, session))
-      let sizes = fine.model.configuration
-      try session.requireMemory(
-        toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage,
-        images: min(batchSize, items.count))
+      try session.finish(estimating)
       scores["fine_"] = try fine.model.score(data, items: items, batchSize: batchSize) {
         try session.interruption.check()
       }
@@ -158,6 +165,7 @@ import VAR
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
       images: min(batchSize, items.count))
+    try session.finish(estimating)
     var outputs = try BatchOutputs(logits: logits, places, data, items: items, part, session)
     let scores = try model.score(
       data.relabelled(try matched(data.header, classes, session)), items: items, clusters: clusters,
@@ -195,6 +203,7 @@ import VAR
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
       images: min(batchSize, items.count))
+    try session.finish(estimating)
     var outputs = try BatchOutputs(logits: logits, places, file, items: items, part, session)
     let scores = try transformer.score(data, items: items, clusters: clusters, batchSize: batchSize) {
       logits, losses in

@@ -28,10 +28,11 @@ import ToolRuntime
         + "few tokens."))
   var precision = Precision.float32
   @OptionGroup var sharding: ShardOptions
+  @OptionGroup var estimating: EstimateOptions
   @OptionGroup(title: "Common") var common: CommonOptions
 
   func validate() throws {
-    try common.requireFreeStandardOutput(besides: output)
+    try common.requireFreeStandardOutput(besides: output, isEstimate: estimating.estimate)
     try InputPath.requireDistinct(images.images, tokenizer)
     if !(1...1 << 20).contains(batchSize) {
       throw ValidationError("--batch-size must be from 1 to 2^20.")
@@ -69,6 +70,7 @@ import ToolRuntime
     try session.requireMemory(
       toRun: model.configuration.parameterBytes,
       bytesPerImage: model.configuration.passBytesPerImage(size: size), images: min(batchSize, count))
+    try session.finish(estimating)
     let header = TokenHeader(
       vocabSize: model.configuration.codebookSize, rows: grid, columns: grid,
       codebookSHA256: model.codebookSHA256,

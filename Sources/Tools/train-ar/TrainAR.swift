@@ -39,7 +39,7 @@ import Training
   var unnamedFiles: [ClaimedFile] { training.checkpointFiles(besides: output) }
 
   func validate() throws {
-    try common.requireFreeStandardOutput(besides: output)
+    try common.requireFreeStandardOutput(besides: output, isEstimate: training.estimate)
     try InputPath.requireDistinct(tokens, scales.tokenizer)
     if clusterSize < 0 || !(clusterWeight >= 0 && clusterWeight.isFinite) {
       throw ValidationError("--cluster-size and --cluster-weight must not be negative nor infinite.")

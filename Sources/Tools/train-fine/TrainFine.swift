@@ -36,7 +36,7 @@ import Training
   var unnamedFiles: [ClaimedFile] { training.checkpointFiles(besides: output) }
 
   func validate() throws {
-    try common.requireFreeStandardOutput(besides: output)
+    try common.requireFreeStandardOutput(besides: output, isEstimate: training.estimate)
     try InputPath.requireDistinct(tokens, mapping, start.initial)
     try start.requireOwnSizes(sizes)
     try tokenTraining.requireParts(of: training.batchSize, leaves: training.leaves)

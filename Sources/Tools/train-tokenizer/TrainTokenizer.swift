@@ -36,7 +36,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
   var unnamedFiles: [ClaimedFile] { training.checkpointFiles(besides: output) }
 
   func validate() throws {
-    try common.requireFreeStandardOutput(besides: output)
+    try common.requireFreeStandardOutput(besides: output, isEstimate: training.estimate)
     if start.initial == nil, let configuration = sizes.configuration,
       let problem = configuration.problem ?? quantizer.problem(configuration)
     {
