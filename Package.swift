@@ -261,7 +261,7 @@ let tools: [Target] = [
     "tessera-bench",
     imports: [
       argumentParser, "Autograd", "CKernels", "CTF", "Codebooks", "ImageModels", "LlamaGen", "NeuralNet",
-      "SuiteOptions", "TensorCore", "ToolRuntime",
+      "SuiteOptions", "TensorCore", "ToolRuntime", "VAR", "VQGAN",
     ]),
 ]
 

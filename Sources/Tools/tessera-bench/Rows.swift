@@ -21,13 +21,13 @@ struct BenchmarkRow: Sendable {
 extension BenchmarkRow {
   /// All rows of a format that have a name.
   static func known(_ precision: SamplingPrecision) -> [BenchmarkRow] {
-    all(precision) + publishedSizes(precision)
+    all(precision) + publishedSizes(precision) + var256(precision)
   }
 
   /// The rows of a format that are measured where none is named: sampling alone has all of them.
   static func all(_ precision: SamplingPrecision) -> [BenchmarkRow] {
     let sampled = sampling(precision) + comparisons(precision)
-    return precision == .int8 ? sampled : training + sampled + images
+    return precision == .int8 ? sampled : training + tokenizerTraining + sampled + images
   }
 
   private static let training: [BenchmarkRow] = [

@@ -20,7 +20,7 @@ import ToolRuntime
   @Option(
     parsing: .upToNextOption,
     help:
-      "Names of the rows to measure. (default: all but the published sizes of CTF's table 2, such as CTF-B-1)"
+      "Names of the rows to measure. (default: all but the published sizes, of CTF's table 2 such as CTF-B-1, and of VAR)"
   )
   var rows: [String] = []
   @Option(help: "Number of timed runs per row, after one that warms up; the median counts.") var runs = 5
@@ -85,7 +85,7 @@ import ToolRuntime
       print(
         String(
           format: "%@ %@ %10.2f %@/s  %@ of %.0f %@  %.0f MB  %d threads%@",
-          m.row.padding(toLength: 16, withPad: " ", startingAt: 0), m.precision.rawValue, m.rate, m.unit,
+          m.row.padding(toLength: 20, withPad: " ", startingAt: 0), m.precision.rawValue, m.rate, m.unit,
           share,
           m.limit, m.limitUnit, m.peakMegabytes, m.threads, change))
     }
