@@ -21,7 +21,7 @@ TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool
 .PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar var var-iar \
   iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines fine-tuning \
   check-reference code-distance codebook-tables \
-  test test-python check check-long check-cluster check-ranks check-processors check-sanitizers fuzz snapshots weights \
+  test test-python check check-long check-cluster check-ranks check-scale check-processors check-sanitizers fuzz snapshots weights \
   bench install uninstall dist deb lint format clean
 .DEFAULT_GOAL := build
 
@@ -97,6 +97,9 @@ check-long: check build ## Run check, the installation, the pipelines and docume
 	scripts/check-outputs.sh
 	@$(MAKE) --no-print-directory fuzz SECONDS=60
 	TESSERA_LONG_TESTS=1 swift test $(FLAGS) --filter moreThanFourGigabytes
+
+check-scale: build ## Run the tools on files as large as the papers', with their seconds and memory; 10 minutes, 3 GB of TMPDIR
+	scripts/check-scale.py
 
 check-cluster: build ## Run the batch scripts under a Slurm of its own, and compare shards with one run; needs slurm-wlm and munge
 	scripts/check-cluster.sh

@@ -4,12 +4,12 @@
 # Images and tokenizer.
 DATA ?= data/emoji
 SIZE ?= 32
-TOKENIZER_STEPS ?= 1000
+TOKENIZER_STEPS ?= 800
 TOKENIZER_OPTIONS ?= --model CPU-VAR-4 --channels 16 --batch-size 32 --learning-rate 2e-3 --schedule cosine \
   --autoencoder-steps 200 --dead-code-interval 20
 
 # Model.
-MODEL_STEPS ?= 1500
+MODEL_STEPS ?= 1300
 MODEL_OPTIONS ?= --model CPU-VAR-small --layers 4 --width 128 --heads 4 --batch-size 16 --learning-rate 3e-3 --schedule cosine \
   --warmup-steps 30 --drop-path 0 --clip 2
 

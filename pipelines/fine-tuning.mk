@@ -9,6 +9,7 @@ STEPS ?= 1500
 TUNED_STEPS ?= 500
 EVALUATE_EVERY ?= 25
 PYTHON ?= python3
+RESULTS ?= docs/results
 PRESET ?= large-codebook
 MODEL_SIZE ?= --model CPU-small --layers 4 --width 192
 TRAINING ?= --batch-size 16 --learning-rate 3e-3 --schedule cosine --warmup-steps 30 --dropout 0.1 --precision bfloat16
@@ -22,7 +23,7 @@ all: FORCE
 	+@for seed in $(SEEDS); do for start in scratch tuned; do \
 	  $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) $(FINE_TUNING)/$$start/seed-$$seed/model.tensors.zst \
 	    || exit; done; done
-	$(PYTHON) $(here)fine_tuning.py $(FINE_TUNING) --seeds $(SEEDS) --output docs/results/fine-tuning
+	$(PYTHON) $(here)fine_tuning.py $(FINE_TUNING) --seeds $(SEEDS) --output $(RESULTS)/fine-tuning
 
 # The target of a pipeline alone: the model, with what it needs, and no samples.
 model = +$(MAKE) --no-print-directory -f $(here)llamagen-baseline.mk PRESET=$(PRESET) OUT=$(@D) SEED=$* SHARED_SEED=0 MODEL_SIZE=

@@ -26,7 +26,18 @@ $(foreach method,baseline iar,$(call over_training,$(method))\
   arm,$(method)-$(grid)-$(size)-$(length),$(pipeline-$(method)),$(settings-$(method)) $(if $(filter 12,$(grid)),$(GRID)) $(if \
   $(filter wide,$(size)),$(WIDE)) $(if $(filter short,$(length)),$(SHORT))))))))
 
-studies += $(addprefix iar-table-,2 3 4 5 a4 a5 a6 a7 a8 a10) $(addprefix iar-figure-,2a 2b 4a 4b 4c a1 a2 a3)
+# VAR, whose tokens are of several scales, with its own tokenizer and steps; and a tokenizer as VQGAN's, whose codes are not
+# scaled to length 1.
+SCALES_OF_VAR := PRESET=emoji-32-scales SHARED=$(STUDIES)/shared-scales MODEL_STEPS=$(call times,13,15)
+VQGAN := SHARED=$(STUDIES)/shared-vqgan 'TOKENIZER_OPTIONS=--model CPU-4 --channels 16 --multipliers 1,2,4 --codes 16384 \
+  --no-normalize-codes --code-dimension 64 --batch-size 32 --learning-rate 2e-3 --schedule cosine --autoencoder-steps 200 \
+  --dead-code-interval 20'
+$(eval $(call arm,var,var,$(SCALES_OF_VAR)))
+$(eval $(call arm,var-iar,var-iar,$(SCALES_OF_VAR)))
+$(eval $(call arm,vqgan,llamagen-baseline,$(VQGAN)))
+$(eval $(call arm,vqgan-iar,iar,$(settings-iar) $(VQGAN)))
+
+studies += $(addprefix iar-table-,2 3 4 5 a3 a4 a5 a6 a7 a8 a9 a10) $(addprefix iar-figure-,2a 2b 4a 4b 4c a1 a2 a3)
 clusters := $(addprefix codebook_,inner_mse mean_distance mean_squared_distance)
 accuracies := $(foreach kind,token_in_cluster token cluster,held_out_$(kind)_top1 held_out_$(kind)_top5)
 
@@ -52,6 +63,11 @@ iar-table-4: extra = $(clusters)
 # Table 5: the weight of the cluster loss. A weight of 0 is the order alone.
 minutes-iar-table-5 := 360
 iar-table-5: arms = baseline order-only $(CLUSTER_WEIGHTS:%=iar-weight-%) iar
+
+# Table A3: the order and the cluster loss on VAR.
+minutes-iar-table-a3 := 60
+iar-table-a3: arms = var var-iar
+iar-table-a3: extra = held_out_psnr
 
 # Table A4 and Figure 4a: guidance, over all scales.
 minutes-iar-table-a4 := 110
@@ -86,8 +102,13 @@ minutes-iar-table-a8 := 180
 iar-table-a8: arms = baseline $(ROUNDS:%=iar-rounds-%) iar
 iar-table-a8: extra = $(clusters)
 
+# Table A9, and Table A10's lines of VQGAN: both tokenizers, without and with IAR.
+minutes-iar-table-a9 := 190
+iar-table-a9: arms = baseline iar vqgan vqgan-iar
+iar-table-a9: extra = held_out_psnr $(clusters)
+
 # Tables of arms against the first of them, by studies.mk.
-of_arms += $(addprefix iar-table-,3 4 5 a6 a7 a8)
+of_arms += $(addprefix iar-table-,3 4 5 a3 a6 a7 a8 a9)
 
 # Table A10 and the inner MSE of Table 4: distances in clusters, over cluster sizes and rounds. Nothing is trained but the
 # tokenizer.

@@ -109,6 +109,16 @@ for name in $(make -s -f pipelines/studies.mk | awk '{ print $1 }'); do
   study --dry-run "$name" >/dev/null || fail "no dry run of $name"
 done
 
+# Fine-tuning: three models per seed, of which the table compares two, and nothing to do the second time.
+tuning() {
+  make --no-print-directory -f pipelines/fine-tuning.mk FINE_TUNING="$work/tuning" RESULTS="$work/results" SEEDS=0 \
+    TARGET="$PWD/data/emoji" PRESET=emoji-32 STEPS=20 TUNED_STEPS=10 EVALUATE_EVERY=5 MODEL_SIZE='--model CPU-tiny' \
+    TRAINING='--batch-size 4' THREADS=1 "${settings[@]:5:3}"
+}
+[[ $(tuning | grep -cE '^train-ar ') == 3 ]] || fail "fine-tuning does not train three models"
+[[ $(tuning | grep -cE '^train-ar ') == 0 ]] || fail "fine-tuning trains a second time"
+[[ $(cut -f1 "$work/results/fine-tuning.tsv" | tail -n 1) == 0 ]] || fail "fine-tuning has no row of its seed"
+
 # Images of one's own: nothing is written into the quick start's folder, and IMAGE_OPTIONS reach the tools that read them.
 few=$work/few
 for class in data/emoji/*; do
