@@ -42,6 +42,29 @@ import Testing
     #expect(other.labels == expected.labels.map { 4 - $0 } && other.sha256 != found.sha256)
   }
 
+  /// Codes of another codebook are computed as they are read, one after the other where there are several tables.
+  @Test(arguments: [0, 1 << 20]) func anotherCodebook(memory: Int) throws {
+    let (bytes, batch) = try file(32, skipped: [1])
+    var header = batch.header
+    (header.vocabSize, header.codebookSHA256) = (8, "coarse")
+    let table = (0..<32).map { UInt32($0 * 5 % 8) }
+    var mapped = TokenBatch(
+      header: header, tokens: batch.tokens.map { table[Int($0)] }, labels: batch.labels)
+    mapped.skipped = batch.skipped
+    let expected = TokenDataset(mapped)
+    let found = try TokenDataset(TokenReader(RecordReader(MemorySource(bytes))), memory: memory)
+      .mapped(to: header, table)
+    #expect(found.header == header && found.sha256 == expected.sha256)
+    #expect(found.unigramEntropy == expected.unigramEntropy && found.listedPlaces == expected.listedPlaces)
+    #expect(found.batch([(5, 1), (0, 0)]).tokens == expected.batch([(5, 1), (0, 0)]).tokens)
+    (header.vocabSize, header.codebookSHA256) = (2, "coarser")
+    let twice = found.mapped(to: header, (0..<8).map { UInt32($0 / 4) }).relabelled([0, 0, 0, 0, 0])
+    #expect(
+      twice.tokens(item: 3, view: 1).elementsEqual(batch.tokens(image: 3, view: 1).map { table[Int($0)] / 4 })
+    )
+    #expect(Set(twice.labels) == [0])
+  }
+
   /// As before tokens were kept in two bytes each: checkpoints remember it.
   @Test func theHashIsOfFourBytesPerToken() throws {
     let (_, batch) = try file(32)

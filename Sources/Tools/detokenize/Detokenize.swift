@@ -101,39 +101,39 @@ import ToolRuntime
       )
     }
     let files = try folder.map { try session.create($0) }
-    let batch = try reader.readAll()
-    try sharding.requireWhole(batch.shard, of: tokens.path)
-    let chosen = try selection.items(of: TokenDataset(batch), in: tokens.path)
+    let data = try TokenDataset(reader)
+    try sharding.requireWhole(data.shard, of: tokens.path)
+    let chosen = try selection.items(of: data, in: tokens.path)
     // Whole batches, so that the pictures are those of a whole run to the last bit.
-    let part = sharding.part(of: chosen.count, batchSize: imagesPerBatch(model, batch.header))
+    let part = sharding.part(of: chosen.count, batchSize: imagesPerBatch(model, data.header))
     let items = Array(chosen[part.items])
-    let pictureSize = size(model, batch.header)
+    let pictureSize = size(model, data.header)
     try session.requireMemory(
       toRun: model.configuration.parameterBytes,
       bytesPerImage: model.configuration.passBytesPerImage(
-        size: batch.header.rows * model.configuration.downsampling)
+        size: data.header.rows * model.configuration.downsampling)
         + 15 * Double(pictureSize.height) * Double(pictureSize.width),
-      images: min(imagesPerBatch(model, batch.header), items.count))
+      images: min(imagesPerBatch(model, data.header), items.count))
     try session.finish(estimating)
     let above =
       try originals.map {
         [
           try readOriginals(
-            $0, items, of: batch, session,
-            size: resize ?? batch.header.rows * model.configuration.downsampling, device)
+            $0, items, of: data, session,
+            size: resize ?? data.header.rows * model.configuration.downsampling, device)
         ]
-      } ?? given.pictures(session, of: batch, items: items, model)
+      } ?? given.pictures(session, of: data, items: items, model)
     let start = ContinuousClock.now
     let archive = try npz.map {
-      try ImageArchive(session.create($0), size(model, batch.header), batch, items)
+      try ImageArchive(session.create($0), size(model, data.header), labels: items.map { data.labels[$0] })
     }
     var pictures = try files.map {
       try ImageFolderWriter(
-        $0, classNames: reader.header.classNames, labels: Set(chosen.map { Int(batch.labels[$0]) }),
+        $0, classNames: reader.header.classNames, labels: Set(chosen.map { data.labels[$0] }),
         first: part.items.lowerBound)
     }
     var decoded: [LabelledImage] = []
-    try decode(items, of: batch, model, session) { images in
+    try decode(items, of: data, model, session) { images in
       try archive?.write(images)
       try pictures?.write(images)
       // A sheet needs all of them; the others are written as they come.
@@ -156,21 +156,21 @@ import ToolRuntime
   }
 
   private func decode(
-    _ items: [Int], of batch: TokenBatch, _ model: Tokenizer, _ session: ToolSession,
+    _ items: [Int], of data: TokenDataset, _ model: Tokenizer, _ session: ToolSession,
     visit: ([LabelledImage]) throws -> Void
   ) throws {
     let progress = session.progress("images", total: items.count)
-    let batchSize = imagesPerBatch(model, batch.header)
+    let batchSize = imagesPerBatch(model, data.header)
     for first in stride(from: 0, to: items.count, by: batchSize) {
       try session.interruption.check()
       let part = items[first..<min(first + batchSize, items.count)]
-      let tokens = part.flatMap { batch.tokens(image: $0, view: view.number(in: batch.header)).map(Int.init) }
+      let tokens = part.flatMap { data.tokens(item: $0, view: view.number(in: data.header)).map(Int.init) }
       let images = resized(
-        try model.images(of: tokens, rows: batch.header.rows, columns: batch.header.columns),
-        to: size(model, batch.header), on: model.store.device)
+        try model.images(of: tokens, rows: data.header.rows, columns: data.header.columns),
+        to: size(model, data.header), on: model.store.device)
       try visit(
         zip(model.store.device.images(images), part).map {
-          LabelledImage(image: $0, label: Int(batch.labels[$1]))
+          LabelledImage(image: $0, label: data.labels[$1])
         })
       progress.advance(by: part.count)
     }
@@ -198,17 +198,17 @@ import ToolRuntime
 
   /// The first view of the images that the tokens were made from.
   private func readOriginals(
-    _ folder: InputPath, _ items: [Int], of batch: TokenBatch, _ session: ToolSession, size: Int,
+    _ folder: InputPath, _ items: [Int], of data: TokenDataset, _ session: ToolSession, size: Int,
     _ device: Device
   ) throws -> [RGBImage] {
     let listing = try session.listImages(folder)
-    let places = batch.wholeListedPlaces
-    guard listing.entries.count == batch.wholeListedCount,
-      places.map({ UInt32(listing.entries[$0].label) }) == batch.labels
+    let places = data.listedPlaces
+    guard listing.entries.count == data.listedCount,
+      places.map({ listing.entries[$0].label }) == data.labels
     else {
       throw ToolError(
         .badData,
-        "\(folder.path): expected the \(batch.wholeListedCount) images that \(tokens.path) was made from, in its order of classes; "
+        "\(folder.path): expected the \(data.listedCount) images that \(tokens.path) was made from, in its order of classes; "
           + "found \(listing.entries.count)")
     }
     let source = ImageDataset(

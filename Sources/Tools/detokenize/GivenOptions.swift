@@ -1,4 +1,5 @@
 import ArgumentParser
+import Datasets
 import ImageModels
 import Images
 import StreamFormat
@@ -24,28 +25,31 @@ struct GivenOptions: ParsableArguments {
   /// The given images and the same with the mask covered, one for each of the items; nothing without --given.
   /// - Throws: `ToolError` (bad data) for tokens of another codebook or grid, or of another number of images.
   func pictures(
-    _ session: ToolSession, of batch: TokenBatch, items: [Int], _ model: Tokenizer
+    _ session: ToolSession, of data: TokenDataset, items: [Int], _ model: Tokenizer
   ) throws -> [[RGBImage]] {
     guard let given else { return [] }
-    let source = try session.openTokens(given).readAll()
-    let (header, other) = (batch.header, source.header)
+    let source = try TokenDataset(session.openTokens(given))
+    let (header, other) = (data.header, source.header)
     try session.requireRaster(header, of: "the completed tokens")
     try session.requireRaster(other, of: given.path)
     try session.requireSameCodebook(
       other, of: given.path, as: model.codebookSHA256, codes: model.configuration.codebookSize,
       of: "--tokenizer")
     guard other.rows == header.rows, other.columns == header.columns, source.count > 0,
-      batch.count % source.count == 0
+      data.count % source.count == 0
     else {
       throw ToolError(
         .badData,
-        "\(given.path): expected images of \(header.rows)x\(header.columns) tokens whose number divides \(batch.count); "
+        "\(given.path): expected images of \(header.rows)x\(header.columns) tokens whose number divides \(data.count); "
           + "found \(source.count) of \(other.rows)x\(other.columns); try: the file that --keep named")
     }
     let cells = try TokenMask.cells(mask, rows: header.rows, columns: header.columns)
-    let fillings = batch.count / source.count
+    let fillings = data.count / source.count
     for item in items {
-      let (drawn, own) = (batch.tokens(image: item), source.tokens(image: item / fillings))
+      let (drawn, own) = (
+        data.tokens(item: item, view: header.centerView),
+        source.tokens(item: item / fillings, view: other.centerView)
+      )
       guard zip(zip(drawn, own), cells).allSatisfy({ $0.0 == $0.1 || $1 }) else {
         throw ToolError(
           .badData,
@@ -54,7 +58,7 @@ struct GivenOptions: ParsableArguments {
       }
     }
     let whole = try items.map { item in
-      let tokens = source.tokens(image: item / fillings).map(Int.init)
+      let tokens = source.tokens(item: item / fillings, view: other.centerView).map(Int.init)
       let image = try model.images(of: tokens, rows: header.rows, columns: header.columns)
       return model.store.device.images(image)[0]
     }

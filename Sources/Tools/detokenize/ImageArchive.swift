@@ -11,14 +11,12 @@ struct ImageArchive {
   private let writer: NumPyArchiveWriter
   private let labels: [Int64]
 
-  /// Starts the archive of the images at some places of a token file.
-  init(
-    _ output: AtomicOutput, _ size: (height: Int, width: Int), _ batch: TokenBatch, _ items: [Int]
-  ) throws {
+  /// Starts the archive of images of these classes.
+  init(_ output: AtomicOutput, _ size: (height: Int, width: Int), labels: [Int]) throws {
     self.output = output
-    labels = items.map { Int64(batch.labels[$0]) }
+    self.labels = labels.map { Int64($0) }
     writer = try NumPyArchiveWriter(output)
-    let shape = [items.count, size.height, size.width, 3]
+    let shape = [labels.count, size.height, size.width, 3]
     try writer.begin("arr_0", NumPyHeader(.uint8, shape))
   }
 

@@ -1,4 +1,5 @@
 import CTF
+import Datasets
 import ImageModels
 import StreamFormat
 import SuiteOptions
@@ -36,13 +37,11 @@ struct FineScoring {
   }
 
   /// The tokens as coarse labels.
-  func coarse(_ batch: TokenBatch) -> TokenBatch {
-    var header = batch.header
+  func coarse(_ data: TokenDataset) -> TokenDataset {
+    var header = data.header
     (header.vocabSize, header.codebookSHA256) = (
       model.configuration.inputCodes, description.coarseCodebookSHA256
     )
-    return TokenBatch(
-      header: header, tokens: batch.tokens.map { UInt32(model.fineToCoarse[Int($0)]) }, labels: batch.labels,
-      skipped: batch.skipped, shard: batch.shard)
+    return data.mapped(to: header, model.fineToCoarse.map { UInt32($0) })
   }
 }

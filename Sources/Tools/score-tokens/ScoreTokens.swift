@@ -85,10 +85,10 @@ import VAR
       return try scoreScales(record, path, device, session)
     }
     let model = try record.map { try Transformer.read($0, device: device) }
-    let batch = try session.openTokens(tokens).readAll()
-    try fine?.requireFit(batch.header, of: tokens.path, view: view.number(in: batch.header), session)
-    try sharding.requireWhole(batch.shard, of: self.tokens.path)
-    let tokens = TokenDataset(batch)
+    let tokens = try TokenDataset(session.openTokens(self.tokens))
+    let header = tokens.header
+    try fine?.requireFit(header, of: self.tokens.path, view: view.number(in: header), session)
+    try sharding.requireWhole(tokens.shard, of: self.tokens.path)
     let (items, part) = try chosenItems(tokens)
     // Before the first model works.
     if let sizes = fine?.model.configuration {
@@ -99,19 +99,19 @@ import VAR
     var scores: [String: TokenScores] = [:]
     if let (transformer, description) = model {
       try fine?.requireCoarse(description, of: self.model?.path ?? "", session)
-      let own = fine.map { TokenDataset($0.coarse(batch)) } ?? tokens
+      let own = fine?.coarse(tokens) ?? tokens
       try requireFit(own.header, transformer.configuration, description, session)
       let classes = ClassList(
         names: description.classNames, count: transformer.configuration.classCount,
         file: self.model?.path ?? "")
-      let data = own.relabelled(try matched(batch.header, classes, session))
+      let data = own.relabelled(try matched(header, classes, session))
       scores[fine == nil ? "" : "coarse_"] = try score(
         data, of: own, items, part, transformer, description, session)
     }
     if let fine {
       let classes = ClassList(
         names: fine.description.classNames, count: fine.model.configuration.classCount, file: fine.path)
-      let data = tokens.relabelled(try matched(batch.header, classes, session))
+      let data = tokens.relabelled(try matched(header, classes, session))
       try session.finish(estimating)
       scores["fine_"] = try fine.model.score(data, items: items, batchSize: batchSize) {
         try session.interruption.check()
@@ -149,9 +149,8 @@ import VAR
         .badData,
         "\(path.path): expected a coarse model, for --fine \(fine.path); found a model of several scales")
     }
-    let batch = try session.openTokens(tokens).readAll()
-    try sharding.requireWhole(batch.shard, of: tokens.path)
-    let data = TokenDataset(batch)
+    let data = try TokenDataset(session.openTokens(tokens))
+    try sharding.requireWhole(data.shard, of: tokens.path)
     let (items, part) = try chosenItems(data)
     let sizes = model.configuration
     try session.requireSameCodebook(

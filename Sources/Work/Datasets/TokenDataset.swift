@@ -13,6 +13,10 @@ public struct TokenDataset: Sendable {
   public let listedCount: Int
   /// Place of each image among those that were listed, ascending.
   public let listedPlaces: [Int]
+  /// Of a file that is one shard by itself.
+  public let shard: Shard?
+  /// What stands in place of each code of the file; nil for the codes themselves.
+  private let codes: [UInt32]?
 
   /// The tokens and labels of a whole file.
   public init(_ batch: TokenBatch) {
@@ -20,6 +24,7 @@ public struct TokenDataset: Sendable {
     tokens = TokenStorage(batch.tokens, below: header.vocabSize)
     labels = batch.labels.map(Int.init)
     (listedCount, listedPlaces) = (batch.wholeListedCount, batch.wholeListedPlaces)
+    (shard, codes) = (batch.shard, nil)
   }
 
   /// What is left of a token file.
@@ -36,20 +41,33 @@ public struct TokenDataset: Sendable {
       return batch.tokens
     }
     let absent = Set(skipped)
-    let shard = reader.loneShard
-    (self.labels, listedCount) = (labels, shard?.total ?? listed)
-    listedPlaces = (0..<listed).filter { !absent.contains($0) }.map { (shard?.first ?? 0) + $0 }
+    let lone = reader.loneShard
+    (self.labels, listedCount, shard, codes) = (labels, lone?.total ?? listed, lone, nil)
+    listedPlaces = (0..<listed).filter { !absent.contains($0) }.map { (lone?.first ?? 0) + $0 }
   }
 
-  private init(_ other: TokenDataset, labels: [Int]) {
-    (header, tokens, self.labels) = (other.header, other.tokens, labels)
-    (listedCount, listedPlaces) = (other.listedCount, other.listedPlaces)
+  private init(_ other: TokenDataset, header: TokenHeader, labels: [Int], codes: [UInt32]?) {
+    (self.header, tokens, self.labels, self.codes) = (header, other.tokens, labels, codes)
+    (listedCount, listedPlaces, shard) = (other.listedCount, other.listedPlaces, other.shard)
   }
 
   /// The same images with the class `classes[label]` in place of each label.
   /// - Parameter classes: a number for each class of the file.
   public func relabelled(_ classes: [Int]) -> TokenDataset {
-    TokenDataset(self, labels: labels.map { classes[$0] })
+    TokenDataset(self, header: header, labels: labels.map { classes[$0] }, codes: codes)
+  }
+
+  /// The same images in another codebook, whose tokens are computed as they are read.
+  /// - Parameters:
+  ///   - header: of the same grid and views.
+  ///   - table: what stands in place of each code, below the vocabulary of `header`.
+  public func mapped(to header: TokenHeader, _ table: [UInt32]) -> TokenDataset {
+    precondition(
+      table.count == self.header.vocabSize && header.tokensPerView == self.header.tokensPerView
+        && header.viewCount == self.header.viewCount,
+      "TokenDataset: a table of \(table.count) codes for \(self.header.vocabSize)")
+    let codes = codes.map { $0.map { table[Int($0)] } } ?? table
+    return TokenDataset(self, header: header, labels: labels, codes: codes)
   }
 
   /// Number of images.
@@ -58,7 +76,12 @@ public struct TokenDataset: Sendable {
   /// Tokens of one view of an image, raster order.
   public func tokens(item: Int, view: Int) -> ArraySlice<UInt32> {
     let first = (item * header.viewCount + view) * header.tokensPerView
-    return tokens[first..<first + header.tokensPerView]
+    return inCodes(tokens[first..<first + header.tokensPerView])
+  }
+
+  private func inCodes(_ part: ArraySlice<UInt32>) -> ArraySlice<UInt32> {
+    guard let codes else { return part }
+    return ArraySlice(part.map { codes[Int($0)] })
   }
 
   /// Labels and tokens of a batch, image after image.
@@ -69,7 +92,7 @@ public struct TokenDataset: Sendable {
   /// SHA-256 over tokens and labels, to tell whether a checkpoint belongs to this data.
   public var sha256: String {
     var hasher = SHA256Hasher()
-    tokens.forEachPart { part in part.withUnsafeBytes { hasher.update($0) } }
+    tokens.forEachPart { part in inCodes(part).withUnsafeBytes { hasher.update($0) } }
     labels.withUnsafeBytes { hasher.update($0) }
     return hasher.finish()
   }
@@ -78,7 +101,7 @@ public struct TokenDataset: Sendable {
   /// by its frequency alone.
   public var unigramEntropy: Double {
     var usage = CodeUsage(codes: header.vocabSize)
-    tokens.forEachPart { usage.add($0) }
+    tokens.forEachPart { usage.add(inCodes($0)) }
     return usage.entropy
   }
 }
