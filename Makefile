@@ -21,8 +21,8 @@ TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool
 .PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar var var-iar \
   iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines fine-tuning \
   check-reference code-distance codebook-tables \
-  test test-python check check-long check-cluster check-ranks check-scale check-processors check-sanitizers fuzz snapshots weights \
-  bench install uninstall dist deb lint format clean
+  test test-python check check-long check-cluster check-ranks check-scale check-processors check-arm check-sanitizers fuzz \
+  snapshots weights bench install uninstall dist deb lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List all targets
@@ -106,6 +106,9 @@ check-cluster: build ## Run the batch scripts under a Slurm of its own, and comp
 
 check-processors: ## Run the tests of kernels and models on emulated processors without AVX and without AVX-512; needs qemu-user
 	BIN=$(BIN) scripts/check-processors.sh
+
+check-arm: ## Run the kernels in C here and on emulated ARM processors; needs qemu-user and a cross compiler for aarch64
+	scripts/check-arm.sh
 
 check-ranks: build ## Train on several ranks of the MPI that is installed, and compare them with one; needs mpirun and MPI=1
 	scripts/check-ranks.sh

@@ -2,6 +2,9 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__linux__) && defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 const char *tsr_instruction_set(void) {
 #if defined(__x86_64__)
@@ -12,7 +15,7 @@ const char *tsr_instruction_set(void) {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "x86-64-v3";
   return "x86-64";
 #elif defined(__aarch64__)
-  return "aarch64";
+  return tsr_has_dot_products() ? "aarch64 with NEON and dot products" : "aarch64 with NEON";
 #else
   return "generic";
 #endif
@@ -37,10 +40,24 @@ bool tsr_has_wide_vectors(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#elif defined(__aarch64__)
+  return true;
 #else
   return false;
 #endif
 }
+
+#if defined(__aarch64__)
+bool tsr_has_dot_products(void) {
+#if defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif defined(__ARM_FEATURE_DOTPROD)
+  return true;  // as on all of Apple's computers
+#else
+  return false;
+#endif
+}
+#endif
 
 void tsr_advise_huge_pages(void *memory, size_t bytes) {
 #if defined(__linux__)

@@ -1,7 +1,7 @@
 // Vector loops that no library at hand has. Every function is single-threaded, keeps no state and
 // has a plain Swift oracle in the tests. Arrays are float32, row-major and do not overlap unless
 // said; sizes are in elements. The loops are compiled for several x86-64 levels and the loader picks
-// one at run time.
+// one at run time; on ARM the compiler makes NEON of them, which every processor has.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -128,12 +128,17 @@ void tsr_add_patches(float *image, const float *columns, size_t height, size_t w
                      size_t out_width);
 
 // MARK: processor.c
-/// Name of the x86-64 level that run-time dispatch picks, for `--version`.
+/// Name of the x86-64 level, or of the instructions of ARM, that run-time dispatch picks, for `--version`.
 const char *tsr_instruction_set(void);
 /// Whether the processor multiplies bfloat16 in hardware.
 bool tsr_has_bfloat16(void);
-/// Whether the processor has vectors of 256 bits with integers and fused products (AVX2, FMA).
+/// Whether the processor has vectors for which the packed layers of all formats have a version: those of 256 bits with
+/// integers and fused products (AVX2, FMA), or NEON.
 bool tsr_has_wide_vectors(void);
+#if defined(__aarch64__)
+/// Whether the processor has dot products of bytes (sdot, udot).
+bool tsr_has_dot_products(void);
+#endif
 /// Asks for large pages of memory that begins at a multiple of 2 MB: streams read them faster.
 void tsr_advise_huge_pages(void *memory, size_t bytes);
 /// Hint to the processor that this thread is spinning.

@@ -17,8 +17,16 @@ typedef struct {
 } tsr_linear_share;
 
 /// The versions of a packed layer, from the one that every processor can run. A call takes the last that the
-/// processor has, up to its `limit`; all but tests allow all.
-typedef enum { TSR_PORTABLE, TSR_AVX2, TSR_AVX512 } tsr_vectors;
+/// processor has, up to its `limit`; all but tests allow all. ARM has versions of its own in the same places: NEON, and
+/// the dot products of bytes that newer processors have and that int8 alone uses.
+typedef enum {
+  TSR_PORTABLE,
+  TSR_AVX2,
+  TSR_AVX512,
+  TSR_NEON = TSR_AVX2,
+  TSR_DOTPROD = TSR_AVX512,
+  TSR_ALL_VECTORS = TSR_AVX512
+} tsr_vectors;
 
 // MARK: packed_linear.c
 enum { TSR_PANEL = 32 };

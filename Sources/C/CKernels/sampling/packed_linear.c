@@ -107,7 +107,39 @@ TSR_AVX2_TARGET static void linear_avx2(float *y, const float *x, const float *p
     float *out = y + p * TSR_PANEL;
 #define BLOCK(count, r) \
   block_avx2(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
-    TSR_AVX2_ROW_BLOCKS(share.rows, 3, BLOCK)
+    TSR_FEW_ROW_BLOCKS(share.rows, 3, BLOCK)
+#undef BLOCK
+  }
+}
+#endif
+
+#if defined(__aarch64__)
+TSR_INLINE void block_neon(float *y, const float *x, const float *panel, size_t count, size_t width,
+                           tsr_linear_share share) {
+  float32x4_t sums[3][8];
+  TSR_UNROLL for (size_t r = 0; r < count; r++) TSR_UNROLL for (size_t q = 0; q < 8; q++)
+      sums[r][q] = vdupq_n_f32(0);
+  for (size_t i = 0; i < share.k; i++) {
+    float value[3];
+    TSR_UNROLL for (size_t r = 0; r < count; r++) value[r] = x[r * share.x_stride + i];
+    TSR_UNROLL for (size_t q = 0; q < 8; q++) {
+      float32x4_t w = vld1q_f32(panel + i * TSR_PANEL + 4 * q);
+      TSR_UNROLL for (size_t r = 0; r < count; r++) sums[r][q] =
+          vfmaq_n_f32(sums[r][q], w, value[r]);
+    }
+  }
+  TSR_UNROLL for (size_t r = 0; r < count; r++)
+      tsr_store_outputs_neon(y + r * share.y_stride, sums[r], 8, width, share.adding);
+}
+
+static void linear_neon(float *y, const float *x, const float *packed, tsr_linear_share share) {
+  for (size_t p = share.first_panel; p < share.last_panel; p++) {
+    const float *panel = packed + p * share.k * TSR_PANEL;
+    size_t width = tsr_panel_width(share.n, p);
+    float *out = y + p * TSR_PANEL;
+#define BLOCK(count, r) \
+  block_neon(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
+    TSR_FEW_ROW_BLOCKS(share.rows, 3, BLOCK)
 #undef BLOCK
   }
 }
@@ -119,6 +151,8 @@ void tsr_packed_linear(float *y, const float *x, const float *packed, tsr_linear
   if (limit >= TSR_AVX512 && __builtin_cpu_supports("avx512f"))
     return linear_avx512(y, x, packed, share);
   if (limit >= TSR_AVX2 && tsr_has_wide_vectors()) return linear_avx2(y, x, packed, share);
+#elif defined(__aarch64__)
+  if (limit >= TSR_NEON) return linear_neon(y, x, packed, share);
 #endif
   linear_portable(y, x, packed, share);
 }

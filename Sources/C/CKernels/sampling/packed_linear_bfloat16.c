@@ -123,7 +123,51 @@ TSR_AVX2_TARGET static void linear_avx2(float *y, const uint16_t *x, const uint1
     float *out = y + p * TSR_PANEL;
 #define BLOCK(count, r) \
   block_avx2(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
-    TSR_AVX2_ROW_BLOCKS(share.rows, 2, BLOCK)
+    TSR_FEW_ROW_BLOCKS(share.rows, 2, BLOCK)
+#undef BLOCK
+  }
+}
+#endif
+
+#if defined(__aarch64__)
+TSR_INLINE void block_neon(float *y, const uint16_t *x, const uint16_t *panel, size_t count,
+                           size_t width, tsr_linear_share share) {
+  float32x4_t sums[2][8];
+  size_t pairs = (share.k + 1) / 2;
+  TSR_UNROLL for (size_t r = 0; r < count; r++) TSR_UNROLL for (size_t q = 0; q < 8; q++)
+      sums[r][q] = vdupq_n_f32(0);
+  for (size_t i = 0; i < pairs; i++) {
+    float32x4_t value[2];
+    TSR_UNROLL for (size_t r = 0; r < count; r++) {
+      uint32_t pair;
+      memcpy(&pair, x + r * share.x_stride + 2 * i, 4);
+      uint32x4_t wide = vmovl_u16(vreinterpret_u16_u32(vdup_n_u32(pair)));
+      value[r] = vreinterpretq_f32_u32(vshlq_n_u32(wide, 16));
+    }
+    // A bfloat16 number in the upper half of 32 bits is a float: each 32 bits hold one in each half.
+    TSR_UNROLL for (size_t q = 0; q < 8; q++) {
+      uint32x4_t w = vreinterpretq_u32_u16(vld1q_u16(panel + i * 2 * TSR_PANEL + 8 * q));
+      float32x4_t w0 = vreinterpretq_f32_u32(vshlq_n_u32(w, 16));
+      float32x4_t w1 = vreinterpretq_f32_u32(vandq_u32(w, vdupq_n_u32(0xffff0000u)));
+      TSR_UNROLL for (size_t r = 0; r < count; r++) {
+        sums[r][q] = vfmaq_laneq_f32(sums[r][q], w0, value[r], 0);
+        sums[r][q] = vfmaq_laneq_f32(sums[r][q], w1, value[r], 1);
+      }
+    }
+  }
+  TSR_UNROLL for (size_t r = 0; r < count; r++)
+      tsr_store_outputs_neon(y + r * share.y_stride, sums[r], 8, width, share.adding);
+}
+
+static void linear_neon(float *y, const uint16_t *x, const uint16_t *packed,
+                        tsr_linear_share share) {
+  for (size_t p = share.first_panel; p < share.last_panel; p++) {
+    const uint16_t *panel = packed + p * ((share.k + 1) / 2) * 2 * TSR_PANEL;
+    size_t width = tsr_panel_width(share.n, p);
+    float *out = y + p * TSR_PANEL;
+#define BLOCK(count, r) \
+  block_neon(out + r * share.y_stride, x + r * share.x_stride, panel, count, width, share)
+    TSR_FEW_ROW_BLOCKS(share.rows, 2, BLOCK)
 #undef BLOCK
   }
 }
@@ -136,6 +180,8 @@ void tsr_packed_linear_bfloat16(float *y, const uint16_t *x, const uint16_t *pac
       __builtin_cpu_supports("avx512bf16"))
     return linear_avx512(y, x, packed, share);
   if (limit >= TSR_AVX2 && tsr_has_wide_vectors()) return linear_avx2(y, x, packed, share);
+#elif defined(__aarch64__)
+  if (limit >= TSR_NEON) return linear_neon(y, x, packed, share);
 #endif
   linear_portable(y, x, packed, share);
 }

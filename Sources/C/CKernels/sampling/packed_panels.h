@@ -3,10 +3,23 @@
 #include "SamplingKernels.h"
 #include "dispatch.h"
 
+#define TSR_UNROLL _Pragma("clang loop unroll(full)")
+
+/// Calls BLOCK(count, first_row) over all rows, up to `limit` (2 or 3) at a time and no single one after three.
+#define TSR_FEW_ROW_BLOCKS(rows, limit, BLOCK)               \
+  for (size_t r = 0, count; r < (rows); r += count) {        \
+    size_t left = (rows)-r;                                  \
+    count = left == 4 ? 2 : left < (limit) ? left : (limit); \
+    switch (count) {                                         \
+      case 3: BLOCK(3, r); break;                            \
+      case 2: BLOCK(2, r); break;                            \
+      default: BLOCK(1, r); break;                           \
+    }                                                        \
+  }
+
 #if defined(__x86_64__) && defined(__linux__)
 #include <immintrin.h>
 #define TSR_VECTORS 1  // versions with intrinsics, for AVX-512 and for AVX2
-#define TSR_UNROLL _Pragma("clang loop unroll(full)")
 
 /// How many of the remaining rows the next block takes: as many as the registers hold, and no small rest
 /// where equal blocks would do. 24 sums of 16 floats leave registers for the weights.
@@ -45,18 +58,6 @@ __attribute__((always_inline, target("avx512f"))) static inline void tsr_store_o
 #define TSR_AVX2_TARGET __attribute__((target("avx2,fma")))
 #define TSR_AVX2_INLINE __attribute__((always_inline, target("avx2,fma"))) static inline
 
-/// Calls BLOCK(count, first_row) over all rows, up to `limit` (2 or 3) at a time and no single one after three.
-#define TSR_AVX2_ROW_BLOCKS(rows, limit, BLOCK)              \
-  for (size_t r = 0, count; r < (rows); r += count) {        \
-    size_t left = (rows)-r;                                  \
-    count = left == 4 ? 2 : left < (limit) ? left : (limit); \
-    switch (count) {                                         \
-      case 3: BLOCK(3, r); break;                            \
-      case 2: BLOCK(2, r); break;                            \
-      default: BLOCK(1, r); break;                           \
-    }                                                        \
-  }
-
 /// Writes or adds 32 outputs, of which `width` exist.
 TSR_AVX2_INLINE void tsr_store_outputs_avx2(float *y, const __m256 *sums, size_t width,
                                             bool adding) {
@@ -69,6 +70,29 @@ TSR_AVX2_INLINE void tsr_store_outputs_avx2(float *y, const __m256 *sums, size_t
   }
   float values[TSR_PANEL];
   for (size_t q = 0; q < 4; q++) _mm256_storeu_ps(values + 8 * q, sums[q]);
+  for (size_t j = 0; j < width; j++) y[j] = adding ? y[j] + values[j] : values[j];
+}
+#endif
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+// Every such processor has NEON: 32 registers of 4 floats. A block has at most three rows, whose sums take 24; two where
+// the weights are widened, which takes registers too.
+
+/// Products and sums of four 8-bit integers at once, which processors have since about 2018.
+#define TSR_DOTPROD_TARGET __attribute__((target("dotprod")))
+#define TSR_DOTPROD_INLINE __attribute__((always_inline, target("dotprod"))) static inline
+
+/// Writes or adds the outputs of `count` sums of four, of which `width` exist.
+TSR_INLINE void tsr_store_outputs_neon(float *y, const float32x4_t *sums, size_t count,
+                                       size_t width, bool adding) {
+  if (width == 4 * count) {
+    TSR_UNROLL for (size_t q = 0; q < count; q++)
+        vst1q_f32(y + 4 * q, adding ? vaddq_f32(vld1q_f32(y + 4 * q), sums[q]) : sums[q]);
+    return;
+  }
+  float values[TSR_PANEL];
+  for (size_t q = 0; q < count; q++) vst1q_f32(values + 4 * q, sums[q]);
   for (size_t j = 0; j < width; j++) y[j] = adding ? y[j] + values[j] : values[j];
 }
 #endif

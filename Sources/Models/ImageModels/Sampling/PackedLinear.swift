@@ -84,15 +84,15 @@ struct PackedLinear {
     case .float32:
       tsr_packed_linear(
         y, x.memory.assumingMemoryBound(to: Float.self), packed.assumingMemoryBound(to: Float.self), share,
-        TSR_AVX512)
+        TSR_ALL_VECTORS)
     case .bfloat16:
       tsr_packed_linear_bfloat16(
         y, x.memory.assumingMemoryBound(to: UInt16.self), packed.assumingMemoryBound(to: UInt16.self), share,
-        TSR_AVX512)
+        TSR_ALL_VECTORS)
     case .int8:
       tsr_packed_linear_int8(
         y, x.memory.assumingMemoryBound(to: Int16.self), x.scales,
-        packed.assumingMemoryBound(to: Int8.self), scales, share, TSR_AVX512)
+        packed.assumingMemoryBound(to: Int8.self), scales, share, TSR_ALL_VECTORS)
     }
   }
 }

@@ -10,7 +10,7 @@ public enum SamplingPrecision: String, Sendable, CaseIterable, Codable {
   /// integers of at most 16 bits with a scale for each row; sums are exact. Embeddings and cache in bfloat16.
   case int8
 
-  /// Whether this processor gains from the format: with AVX2 weights take less memory to read, with AVX-512 their
-  /// products are faster too. The others compute it as well, slower than float32.
+  /// Whether this processor gains from the format: with AVX2 or NEON weights take less memory to read, with AVX-512
+  /// their products are faster too. The others compute it as well, slower than float32.
   public var isSupported: Bool { self == .float32 || tsr_has_wide_vectors() }
 }
