@@ -123,7 +123,9 @@ def measure_training_tokens(table, path):
     table.run(f"train-ar relabelled.zst --cluster-size 128 --steps 20 --held-out 0.00001 --output model.zst {MODEL}",
               tokens + ", 20 steps", 1000)
     share = min(0.5, 200 / IMAGES)
-    table.run(f"score-tokens relabelled.zst --model model.zst --held-out {share}", tokens + ", 200 scored")
+    table.run(f"score-tokens relabelled.zst --model model.zst --held-out {share}", tokens + ", 200 scored", 1000)
+    table.run(f"detokenize relabelled.zst --tokenizer rearranged.zst --held-out {share} --npz some.npz",
+              tokens + ", 200 decoded", 1000)
     table.run("attention-maps relabelled.zst --model model.zst --json", tokens + ", 64 looked at")
     os.remove(path("relabelled.zst"))
 
