@@ -53,7 +53,7 @@ let c: [Target] = [
     name: "COneDNN", path: Layer.c.path("COneDNN"),
     linkerSettings: [.linkedLibrary("dnnl", .when(traits: ["OneDNN"]))]),
   .target(
-    name: "CMPI", path: Layer.c.path("CMPI"),
+    name: "CMPI", path: Layer.c.path("CMPI"), cSettings: [.headerSearchPath("headers")],
     linkerSettings: [.linkedLibrary("mpi", .when(traits: ["MPI"]))]),
   .target(
     name: "CImageCodecs", path: Layer.c.path("CImageCodecs"),

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Trains each kind of model on 1, 2 and 4 ranks of the MPI that is installed, and compares the products byte by byte; kills one
+# Trains each kind of model on 1, 2, 4 and 8 ranks of the MPI that is installed, and compares the products byte by byte; kills one
 # rank of four with kill -9 and goes on with two and one; and looks at how ranks that cannot work together end. Takes the tools
 # from .build/release, which must be built with MPI (make build MPI=1), and needs mpirun.
 #
@@ -46,12 +46,12 @@ cluster-codebook tokenizer.zst --clusters 8 "${common[@]}" --output coarse.zst
 sizes='--layers 2 --heads 2 --width 32'
 declare -A commands=(
   [train-ar]="train-ar plain.tokens.zst $sizes --cluster-size 8 --ema 0.99 --steps 50"
-  [self-guided]="train-ar views.tokens.zst $sizes --self-guided --steps 20"
-  [several-scales]="train-ar scales.tokens.zst --tokenizer scales.zst $sizes --steps 20"
+  [self-guided]="train-ar views.tokens.zst $sizes --self-guided --steps 50"
+  [several-scales]="train-ar scales.tokens.zst --tokenizer scales.zst $sizes --steps 50"
   [train-fine]="train-fine plain.tokens.zst --mapping coarse.zst $sizes --gradient-accumulation 2 --steps 50"
-  [train-tokenizer]="${tokenizer[*]} --model CPU-4 --autoencoder-steps 5 --dead-code-interval 5 --steps 20"
+  [train-tokenizer]="${tokenizer[*]} --model CPU-4 --autoencoder-steps 5 --dead-code-interval 5 --steps 50"
 )
-settings=(--batch-size 8 --leaves 4 --held-out 0.25 --evaluate-every 10 --checkpoint-every 5)
+settings=(--batch-size 16 --leaves 8 --held-out 0.25 --evaluate-every 10 --checkpoint-every 5)
 
 # The steps of a log, without the times of its summary.
 steps() { grep '"step"' "$1"; }
@@ -71,7 +71,7 @@ for name in train-ar self-guided several-scales train-fine train-tokenizer; do
   command+=("${settings[@]}" "${common[@]}" --no-provenance)
   mkdir runs
   "${command[@]}" --log runs/1.jsonl --output runs/1.zst
-  for count in 2 4; do
+  for count in 2 4 8; do
     ranks "$count" "${command[@]}" --log "runs/$count.jsonl" --output "runs/$count.zst" ||
       fail "$name: $count ranks end with $?"
     cmp runs/1.zst "runs/$count.zst" || fail "$name: $count ranks give other bytes than one"
@@ -97,7 +97,7 @@ for name in train-ar self-guided several-scales train-fine train-tokenizer; do
   left=$(find runs -name '*.checkpoint' -o -name '*.partial*')
   [[ -z $left ]] || fail "$name: left behind: $left"
   rm -r runs
-  echo "check-ranks: $name: 1, 2 and 4 ranks, and 2 after a kill -9 of one of 4, give equal bytes"
+  echo "check-ranks: $name: 1, 2, 4 and 8 ranks, and 2 after a kill -9 of one of 4, give equal bytes"
 done
 
 # expect STATUS WORDS COMMAND...: the run ends within 10 s with this status (any failure for 'some'), and says these words.
