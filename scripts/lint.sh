@@ -15,7 +15,7 @@ have() {
 }
 
 mapfile -t c < <(find Sources/C Tests -name '*.[ch]' | LC_ALL=C sort)
-mapfile -t python < <(find pipelines scripts Tests python examples -name '*.py' -not -path 'python/build/*' | LC_ALL=C sort)
+mapfile -t python < <(find pipelines scripts Tests python examples bench -name '*.py' -not -path 'python/build/*' | LC_ALL=C sort)
 mapfile -t shell < <(find pipelines scripts Tests \( -name '*.sh' -o -name '*.sbatch' \) | LC_ALL=C sort)
 shell+=(.ci/run)
 

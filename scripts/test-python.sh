@@ -1,7 +1,8 @@
 #!/bin/bash
-# Runs the tests of python/ and examples/. It takes the first Python that has numpy and zstandard: the one on the path, or
-# Debian's. Without them the tests are left out with a word; LINT_ALL=1 makes that an error. What else is missing (built
-# tools, R, matplotlib, torch, mypy) leaves out single tests, and their reasons are printed.
+# Runs the tests of python/, examples/ and bench/. It takes the first Python that has numpy and zstandard: the one on the
+# path, or Debian's. Without them the tests are left out with a word; LINT_ALL=1 makes that an error. What else is missing
+# (built tools, R, matplotlib, torch, mypy) leaves out single tests, and their reasons are printed. TORCH_PYTHON names the
+# Python of the scripts of bench/, if it is another one.
 set -euo pipefail
 cd "$(dirname "$0")/../python"
 
