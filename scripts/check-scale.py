@@ -11,15 +11,24 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-IMAGES = int(os.environ.get("IMAGES", "1281167"))
-VIEWS = int(os.environ.get("VIEWS", "1"))
-SAMPLES = int(os.environ.get("SAMPLES", "50000"))
+
+
+def size(name, usual):
+    """A size from the environment."""
+    text = os.environ.get(name, str(usual))
+    if not text.isdecimal() or int(text) < 1:
+        sys.exit(f"check-scale: {name}: expected a number from 1; found {text}")
+    return int(text)
+
+
+IMAGES, VIEWS, SAMPLES = size("IMAGES", 1281167), size("VIEWS", 1), size("SAMPLES", 50000)
 RECORD = 1024
 SHARDS = 4
 TOKENIZER = "--model CPU-4 --size 32 --channels 8 --multipliers 1,2,4 --steps 1 --batch-size 8"
@@ -151,7 +160,14 @@ def measure_samples(table, path):
 
 def main():
     tools = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, ".build/release"))
-    with tempfile.TemporaryDirectory() as folder:
+    if not os.access(os.path.join(tools, "train-ar"), os.X_OK):
+        sys.exit(f"check-scale: {tools}: expected the tools; found no train-ar; try: make build")
+    place = os.environ.get("TMPDIR", "/tmp")
+    if not os.access(place, os.W_OK):
+        sys.exit(f"check-scale: TMPDIR: expected a folder that can be written to; found {place}")
+    # Gigabytes must not stay behind.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         table = Table(tools, folder)
         write_images(table.path("images.npy"))
         measure_training_tokens(table, table.path)

@@ -73,7 +73,7 @@ import TestSupport
       in: folder.url)
     let lines = result.text.split(separator: "\n").map(String.init)
     #expect(lines.map { $0.prefix { $0 != ":" } } == ["memory", "measured", "time"])
-    #expect(lines.last?.hasSuffix("h for 100 steps, without scoring and checkpoints") == true)
+    #expect(lines.last?.hasSuffix("in all, without scoring and checkpoints") == true)
   }
 
   /// An output that is there stays as it is, and so does a log.
@@ -86,6 +86,44 @@ import TestSupport
     #expect(result.status == 0, "\(result.errors)")
     #expect(folder.names.sorted() == ["log", "out"])
     for name in ["out", "log"] { #expect(try bytes(folder.path(name)) == kept) }
+  }
+
+  /// A new log is not left behind, and what would be refused after minutes is refused now.
+  @Test func outputsAndCheckpointsAreLookedAt() throws {
+    let training =
+      [files.relabelled, "--estimate", "--steps", "20", "--batch-size", "8"] + SharedFiles.modelSizes
+    try succeed("train-ar", training + ["-o", folder.path("out"), "--log", folder.path("log")])
+    #expect(folder.names == [])
+    for (tool, arguments) in [
+      ("train-ar", training + ["-o", "none/out"]),
+      ("tokenize", [files.images, "--tokenizer", files.tokenizer, "--estimate", "-o", "none/out"]),
+      ("score-tokens", [files.relabelled, "--model", files.model, "--estimate", "--rank", "none/out"]),
+      ("detokenize", [files.samples, "--tokenizer", files.rearranged, "--estimate", "--grid", "none/out"]),
+      ("linear-probe", [files.relabelled, "--model", files.model, "--estimate", "-o", "none/out"]),
+    ] {
+      expectRefusal(try ToolProcess.run(tool, arguments, in: folder.url), tool, 73, "none/out")
+    }
+    _ = try write(Array("no checkpoint".utf8), "out.checkpoint", in: folder)
+    let damaged = try ToolProcess.run("train-ar", training + ["-o", "out", "--resume"], in: folder.url)
+    expectRefusal(damaged, "train-ar", 65, "out.checkpoint")
+  }
+
+  /// After a resume only the steps that are left count.
+  @Test func stepsThatAreLeft() throws {
+    let training =
+      [
+        files.relabelled, "-o", folder.path("out"), "--batch-size", "8", "--keep-checkpoint", "--threads",
+        "2",
+      ]
+      + SharedFiles.modelSizes
+    let steps = ["--steps", "8", "--checkpoint-every", "4", "--save-at", "4"]
+    try succeed("train-ar", training + steps)
+    let result = try ToolProcess.run(
+      "train-ar", training + steps + ["--resume", "--estimate", "--json"], in: folder.url)
+    #expect(result.status == 0, "\(result.errors)")
+    let estimate = try JSONDecoder().decode(Estimate.self, from: Data(result.output))
+    // The kept checkpoint is that of the last step.
+    #expect(estimate.steps == nil && estimate.seconds_per_step == nil)
   }
 
   /// What does not fit is refused as without it.

@@ -26,7 +26,6 @@ extension ToolSession {
     _ task: any TrainingTask, _ command: TrainingCommandOptions, output: OutputPath,
     record: @escaping ([Tensor]) throws -> Record
   ) throws -> TrainingOutcome {
-    if command.estimate { try finishEstimate(of: task) }
     let steps = task.settings.training.steps
     let savedSteps = try command.saving.savedSteps(through: steps, besides: output)
     let saved = savedSteps.steps(through: steps).map { SavingOptions.path(of: $0, besides: output.path) }
@@ -37,6 +36,7 @@ extension ToolSession {
     try file?.requireReplaceable()
     let first = try checkpoint.map { try TrainingLoop.step(of: $0) } ?? 0
     if checkpoint != nil { say("\(file?.path ?? ""): going on after step \(first)") }
+    if command.estimate { try finishEstimate(of: task, from: checkpoint, in: file?.path, after: first) }
     settings = JSONValue(parsing: try task.settings.json())
     let progress = progress("steps", total: steps - first)
     let events = TrainingEvents(
@@ -72,24 +72,30 @@ extension ToolSession {
   }
 
   /// Takes a few steps to say how long all would take, and ends the run.
-  private func finishEstimate(of task: any TrainingTask) throws -> Never {
+  private func finishEstimate(
+    of task: any TrainingTask, from checkpoint: Record?, in file: String?, after first: Int
+  ) throws -> Never {
     struct Enough: Error {}
-    let (steps, measuredSteps) = (task.settings.training.steps, 5)
+    let left = task.settings.training.steps - first
     var (times, last) = ([Double](), ContinuousClock.now)
     let events = TrainingEvents(
       saveCheckpoint: { _ in },
-      log: { [self] step, values in
+      log: { [self] _, values in
         // Scores of held-out images come here too; their time is not that of a step.
         if values["gradient_norm"] != nil { times.append((ContinuousClock.now - last) / .seconds(1)) }
         last = .now
         // Ranks take the same number of steps: each would wait for ever for one that stopped before.
         let isLong = communicator.count == 1 && times.count > 1 && times.reduce(0, +) > 30
-        if step == min(steps, measuredSteps) || isLong { throw Enough() }
+        if times.count == min(left, 5) || isLong { throw Enough() }
       }, isInterrupted: { [self] in interruption.isRaised })
+    let loop = TrainingLoop(task, events: events, communicator: communicator)
+    try naming(file) { try checkpoint.map { try loop.restore($0) } }
+    guard left > 0 else { try finishWithEstimate() }
+    last = .now
     do {
-      _ = try TrainingLoop(task, events: events, communicator: communicator).run()
+      _ = try loop.run()
     } catch is Enough {}
-    try finishWithEstimate(MeasuredSteps(times: times, steps: steps))
+    try finishWithEstimate(MeasuredSteps(times: times, steps: left))
   }
 
   private func checkpointFile(_ command: TrainingCommandOptions, _ output: OutputPath) throws -> OwnedFile? {

@@ -20,10 +20,12 @@ struct EstimateGiven: Error {}
 public struct MeasuredSteps {
   /// Seconds of a step: the median, without the first.
   public var secondsPerStep: Double
-  /// Steps of the whole run.
+  /// Steps that are left to the run.
   public var steps: Int
 
-  /// - Parameter times: the seconds that each measured step took, at least one.
+  /// - Parameters:
+  ///   - times: the seconds that each measured step took, at least one.
+  ///   - steps: those that are left.
   public init(times: [Double], steps: Int) {
     precondition(!times.isEmpty, "MeasuredSteps: no step was measured")
     let steady = (times.count > 1 ? Array(times.dropFirst()) : times).sorted()
@@ -80,8 +82,8 @@ extension ToolSession {
     if let measured {
       lines.append("measured: \(inWords(peakMegabytes() * 1e6)) at most in the first steps")
       lines.append(
-        "time: \(printed("%.3g", measured.secondsPerStep)) s per step, "
-          + "\(printed("%.3g", measured.seconds / 3600)) h for \(measured.steps) steps, without scoring and checkpoints"
+        "time: \(printed("%.3g", measured.secondsPerStep)) s per step; \(duration(measured.seconds)) in all, "
+          + "without scoring and checkpoints"
       )
     }
     return lines.joined(separator: "\n")

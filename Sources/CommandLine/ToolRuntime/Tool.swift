@@ -82,6 +82,7 @@ extension Tool {
         try session.commitOutputs()
       } catch is EstimateGiven {
         // Nothing takes its place: what has been begun is removed with the process.
+        session.removeEmptyLog()
       }
       try closeStandardOutput()
       return ToolEnd(exit: .done, interruption, communicator)

@@ -33,6 +33,7 @@ public final class ToolSession {
   private let outputs = OutputGroup()
   private var log: JSONLog?
   private var logIsBegun = false
+  private var logIsNew = false
   private let start = ContinuousClock.now
   private let standardError = FileDescriptorSink(descriptor: STDERR_FILENO, name: "standard error")
 
@@ -90,7 +91,14 @@ public final class ToolSession {
   public func openLog() throws {
     guard let path = options.log?.path, communicator.isFirst else { return }
     try claim(ClaimedFile(name: "", path: path, role: .log))
+    logIsNew = access(path, F_OK) != 0
     log = try JSONLog(path: path, appending: true)
+  }
+
+  /// Removes the file of `--log` if this run has made it and written nothing.
+  func removeEmptyLog() {
+    guard logIsNew, !logIsBegun, let path = options.log?.path else { return }
+    unlink(path)
   }
 
   /// Makes a resumed run append to the log; otherwise the first line replaces it.

@@ -75,9 +75,10 @@ import ToolRuntime
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + weights,
       images: min(batchSize, items.count))
-    try session.finish(estimating)
     // Reading comes before the work, so that an error is reported at once.
     let decoder = try readTokenizer(for: data.header, device, session)
+    try output.map { try session.requireCreatable($0) }
+    try session.finish(estimating)
     var sheet = Sheet(
       rows: sizes.gridRows, columns: sizes.gridColumns, positions: positions,
       heads: heads.groups(of: sizes.heads),

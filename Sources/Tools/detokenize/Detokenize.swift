@@ -114,6 +114,7 @@ import ToolRuntime
         size: data.header.rows * model.configuration.downsampling)
         + 15 * Double(pictureSize.height) * Double(pictureSize.width),
       images: min(imagesPerBatch(model, data.header), items.count))
+    for output in [grid, npz].compactMap({ $0 }) { try session.requireCreatable(output) }
     try session.finish(estimating)
     let above =
       try originals.map {

@@ -61,6 +61,7 @@ import ToolRuntime
     let settings = LinearProbe.Options(
       epochs: epochs, batchSize: batchSize, learningRate: learningRate, weightDecay: weightDecay,
       seed: session.seed)
+    try session.requireCreatable(output)
     var table = ProbeTable(data, settings: settings)
     let progress = session.progress(
       "images", total: (data.training.items.count + data.test.items.count) * model.count)

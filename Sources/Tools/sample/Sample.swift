@@ -148,8 +148,10 @@ import VAR
     images: Int
   ) throws {
     if let fine {
+      // An image at a time, or one per thread.
       try session.requireMemory(
-        toRun: fine.sizes.parameterBytes, bytesPerImage: fine.sizes.passBytesPerImage, images: images)
+        toRun: fine.sizes.parameterBytes, bytesPerImage: fine.sizes.passBytesPerImage,
+        images: min(images, session.threads), option: "--threads")
     }
     if let sizes = (stage as? ScaleStage)?.sizes {
       return try session.requireMemory(

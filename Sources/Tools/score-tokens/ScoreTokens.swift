@@ -164,8 +164,8 @@ import VAR
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
       images: min(batchSize, items.count))
-    try session.finish(estimating)
     var outputs = try BatchOutputs(logits: logits, places, data, items: items, part, session)
+    try session.finish(estimating)
     let scores = try model.score(
       data.relabelled(try matched(data.header, classes, session)), items: items, clusters: clusters,
       batchSize: batchSize
@@ -202,8 +202,8 @@ import VAR
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
       images: min(batchSize, items.count))
-    try session.finish(estimating)
     var outputs = try BatchOutputs(logits: logits, places, file, items: items, part, session)
+    try session.finish(estimating)
     let scores = try transformer.score(data, items: items, clusters: clusters, batchSize: batchSize) {
       logits, losses in
       try session.interruption.check()

@@ -70,13 +70,13 @@ import ToolRuntime
     try session.requireMemory(
       toRun: model.configuration.parameterBytes,
       bytesPerImage: model.configuration.passBytesPerImage(size: size), images: min(batchSize, count))
-    try session.finish(estimating)
     let header = TokenHeader(
       vocabSize: model.configuration.codebookSize, rows: grid, columns: grid,
       codebookSHA256: model.codebookSHA256,
       classCount: images.listing.classNames.count, classNames: images.listing.classNames,
       viewNames: images.plan.names, layout: model.configuration.tokenLayout)
     let sink = try session.create(output)
+    try session.finish(estimating)
     let records = RecordWriter(sink)
     let writer = TokenWriter(
       records, header: header, metadata: session.provenanceMetadata, shard: part.shard)
