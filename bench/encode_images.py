@@ -41,10 +41,7 @@ def work_of(options, model, row, side, memory):
 
 
 def main():
-    parser = measure.parser(__doc__, ROWS)
-    parser.add_argument("--contiguous", action="store_true",
-                        help="images as [B, C, H, W] in memory; otherwise channels come last, which is faster on CPUs")
-    options = parser.parse_args()
+    options = measure.image_parser(__doc__, ROWS).parse_args()
     peer = measure.start_torch(options)
     memory = torch.contiguous_format if options.contiguous else torch.channels_last
     kind = torch.bfloat16 if options.precision == "bfloat16" else torch.float32

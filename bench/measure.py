@@ -36,6 +36,14 @@ def parser(description, rows, precisions=("float32", "bfloat16"), compiles=True)
     return result
 
 
+def image_parser(description, rows):
+    """The same for work with convolutions."""
+    options = parser(description, rows)
+    options.add_argument("--contiguous", action="store_true",
+                         help="images as [B, C, H, W] in memory; otherwise channels come last, which is faster on CPUs")
+    return options
+
+
 def start_torch(options):
     """Sets threads and seed; the name and version of the peer."""
     import torch

@@ -71,10 +71,7 @@ class Training:
 
 
 def main():
-    parser = measure.parser(__doc__, ROWS)
-    parser.add_argument("--contiguous", action="store_true",
-                        help="images as [B, C, H, W] in memory; otherwise channels come last, which is faster on CPUs")
-    options = parser.parse_args()
+    options = measure.image_parser(__doc__, ROWS).parse_args()
     peer = measure.start_torch(options)
     if options.compile and hasattr(torch._functorch.config, "donated_buffer"):
         # The adaptive weight goes through a graph that is kept for the backward pass.
