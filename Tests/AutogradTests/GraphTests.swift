@@ -123,4 +123,38 @@ import TestSupport
       #expect(freed == nil && intermediate == nil, "backward \(backward)")
     }
   }
+
+  /// Who watches is told of each variable once: when the first step that used it has run backward.
+  @Test func gradientsAreToldWhenTheyAreComplete() throws {
+    let (first, both, unused, last) = (parameter(), parameter(), parameter(), parameter())
+    let tape = Tape(device: device)
+    let x = tape.add(tape.add(first, both), last)
+    let loss = tape.dot(tape.add(x, both), device.tensor([1, 2], [2]))
+    let variables = [first, both, unused, last]
+    var told: [Int] = []
+    tape.backward(from: loss, watch: GradientWatch(variables) { told.append($0) })
+    #expect(told == [2, 3, 0, 1])
+    #expect(first.gradient?.toArray() == [1, 2] && both.gradient?.toArray() == [2, 4])
+    #expect(unused.gradient == nil)
+  }
+
+  /// The two sides of a sum get one gradient. Who is told of the first may change it while the pass still needs the other.
+  @Test func aGradientThatIsToldHasMemoryOfItsOwn() {
+    let (early, late) = (parameter(), parameter())
+    let tape = Tape(device: device)
+    let square = tape.silu(early)
+    let loss = tape.dot(tape.add(square, late), device.tensor([1, 2], [2]))
+    tape.backward(
+      from: loss,
+      watch: GradientWatch([late]) { _ in late.gradient?.buffer.update(repeating: 1000) })
+    let own = early.gradient?.toArray()
+    let alone = Tape(device: device)
+    early.clearGradient()
+    alone.backward(from: alone.dot(alone.silu(early), device.tensor([1, 2], [2])))
+    #expect(own == early.gradient?.toArray())
+  }
+
+  private func parameter() -> Variable {
+    Variable(device.tensor([0.5, -1], [2]), requiresGradient: true)
+  }
 }

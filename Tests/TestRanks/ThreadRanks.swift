@@ -49,6 +49,7 @@ public final class ThreadRanks: Communicator {
     }.sum(values)
   }
 
+  public var sumsOnAnyThread: Bool { true }
   public func gather(_ bytes: [UInt8]) -> [[UInt8]] { board.gather(bytes, of: rank) }
   public func abort(status: Int32) -> Never { exit(status) }
   public func finish() {}

@@ -1,3 +1,4 @@
+import Autograd
 import Communication
 import NeuralNet
 import STAR
@@ -114,6 +115,73 @@ import VQGAN
     }
     #expect(whole.1.keys == four.1.keys)
     for (name, value) in whole.1 { #expect(abs(value - four.1[name]!) < 1e-5 * abs(value)) }
+  }
+
+  /// A gradient may be sent as soon as the tape says that it is complete, for each kind of training.
+  @Test(arguments: tasks.map(\.0)) func aCompleteGradientDoesNotChange(name: String) throws {
+    let tiny = try #require(Self.tasks.first { $0.0 == name }).1()
+    let run = try Run(tiny, steps: 9, device: Device(threadCount: 1), leaves: 4)
+    let variables = run.task.store.parameters.map(\.variable)
+    // The second step of a tokenizer still has no quantiser; the last one has.
+    for step in [0, 8] {
+      run.task.store.clearGradients()
+      try run.task.startStep(step)
+      var told: [Int: [Float]?] = [:]
+      _ = try run.task.accumulateGradients(
+        step: step, leaf: 1,
+        watch: GradientWatch(variables) { place in
+          #expect(told[place] == nil)
+          told[place] = .some(variables[place].gradient?.toArray())
+        })
+      #expect(told.count == variables.count)
+      for (place, variable) in variables.enumerated() {
+        #expect(told[place] == .some(variable.gradient?.toArray()))
+      }
+    }
+  }
+
+  /// Sums between ranks are the same however the gradients are put together and cut, and with leaves that wait.
+  @Test(arguments: [1, 2, 4], [1, 3, 7, 1000]) func sumsDoNotDependOnWhereGradientsAreCut(
+    ranks: Int, bucketSize: Int
+  ) throws {
+    let sizes = [5, 1, 12, 3, 3, 40]
+    @Sendable func gradient(_ variable: Int, leaf: Int) -> [Float] {
+      var random = CounterRandom(seed: UInt64(leaf), purpose: .test, index: UInt64(variable))
+      return (0..<sizes[variable]).map { _ in Float(random.normal()) }
+    }
+    let ends = ThreadRanks.run(ranks, messageSize: 4) { communicator in
+      let device = Device(threadCount: 1)
+      let variables = sizes.map { Variable(device.zeros([$0]), requiresGradient: true) }
+      // The fourth has no gradient, as a weight that a training does not use.
+      func backward(_ leaf: Int, _ watch: GradientWatch?) {
+        let tape = Tape(device: device)
+        let terms = sizes.indices.filter { $0 != 3 }.map {
+          (tape.dot(variables[$0], device.tensor(gradient($0, leaf: leaf), [sizes[$0]])), Float(1))
+        }
+        tape.backward(from: tape.weightedSum(terms), watch: watch)
+      }
+      var tree = GradientTree(variables, device)
+      let leaves = communicator.share(of: 4)
+      for leaf in leaves.dropLast() {
+        backward(leaf, nil)
+        tree.addLeaf()
+      }
+      let exchange = GradientExchange(tree, communicator, { 0 }, bucketSize: bucketSize)
+      backward(leaves.upperBound - 1, exchange.watch)
+      let cost = exchange.finish()
+      #expect(cost.bytesSent == 8 * (1 - 1 / Double(ranks)) * 61)
+      return variables.map { $0.gradient?.toArray() }
+    }
+    for end in ends {
+      for (place, sum) in try end.get().enumerated() {
+        let leaves = (0..<4).map { gradient(place, leaf: $0) }
+        let expected: [Float] = leaves[0].indices.map { i in
+          let (left, right) = (leaves[0][i] + leaves[1][i], leaves[2][i] + leaves[3][i])
+          return left + right
+        }
+        #expect(sum == (place == 3 ? nil : expected))
+      }
+    }
   }
 
   /// A step of one leaf is what it was before there were leaves: the task's own gradient, and nothing else.

@@ -9,12 +9,17 @@
 
 #ifdef TSR_HAVE_MPI
 #include <stdio.h>
+#include <time.h>
 
 #include "CMPI.h"
 
-void tsr_mpi_start(void) {
+/// Between ranks of one machine a short message is there after a few.
+#define POLLS_BEFORE_PAUSE 100
+
+bool tsr_mpi_start(void) {
   int provided;
-  MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+  MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided);
+  return provided >= MPI_THREAD_SERIALIZED;
 }
 
 void tsr_mpi_finish(void) { MPI_Finalize(); }
@@ -42,8 +47,14 @@ void tsr_mpi_library(char *text, size_t size) {
 
 void tsr_mpi_exchange(int partner, const float *sent, int sent_count, float *received,
                       int received_count) {
-  MPI_Sendrecv(sent, sent_count, MPI_FLOAT, partner, 0, received, received_count, MPI_FLOAT,
-               partner, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+  MPI_Request requests[2];
+  MPI_Irecv(received, received_count, MPI_FLOAT, partner, 0, MPI_COMM_WORLD, &requests[0]);
+  MPI_Isend(sent, sent_count, MPI_FLOAT, partner, 0, MPI_COMM_WORLD, &requests[1]);
+  // MPI's own waiting takes a processor, which the backward pass needs.
+  const struct timespec pause = {.tv_sec = 0, .tv_nsec = 20000};
+  int done;
+  for (int polls = 0; MPI_Testall(2, requests, &done, MPI_STATUSES_IGNORE), !done; polls++)
+    if (polls >= POLLS_BEFORE_PAUSE) nanosleep(&pause, NULL);
 }
 
 void tsr_mpi_gather_sizes(uint64_t size, uint64_t *all) {

@@ -27,6 +27,19 @@ extension TrainingOutcome {
     for (name, count) in task.seen(after: last) { summary[name] = .integer(count) }
     summary["epochs"] = .number(Double(last * task.imagesPerStep) / Double(task.trainingCount))
     (summary["steps"], summary["seconds"]) = (.integer(steps), .number(seconds))
+    if let communication { summary.merge(communication.fields(steps: steps)) { own, _ in own } }
     return summary
+  }
+}
+
+extension CommunicationCost {
+  /// The means per step of a run of several ranks.
+  func fields(steps: Int) -> [String: JSONValue] {
+    let steps = Double(max(steps, 1))
+    return [
+      "communication_seconds_per_step": .number(seconds / steps),
+      "communication_seconds_alone_per_step": .number(secondsAlone / steps),
+      "communication_bytes_per_step": .number(bytesSent / steps),
+    ]
   }
 }

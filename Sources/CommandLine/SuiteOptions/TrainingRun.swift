@@ -13,6 +13,8 @@ public struct TrainingOutcome {
   public let seconds: Double
   /// Steps that this run took itself: fewer than asked for after a resume.
   public let steps: Int
+  /// What its gradients have taken between ranks; nil for one process.
+  public let communication: CommunicationCost?
 }
 
 extension ToolSession {
@@ -57,18 +59,22 @@ extension ToolSession {
         if let loss = values["loss"] { progress.advance(detail: "loss " + printed("%.4f", loss)) }
       },
       isInterrupted: { [self] in interruption.isRaised })
-    let loop = TrainingLoop(task, events: events, communicator: communicator)
+    let start = ContinuousClock.now
+    let clock: @Sendable () -> Double = { (ContinuousClock.now - start) / .seconds(1) }
+    let loop = TrainingLoop(task, events: events, communicator: communicator, clock: clock)
     try naming(file?.path) { try checkpoint.map { try loop.restore($0) } }
     // Only now: a run that is refused leaves the log as it was.
     try rewindLog(to: first)
-    let start = ContinuousClock.now
+    let begin = clock()
     let (scores, values) = try loop.run()
     progress.finish()
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    let seconds = clock() - begin
     try write(record(values), to: output)
     try commitOutputs()
     if !command.keepCheckpoint { file?.remove() }
-    return TrainingOutcome(scores: scores, seconds: seconds, steps: steps - first)
+    return TrainingOutcome(
+      scores: scores, seconds: seconds, steps: steps - first,
+      communication: communicator.count > 1 ? loop.communication : nil)
   }
 
   /// Takes a few steps to say how long all would take, and ends the run.
@@ -88,14 +94,18 @@ extension ToolSession {
         let isLong = communicator.count == 1 && times.count > 1 && times.reduce(0, +) > 30
         if times.count == min(left, 5) || isLong { throw Enough() }
       }, isInterrupted: { [self] in interruption.isRaised })
-    let loop = TrainingLoop(task, events: events, communicator: communicator)
+    let begin = last
+    let clock: @Sendable () -> Double = { (ContinuousClock.now - begin) / .seconds(1) }
+    let loop = TrainingLoop(task, events: events, communicator: communicator, clock: clock)
     try naming(file) { try checkpoint.map { try loop.restore($0) } }
     guard left > 0 else { try finishWithEstimate() }
     last = .now
     do {
       _ = try loop.run()
     } catch is Enough {}
-    try finishWithEstimate(MeasuredSteps(times: times, steps: left))
+    var measured = MeasuredSteps(times: times, steps: left)
+    if communicator.count > 1 { measured.further = loop.communication.fields(steps: times.count) }
+    try finishWithEstimate(measured)
   }
 
   private func checkpointFile(_ command: TrainingCommandOptions, _ output: OutputPath) throws -> OwnedFile? {

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import Synchronization
+import TensorCore
 
 /// SIGINT, SIGTERM and SIGHUP, as a flag that a loop can look at between two steps.
 public final class Interruption: Sendable {

@@ -22,6 +22,8 @@ public struct MeasuredSteps {
   public var secondsPerStep: Double
   /// Steps that are left to the run.
   public var steps: Int
+  /// What else was measured, for the estimate as JSON.
+  public var further: [String: JSONValue] = [:]
 
   /// - Parameters:
   ///   - times: the seconds that each measured step took, at least one.
@@ -68,6 +70,7 @@ extension ToolSession {
       fields["seconds_per_step"] = .number(measured.secondsPerStep)
       (fields["steps"], fields["seconds"]) = (.integer(measured.steps), .number(measured.seconds))
       fields["measured_megabytes"] = .number(peakMegabytes())
+      fields.merge(measured.further) { own, _ in own }
     }
     return fields
   }

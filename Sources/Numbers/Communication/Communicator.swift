@@ -11,6 +11,8 @@ public protocol Communicator: AnyObject {
   /// sums with each other.
   /// - Precondition: a power of two of ranks, and as many values on each.
   func sum(_ values: UnsafeMutableBufferPointer<Float>)
+  /// Whether another thread may call ``sum(_:)``, while no other call is made.
+  var sumsOnAnyThread: Bool { get }
   /// The bytes of all ranks, in their order. The ranks may have different numbers of bytes.
   func gather(_ bytes: [UInt8]) -> [[UInt8]]
   /// Ends all ranks with a status.
@@ -58,6 +60,7 @@ public final class SingleProcess: Communicator, Sendable {
   public var rank: Int { 0 }
   public var count: Int { 1 }
   public func sum(_ values: UnsafeMutableBufferPointer<Float>) {}
+  public var sumsOnAnyThread: Bool { true }
   public func gather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
   public func abort(status: Int32) -> Never { exit(status) }
   public func finish() {}

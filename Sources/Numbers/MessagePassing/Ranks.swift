@@ -46,9 +46,10 @@ public enum Ranks {
   private final class MPIRanks: Communicator {
     let rank: Int
     let count: Int
+    let sumsOnAnyThread: Bool
 
     init() {
-      tsr_mpi_start()
+      sumsOnAnyThread = tsr_mpi_start()
       (rank, count) = (Int(tsr_mpi_rank()), Int(tsr_mpi_count()))
     }
 

@@ -16,7 +16,9 @@ public final class ThreadPool {
     precondition(count >= 1, "ThreadPool: \(count) threads")
     workers = Workers()
     var started = 1
-    while started < count, Workers.start(workers, index: started) { started += 1 }
+    while started < count, startDetachedThread({ [workers, started] in workers.work(started) }) {
+      started += 1
+    }
     self.count = started
     workers.count = started
   }
@@ -70,30 +72,6 @@ private final class Workers: @unchecked Sendable {
     wake.deallocate()
   }
 
-  /// Starts a thread; false if the system refuses, as it does without memory or beyond a limit of processes.
-  static func start(_ workers: Workers, index: Int) -> Bool {
-    final class Start {
-      let workers: Workers
-      let index: Int
-      init(_ workers: Workers, _ index: Int) { (self.workers, self.index) = (workers, index) }
-    }
-    let argument = Unmanaged.passRetained(Start(workers, index))
-    var thread = pthread_t()
-    let status = pthread_create(
-      &thread, nil,
-      { argument in
-        let start = Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
-        start.workers.work(start.index)
-        return nil
-      }, argument.toOpaque())
-    guard status == 0 else {
-      argument.release()
-      return false
-    }
-    pthread_detach(thread)
-    return true
-  }
-
   func run(_ body: @escaping (Int) -> Void) {
     job = body
     unfinished.store(count - 1, ordering: .relaxed)
@@ -122,7 +100,7 @@ private final class Workers: @unchecked Sendable {
     }
   }
 
-  private func work(_ index: Int) {
+  func work(_ index: Int) {
     var seen = 0
     while true {
       waitForGeneration(after: seen)

@@ -16,12 +16,26 @@ extension TrainingLoop {
     var tree = GradientTree(stores.flatMap(\.parameters).map(\.variable), task.store.device)
     try task.startStep(step)
     var values: [[String: Double]] = []
-    for leaf in leaves {
+    for leaf in leaves.dropLast() {
       values.append(try task.accumulateGradients(step: step, leaf: leaf))
-      tree.addLeaf(isLast: leaf == leaves.upperBound - 1)
+      tree.addLeaf()
     }
-    tree.sum(over: communicator)
+    values.append(try lastLeaf(leaves.upperBound - 1, step: step, tree))
     return means(values).merging(task.joinLeaves(step: step, over: communicator)) { $1 }
+  }
+
+  /// The last leaf of this rank. Between ranks, sums are sent while its backward pass goes on.
+  private func lastLeaf(_ leaf: Int, step: Int, _ tree: GradientTree) throws -> [String: Double] {
+    if communicator.count == 1 {
+      let values = try task.accumulateGradients(step: step, leaf: leaf)
+      tree.finish()
+      return values
+    }
+    precondition(task.discriminator == nil, "TrainingLoop: a discriminator on \(communicator.count) ranks")
+    let exchange = GradientExchange(tree, communicator, clock)
+    let values = try task.accumulateGradients(step: step, leaf: leaf, watch: exchange.watch)
+    communication.add(exchange.finish())
+    return values
   }
 
   /// Means of values over the leaves of all ranks, added in the order of the leaves.
@@ -47,18 +61,16 @@ extension TrainingLoop {
 
 /// Adds up the gradients of leaves, which come one after another in the variables.
 struct GradientTree {
-  private let variables: [Variable]
-  private let device: Device
+  let variables: [Variable]
+  let device: Device
   /// Sums of 1, 2, 4, ... leaves that wait for the sum of as many leaves beside them, the largest first.
   private var waiting: [[Tensor?]] = []
   private var count = 0
 
   init(_ variables: [Variable], _ device: Device) { (self.variables, self.device) = (variables, device) }
 
-  /// Adds the gradients that are in the variables, as the next leaf.
-  /// - Parameter isLast: whether the sum is to be left in the variables.
-  /// - Precondition: the last leaf makes a power of two of them.
-  mutating func addLeaf(isLast: Bool) {
+  /// Takes the gradients that are in the variables, as the next leaf; another one comes after it.
+  mutating func addLeaf() {
     let tape = Tape(device: device)
     // The sums that the new leaf completes: as many as the number of leaves before it ends with ones.
     for _ in 0..<(~count).trailingZeroBitCount {
@@ -67,43 +79,20 @@ struct GradientTree {
       }
     }
     count += 1
-    if isLast {
-      precondition(waiting.isEmpty, "GradientTree: \(count) leaves")
-      return
-    }
     waiting.append(variables.map(\.gradient))
     variables.forEach { $0.clearGradient() }
   }
 
-  /// Adds up the sums of all ranks. Parameters are put together and cut, so that each message has a fair size.
-  func sum(over communicator: any Communicator) {
-    if communicator.count == 1 { return }
-    let gradients = variables.compactMap(\.gradient)
-    let total = gradients.reduce(0) { $0 + $1.count }
-    let bucket = device.empty([min(total, Self.bucketSize)])
-    for first in stride(from: 0, to: total, by: Self.bucketSize) {
-      let part = first..<min(first + Self.bucketSize, total)
-      forPieces(of: gradients, in: part) { (bucket.pointer + $0).update(from: $1, count: $2) }
-      communicator.sum(UnsafeMutableBufferPointer(rebasing: bucket.buffer[..<part.count]))
-      forPieces(of: gradients, in: part) { $1.update(from: bucket.pointer + $0, count: $2) }
+  /// Adds the sums that wait to the gradient of the last leaf, which is in the variable at `place`.
+  /// - Precondition: the last leaf makes a power of two of them.
+  func finish(at place: Int) {
+    precondition(
+      waiting.count == count.nonzeroBitCount && count & (count + 1) == 0, "GradientTree: \(count) leaves + 1")
+    for sums in waiting.reversed() {
+      if let gradient = sums[place] { Tape(device: device).accumulate(gradient, into: variables[place]) }
     }
   }
 
-  /// Calls `body` with the pieces of tensors that a range of all their elements, tensor after tensor, is made of.
-  private func forPieces(
-    of tensors: [Tensor], in range: Range<Int>,
-    _ body: (_ offset: Int, _ piece: UnsafeMutablePointer<Float>, _ count: Int) -> Void
-  ) {
-    var first = 0
-    for tensor in tensors {
-      let piece = range.clamped(to: first..<first + tensor.count)
-      if !piece.isEmpty {
-        body(piece.lowerBound - range.lowerBound, tensor.pointer + (piece.lowerBound - first), piece.count)
-      }
-      first += tensor.count
-    }
-  }
-
-  /// Floats that are added up at a time: 16 MB.
-  private static let bucketSize = 4 << 20
+  /// The same for all variables.
+  func finish() { variables.indices.forEach { finish(at: $0) } }
 }

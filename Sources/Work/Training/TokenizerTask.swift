@@ -118,24 +118,24 @@ public final class TokenizerTask: TrainingTask {
   }
 
   /// One leaf. During the warm-up the decoder sees the latents themselves.
-  public func accumulateGradients(step: Int, leaf: Int) throws -> [String: Double] {
+  public func accumulateGradients(step: Int, leaf: Int, watch: GradientWatch?) throws -> [String: Double] {
     let device = store.device
     let count = options.batchSize / leafCount
     let places = order.items(
       first: step * options.batchSize + leaf * count, count: count, viewCount: images.plan.names.count)
     let batch = Variable(try images.batch(places, on: device))
     let kind = options.reconstruction
-    if let imageLosses { return accumulate(imageLosses, batch, step: step) }
+    if let imageLosses { return accumulate(imageLosses, batch, step: step, watch) }
     let tape = Tape(device: device)
     if step < options.warmupSteps {
       let error = model.unquantizedPass(tape, images: batch, reconstruction: kind)
-      tape.backward(from: error, scale: 1 / Float(leafCount))
+      tape.backward(from: error, scale: 1 / Float(leafCount), watch: watch)
       return ["loss": Double(error.value.scalar), "reconstruction_loss": Double(error.value.scalar)]
     }
     let pass = model.trainingPass(
       tape, images: batch, reconstruction: kind, commitment: options.commitment,
       codebook: options.codebookWeight, entropy: options.entropy)
-    tape.backward(from: pass.loss, scale: 1 / Float(leafCount))
+    tape.backward(from: pass.loss, scale: 1 / Float(leafCount), watch: watch)
     return [
       "loss": Double(pass.loss.value.scalar),
       "reconstruction_loss": Double(pass.reconstructionLoss.value.scalar),
@@ -144,7 +144,9 @@ public final class TokenizerTask: TrainingTask {
 
   /// The same with further losses of the images: their gradient by the reconstructions comes first, then the
   /// autoencoder's, then the discriminator's.
-  private func accumulate(_ losses: ImageLosses, _ batch: Variable, step: Int) -> [String: Double] {
+  private func accumulate(
+    _ losses: ImageLosses, _ batch: Variable, step: Int, _ watch: GradientWatch?
+  ) -> [String: Double] {
     let tape = Tape(device: store.device)
     let pass = model.reconstruct(
       tape, images: batch, isQuantized: step >= options.warmupSteps, entropy: options.entropy)
@@ -165,7 +167,7 @@ public final class TokenizerTask: TrainingTask {
       }
       values.merge(keep(quantized, step)) { own, _ in own }
     }
-    tape.backward(from: tape.weightedSum(terms), scale: 1 / Float(leafCount))
+    tape.backward(from: tape.weightedSum(terms), scale: 1 / Float(leafCount), watch: watch)
     values.merge(losses.trainDiscriminator(reconstructions, of: batch.value, step: step + 1)) { own, _ in own
     }
     values["loss"] = loss

@@ -12,6 +12,10 @@ public final class TrainingLoop {
   let events: TrainingEvents
   /// The ranks that share the leaves of each batch. All of them take the same steps.
   let communicator: any Communicator
+  /// Seconds since some moment.
+  let clock: @Sendable () -> Double
+  /// What the ranks' sums have taken so far.
+  public internal(set) var communication = CommunicationCost()
   let optimizer: AdamW
   /// Of the discriminator, where there is one. It counts the steps before the discriminator's start too, as LlamaGen does.
   let discriminatorOptimizer: AdamW?
@@ -22,12 +26,14 @@ public final class TrainingLoop {
   var lastCheckpoint: Int?
 
   /// A loop over the steps that the task's settings ask for.
+  /// - Parameter clock: seconds since some moment, to measure what communication takes.
   /// - Precondition: the number of ranks divides that of leaves.
   public init(
-    _ task: any TrainingTask, events: TrainingEvents, communicator: any Communicator = SingleProcess()
+    _ task: any TrainingTask, events: TrainingEvents, communicator: any Communicator = SingleProcess(),
+    clock: @escaping @Sendable () -> Double = { 0 }
   ) {
     (self.task, self.options, self.events) = (task, task.settings.training, events)
-    self.communicator = communicator
+    (self.communicator, self.clock) = (communicator, clock)
     precondition(
       options.leafCount % communicator.count == 0,
       "TrainingLoop: \(options.leafCount) leaves for \(communicator.count) ranks")

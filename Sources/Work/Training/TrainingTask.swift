@@ -1,3 +1,4 @@
+import Autograd
 import Communication
 import NeuralNet
 import StreamFormat
@@ -23,9 +24,11 @@ public protocol TrainingTask: AnyObject {
   func startStep(_ step: Int) throws
   /// Runs a leaf of a step forward and backward. Its share of the gradient of the batch's mean loss is added to what is in
   /// the store, and in the discriminator's.
-  /// - Parameter leaf: its number in the batch, from 0.
+  /// - Parameters:
+  ///   - leaf: its number in the batch, from 0.
+  ///   - watch: who wants to know when the gradients of this leaf are complete.
   /// - Returns: values to log, means over the leaf; `loss` is one of them.
-  func accumulateGradients(step: Int, leaf: Int) throws -> [String: Double]
+  func accumulateGradients(step: Int, leaf: Int, watch: GradientWatch?) throws -> [String: Double]
   /// Called after the last leaf of this rank, to put together what the leaves of all ranks have found.
   /// - Returns: values to log of the whole batch.
   func joinLeaves(step: Int, over communicator: any Communicator) -> [String: Double]
@@ -47,6 +50,11 @@ extension TrainingTask {
   public func seen(after step: Int) -> [String: Int] {
     let images = step * imagesPerStep
     return ["images_seen": images, "views_seen": images * viewsPerImage]
+  }
+
+  /// A leaf whose gradients nobody waits for.
+  public func accumulateGradients(step: Int, leaf: Int) throws -> [String: Double] {
+    try accumulateGradients(step: step, leaf: leaf, watch: nil)
   }
 
   public func startStep(_ step: Int) throws {}

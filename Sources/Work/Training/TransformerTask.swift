@@ -107,7 +107,7 @@ public final class TransformerTask: TrainingTask {
   public var store: ParameterStore { guidance?.store ?? model.store }
 
   /// One leaf, in `accumulation` parts.
-  public func accumulateGradients(step: Int, leaf: Int) -> [String: Double] {
+  public func accumulateGradients(step: Int, leaf: Int, watch: GradientWatch?) -> [String: Double] {
     let loss: any RowLoss =
       options.clusterSize > 0
       ? ClusterLoss(
@@ -118,7 +118,8 @@ public final class TransformerTask: TrainingTask {
     let parts = options.accumulation * settings.training.leafCount
     let size = options.batchSize / parts
     var values: [String: Double] = [:]
-    for part in leaf * options.accumulation..<(leaf + 1) * options.accumulation {
+    let ownParts = leaf * options.accumulation..<(leaf + 1) * options.accumulation
+    for part in ownParts {
       let first = step * options.batchSize + part * size
       let plan = DropoutPlan(
         rate: options.dropout, classRate: options.classDropout, seed: options.seed, step: step * parts + part)
@@ -126,7 +127,8 @@ public final class TransformerTask: TrainingTask {
       let result =
         guidance.map { guidedLoss(tape, $0, first: first, count: size, step: step, loss, plan) }
         ?? plainLoss(tape, first: first, count: size, loss, plan)
-      tape.backward(from: result.loss, scale: 1 / Float(parts))
+      let isLast = part == ownParts.upperBound - 1
+      tape.backward(from: result.loss, scale: 1 / Float(parts), watch: isLast ? watch : nil)
       for (name, value) in result.values { values[name, default: 0] += value / Double(options.accumulation) }
     }
     return values

@@ -1,11 +1,13 @@
-// A thin shim over MPI: what a training needs of it, on the communicator of all ranks. All calls come from one thread.
+// A thin shim over MPI: what a training needs of it, on the communicator of all ranks. At most one call is made at a time.
 // MPI's own error handler ends all ranks where a call fails, so that no function returns a status.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /// Joins the ranks. Once per process.
-void tsr_mpi_start(void);
+/// Returns whether calls may come from any thread, one at a time; if not, they must all come from this one.
+bool tsr_mpi_start(void);
 /// Waits until all ranks are here, and leaves them.
 void tsr_mpi_finish(void);
 /// Ends all ranks with this status.

@@ -12,6 +12,9 @@ public final class Tape {
   /// False for evaluation: nothing is kept and no gradient can be asked for.
   public let isRecording: Bool
   private var steps: [() -> Void] = []
+  /// The number of the first step that has a variable among its inputs: no gradient arrives at it after that step's backward
+  /// pass.
+  private var firstUses: [ObjectIdentifier: Int] = [:]
 
   /// A tape for one forward and, when recording, one backward pass.
   public init(device: Device, isRecording: Bool = true) {
@@ -20,11 +23,30 @@ public final class Tape {
   }
 
   /// Runs the backward pass of everything recorded since the tape was made.
-  /// - Parameter scale: the gradient of the loss by itself, 1 unless gradients are accumulated over parts.
-  public func backward(from loss: Variable, scale: Float = 1) {
+  /// - Parameters:
+  ///   - scale: the gradient of the loss by itself, 1 unless gradients are accumulated over parts.
+  ///   - watch: who wants to know when a gradient is complete.
+  public func backward(from loss: Variable, scale: Float = 1, watch: GradientWatch? = nil) {
     precondition(loss.value.count == 1, "Tape.backward: the loss has shape \(loss.shape)")
     loss.gradient = device.full(loss.shape, scale)
-    while let step = steps.popLast() { step() }
+    // By the number of the step after which a gradient is complete; the pass has none to add to those that no step has used.
+    var complete: [Int: [Int]] = [:]
+    for (place, variable) in (watch?.variables ?? []).enumerated() {
+      complete[firstUses[ObjectIdentifier(variable)] ?? steps.count, default: []].append(place)
+    }
+    func tell(_ step: Int) {
+      guard let watch else { return }
+      for place in complete[step] ?? [] {
+        // The step that it came from may go on to use memory that it shares.
+        _ = ownGradient(of: watch.variables[place])
+        watch.isComplete(place)
+      }
+    }
+    tell(steps.count)
+    while let step = steps.popLast() {
+      step()
+      tell(steps.count)
+    }
   }
 
   /// The variable an op returns. `backward` gets the gradient by `value` and passes gradients on to `inputs`.
@@ -34,6 +56,9 @@ public final class Tape {
     let needsGradient = isRecording && inputs.contains { $0.requiresGradient }
     let output = Variable(value, requiresGradient: needsGradient)
     if needsGradient {
+      for input in inputs where input.requiresGradient && firstUses[ObjectIdentifier(input)] == nil {
+        firstUses[ObjectIdentifier(input)] = steps.count
+      }
       steps.append {
         guard let gradient = output.gradient else { return }
         output.gradient = nil
@@ -86,6 +111,16 @@ public final class Tape {
     guard variable.gradient != nil else { return nil }
     if !variable.gradient!.isUniquelyReferenced() { variable.gradient = device.copy(variable.gradient!) }
     return variable.gradient
+  }
+}
+
+/// Variables, and what is called in a backward pass with the place of each when no further gradient will arrive at it.
+public struct GradientWatch {
+  let variables: [Variable]
+  let isComplete: (_ place: Int) -> Void
+
+  public init(_ variables: [Variable], isComplete: @escaping (_ place: Int) -> Void) {
+    (self.variables, self.isComplete) = (variables, isComplete)
   }
 }
 

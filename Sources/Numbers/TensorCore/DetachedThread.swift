@@ -2,7 +2,7 @@ import Glibc
 
 /// Starts a thread that nobody waits for.
 /// - Returns: false if the system refuses, as it does without memory or beyond a limit of processes.
-func startDetachedThread(_ body: @escaping @Sendable () -> Void) -> Bool {
+public func startDetachedThread(_ body: @escaping @Sendable () -> Void) -> Bool {
   final class Start {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
