@@ -242,8 +242,8 @@ let tools: [Target] = [
   tool(
     "perturb-tokens",
     imports: [
-      argumentParser, "Autograd", "Codebooks", "ImageModels", "StreamFormat", "SuiteOptions", "TensorCore",
-      "ToolRuntime",
+      argumentParser, "Autograd", "Codebooks", "Datasets", "ImageModels", "StreamFormat", "SuiteOptions",
+      "TensorCore", "ToolRuntime",
     ]),
   tool(
     "linear-probe",

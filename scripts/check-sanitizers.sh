@@ -23,7 +23,7 @@ mutexes='rangesCoverTheWholeOnce|theCutIsTheSameEveryTime|everyThreadRunsTheBody
 thread() {
   export TSAN_OPTIONS='halt_on_error=0 exitcode=66'
   swift test "${build[@]}" --scratch-path .build-thread --sanitize=thread --skip "$measuring|$mutexes" \
-    --filter 'ThreadPoolTests|ThreadCountTests|GenerationTests|FineModelTests|SamplingPrecisionTests'
+    --filter 'ThreadPoolTests|ThreadCountTests|ReadAheadTests|GenerationTests|FineModelTests|SamplingPrecisionTests'
   sampling
 }
 

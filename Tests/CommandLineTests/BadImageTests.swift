@@ -75,6 +75,25 @@ import TestSupport
     #expect(try tokenBatch(folder.path("t")).labels == [0, 0, 0, 1, 1])
   }
 
+  /// Images are read on several threads and before their batch is encoded; what is said of them is in their order.
+  @Test(arguments: ["1", "2", "3", "64"]) func unreadableImagesAreNamedInOrder(batchSize: String) throws {
+    try writeImages(to: folder.path("images"), classes: 2, perClass: 5)
+    let damaged = ["a/03.png", "b/00.png", "b/04.png"].map { folder.path("images/\($0)") }
+    for path in damaged { try Data(bytes(path).dropLast(30)).write(to: URL(filePath: path)) }
+    let arguments = [
+      "--tokenizer", files.tokenizer, folder.path("images"), "-o", folder.path("out"), "--quiet",
+      "--batch-size", batchSize, "--threads", "3",
+    ]
+    let refused = try ToolProcess.run("tokenize", arguments)
+    expectRefusal(refused, "tokenize", 65, "\(damaged[0]): damaged PNG image")
+    #expect(!refused.errors.contains("b/") && !folder.names.contains { $0.hasPrefix("out") })
+    let skipping = try succeed("tokenize", arguments + ["--skip-unreadable"])
+    let lines = skipping.errors.split(separator: "\n").filter { $0.hasPrefix("tokenize: skipped: ") }
+    #expect(lines.count == 3 && zip(lines, damaged).allSatisfy { $0.contains($1) }, "\(skipping.errors)")
+    let batch = try tokenBatch(folder.path("out"))
+    #expect(batch.skipped == [3, 5, 9] && batch.labels == [0, 0, 0, 0, 1, 1, 1])
+  }
+
   @Test func noImageThatCanBeRead() throws {
     try FileManager.default.createDirectory(
       atPath: folder.path("images/a"), withIntermediateDirectories: true)

@@ -134,6 +134,30 @@ import TestSupport
     #expect(try batch(joined) == tokenBatch(folder.path("whole")))
   }
 
+  /// The random numbers and the places of skipped images are those of the whole, also in a file of several records.
+  @Test func perturbTokensAroundSkippedImages() throws {
+    let bad = folder.path("bad.png")
+    try Data("no picture".utf8).write(to: URL(filePath: bad))
+    let tokenize = ["-", "--tokenizer", files.tokenizer, "--skip-unreadable", "-o", folder.path("skipping")]
+    try run("tokenize", tokenize, input: list(also: [bad + "\ta", bad + "\ta"]))
+    #expect(try tokenBatch(folder.path("skipping")).skipped == [1, 2])
+    let options = ["--code-distance", "1", "--tokenizer", files.tokenizer, "--share", "0.5", "--seed", "3"]
+    try expectWhole("perturb-tokens", [folder.path("skipping")] + options)
+    try expectWhole("perturb-tokens", [try manyImages()] + options)
+  }
+
+  /// A token file of three records, of whose images some were skipped.
+  private func manyImages() throws -> String {
+    let few = try tokenBatch(files.tokens)
+    let perImage = few.header.tokensPerView
+    let all = TokenBatch(
+      header: few.header,
+      tokens: (0..<2195 * perImage).map { few.tokens[$0 % few.tokens.count] },
+      labels: (0..<2195).map { few.labels[$0 % few.count] }, skipped: [3, 1024, 1500, 2047, 2048])
+    let records = [0..<1024, 1024..<2048, 2048..<2200].map { all.part($0).record() }
+    return try write(file(of: records), "many", in: folder)
+  }
+
   @Test func relabelledShardsStayShards() throws {
     let options = ["-", "--tokenizer", files.tokenizer, "--batch-size", "1"]
     var joined: [[UInt8]] = []

@@ -65,6 +65,23 @@ import Testing
     #expect(Set(twice.labels) == [0])
   }
 
+  /// Any part among the listed places is the part of the whole batch, with the images that were skipped there.
+  @Test(arguments: [0, 1 << 20], [32, 70_000]) func partsAmongTheListedPlaces(
+    memory: Int, vocabulary: Int
+  ) throws {
+    let (bytes, batch) = try file(vocabulary, skipped: [0, 2])
+    let data = try TokenDataset(TokenReader(RecordReader(MemorySource(bytes))), memory: memory)
+    #expect(batch.listedCount == 26)
+    for first in 0...26 {
+      for end in first...26 { #expect(data.part(first..<end) == batch.part(first..<end)) }
+    }
+    var header = batch.header
+    (header.vocabSize, header.codebookSHA256) = (2, "coarse")
+    let coarse = data.mapped(to: header, (0..<vocabulary).map { UInt32($0 % 2) }).part(2..<9)
+    #expect(coarse.header == header && coarse.tokens == batch.part(2..<9).tokens.map { $0 % 2 })
+    #expect(coarse.skipped == batch.part(2..<9).skipped && !coarse.skipped.isEmpty)
+  }
+
   /// As before tokens were kept in two bytes each: checkpoints remember it.
   @Test func theHashIsOfFourBytesPerToken() throws {
     let (_, batch) = try file(32)

@@ -21,9 +21,8 @@ struct FeatureExtraction {
       path: images.name, kind: kind, network: NetworkIdentity(network), on: device)
     try session.requireMemory(forBatchOf: batchSize, of: images)
     let progress = session.progress("images", total: images.count)
-    for first in stride(from: 0, to: images.count, by: batchSize) {
+    try images.forEachBatch(of: batchSize) { pictures in
       try session.interruption.check()
-      let pictures = try images.images(first..<min(images.count, first + batchSize))
       let batch = try network.extract(pictures)
       let hashes = pictures.map { SHA256Hasher.hex(of: $0.pixels) }
       try gatherer.add(

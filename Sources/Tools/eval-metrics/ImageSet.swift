@@ -1,5 +1,6 @@
-import ImageModels
+import Datasets
 import ForeignFiles
+import ImageModels
 import Images
 import StreamFormat
 import TensorCore
@@ -17,6 +18,8 @@ protocol ImageProvider {
   /// The place of each image among those that were listed.
   var listedPlaces: [Int] { get }
   func load(_ items: [Int], on device: Device) throws -> [RGBImage]
+  /// Loads one image, on any thread; nil where images cannot be loaded beside the work on others.
+  var loader: (@Sendable (_ item: Int) -> Result<RGBImage, ImageError>)? { get }
   /// Checks what can only be checked at the end of the input; called after the last image that is wanted.
   func finish() throws
 }
@@ -29,6 +32,7 @@ extension ImageProvider {
   var names: [String]? { nil }
   var listedCount: Int { count }
   var listedPlaces: [Int] { Array(0..<count) }
+  var loader: (@Sendable (_ item: Int) -> Result<RGBImage, ImageError>)? { nil }
 }
 
 /// The images of one role, all of one size.
@@ -58,7 +62,26 @@ final class ImageSet {
   /// - Throws: `ImageError`, and `ToolError` for an image of another size than the first one read.
   func images(_ places: some Sequence<Int>) throws -> [RGBImage] {
     let chosen = places.map { items[$0] }
-    return try zip(chosen, provider.load(chosen, on: device)).map { item, image in
+    return try alike(chosen, provider.load(chosen, on: device))
+  }
+
+  /// Calls `work` with the images of the set, batch by batch. The files of the next batch are read meanwhile.
+  /// - Throws: As ``images(_:)``, and what `work` throws.
+  func forEachBatch(of size: Int, _ work: ([RGBImage]) throws -> Void) throws {
+    let batches = stride(from: 0, to: count, by: size).map { $0..<min(count, $0 + size) }
+    guard let load = provider.loader else {
+      for places in batches { try work(images(places)) }
+      return
+    }
+    let items = items
+    try ReadAhead(readers: device.threads.count).forEach(batches, read: { load(items[$0]) }) {
+      try work(alike(Array(items[$0]), $1.map { try $0.get() }))
+    }
+  }
+
+  /// Images that were loaded, cropped if that is wanted, and checked to be of one size.
+  private func alike(_ chosen: [Int], _ images: [RGBImage]) throws -> [RGBImage] {
+    try zip(chosen, images).map { item, image in
       let image = try crop?.apply(to: image, title: provider.title(item)) ?? image
       let first = expected ?? (image.width, image.height, provider.title(item))
       expected = first
@@ -117,12 +140,15 @@ struct FolderImages: ImageProvider {
   }
 
   func load(_ items: [Int], on device: Device) throws -> [RGBImage] {
-    let sources = items.map { listing.entries[$0].source }
-    return try device.mapConcurrently(sources.count) { index in
-      Result { () throws(ImageError) in
-        try ImageDecoder.decode(sources[index], options: decoding)
-      }
-    }.map { try $0.get() }
+    try device.mapConcurrently(items.count) { decoded(items[$0]) }.map { try $0.get() }
+  }
+
+  var loader: (@Sendable (_ item: Int) -> Result<RGBImage, ImageError>)? { decoded }
+
+  @Sendable private func decoded(_ item: Int) -> Result<RGBImage, ImageError> {
+    Result { () throws(ImageError) in
+      try ImageDecoder.decode(listing.entries[item].source, options: decoding)
+    }
   }
 
   /// The first file that holds a JPEG, whatever its name.

@@ -1,3 +1,4 @@
+import Datasets
 import StreamFormat
 import ToolRuntime
 
@@ -6,7 +7,7 @@ final class TokenSource {
   /// The part of this run; nil where it does everything.
   let part: ShardPart?
   private let reader: TokenReader
-  private var whole: TokenBatch?
+  private var whole: TokenDataset?
   private var place: Int?
 
   /// - Throws: `FormatError`, `StreamError`, and `ToolError` (bad data) for a file that is a shard itself.
@@ -17,7 +18,7 @@ final class TokenSource {
       return
     }
     // How many images there are, and with it where the shard begins, is known at the end of the file.
-    let whole = try reader.readAll()
+    let whole = try TokenDataset(reader)
     try sharding.requireWhole(whole.shard, of: file)
     let part = sharding.part(of: whole.listedCount)
     (self.whole, self.part, place) = (whole, part, part.items.lowerBound)

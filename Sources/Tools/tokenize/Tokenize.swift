@@ -65,7 +65,10 @@ import ToolRuntime
         "--size: expected at most \(TokenHeader.maximumTokens) tokens an image; found \(grid)x\(grid); try: a smaller "
           + "--size")
     }
-    let part = sharding.part(of: images.listing.entries.count, batches: batchStarts(images))
+    let batches = Self.batches(of: images.listing.entries.count, size: batchSize)
+    // A shard has whole batches of the whole run, so that its products have the same operands, and its tokens are the same
+    // to the last bit of a latent that is as near to one code as to another.
+    let part = sharding.part(of: images.listing.entries.count, batches: batches.map(\.lowerBound))
     let count = part.items.count * images.plan.names.count
     try session.requireMemory(
       toRun: model.configuration.parameterBytes,
@@ -84,13 +87,22 @@ import ToolRuntime
     var skipped = 0
     let progress = session.progress("images", total: part.items.count)
     let start = ContinuousClock.now
-    for first in recordStarts(images) {
-      let items = Array((first..<first + Self.recordSize).clamped(to: part.items))
-      let batch = try tokenize(items, images, model, header, session, progress)
-      skipped += batch.skipped.count
-      usage.add(batch.tokens)
+    let empty = TokenBatch(header: header, tokens: [], labels: [])
+    var record = empty
+    try images.forEachBatch(
+      batches.filter { part.items.contains($0.lowerBound) }, readers: device.threads.count
+    ) { items, views in
+      try session.interruption.check()
+      record.append(try tokenize(items, views, of: images.listing, model, header, session))
+      progress.advance(by: items.count)
+      guard items.upperBound % Self.recordSize == 0 || items.upperBound == part.items.upperBound else {
+        return
+      }
+      skipped += record.skipped.count
+      usage.add(record.tokens)
       // A record without images still tells of those that were skipped.
-      if batch.listedCount > 0 { try writer.write(batch) }
+      try writer.write(record)
+      record = empty
     }
     progress.finish()
     // Another shard may have images.
@@ -117,48 +129,37 @@ import ToolRuntime
   /// A record of about a thousand images is small enough to stream and large enough to compress well.
   private static let recordSize = 1024
 
-  private func recordStarts(_ images: ImageDataset) -> [Int] {
-    Array(stride(from: 0, to: images.listing.entries.count, by: Self.recordSize))
-  }
-
-  /// Where the batches of a whole run begin. A shard has whole ones, so that its products have the same operands, and its
-  /// tokens are the same to the last bit of a latent that is as near to one code as to another.
-  private func batchStarts(_ images: ImageDataset) -> [Int] {
-    recordStarts(images).flatMap { first in
-      Array(
-        stride(
-          from: first, to: min(first + Self.recordSize, images.listing.entries.count), by: batchSize))
+  /// The batches of a whole run; none is of two records.
+  private static func batches(of count: Int, size: Int) -> [Range<Int>] {
+    stride(from: 0, to: count, by: recordSize).flatMap { first in
+      let end = min(first + recordSize, count)
+      return stride(from: first, to: end, by: size).map { $0..<min($0 + size, end) }
     }
   }
 
-  /// One record's worth of images.
+  /// The tokens of a batch of images.
+  /// - Parameter read: the views of each image, or why there are none.
   private func tokenize(
-    _ items: [Int], _ images: ImageDataset, _ model: Tokenizer, _ header: TokenHeader,
-    _ session: ToolSession, _ progress: ProgressReporter
+    _ items: Range<Int>, _ read: [Result<[RGBImage], ImageError>], of listing: ImageListing,
+    _ model: Tokenizer, _ header: TokenHeader, _ session: ToolSession
   ) throws -> TokenBatch {
     let device = model.store.device
-    var (tokens, labels, skipped): ([UInt32], [UInt32], [UInt32]) = ([], [], [])
-    for first in stride(from: 0, to: items.count, by: batchSize) {
-      try session.interruption.check()
-      let part = Array(items[first..<min(first + batchSize, items.count)])
-      var views: [[RGBImage]] = []
-      for (item, result) in zip(part, images.views(of: part, on: device)) {
-        switch result {
-        case .success(let ofImage):
-          views.append(ofImage)
-          labels.append(UInt32(images.listing.entries[item].label))
-        case .failure(let error) where self.images.skipUnreadable:
-          session.warn("skipped: \(error)")
-          skipped.append(UInt32(item - items[0]))
-        case .failure(let error): throw error
-        }
+    var (views, labels, skipped): ([RGBImage], [UInt32], [UInt32]) = ([], [], [])
+    for (item, result) in zip(items, read) {
+      switch result {
+      case .success(let ofImage):
+        views += ofImage
+        labels.append(UInt32(listing.entries[item].label))
+      case .failure(let error) where images.skipUnreadable:
+        session.warn("skipped: \(error)")
+        skipped.append(UInt32(item - items.lowerBound))
+      case .failure(let error): throw error
       }
-      let flat = views.flatMap { $0 }
-      for start in stride(from: 0, to: flat.count, by: batchSize) {
-        let batch = device.pixels(Array(flat[start..<min(start + batchSize, flat.count)]))
-        tokens += try model.tokens(of: batch).map(UInt32.init)
-      }
-      progress.advance(by: part.count)
+    }
+    var tokens: [UInt32] = []
+    for start in stride(from: 0, to: views.count, by: batchSize) {
+      let batch = device.pixels(Array(views[start..<min(start + batchSize, views.count)]))
+      tokens += try model.tokens(of: batch).map(UInt32.init)
     }
     return TokenBatch(header: header, tokens: tokens, labels: labels, skipped: skipped)
   }

@@ -49,7 +49,7 @@ public final class ImageDataset {
     let decoded = Mutex<[Int: Result<[RGBImage], ImageError>]>([:])
     device.forRanges(missing.count) { range in
       for index in range {
-        let result = load(missing[index])
+        let result = listing.views(of: missing[index], reading)
         decoded.withLock { $0[missing[index]] = result }
       }
     }
@@ -64,13 +64,21 @@ public final class ImageDataset {
     return items.map { item in cache[item].map { .success($0) } ?? fresh[item]! }
   }
 
-  private func load(_ item: Int) -> Result<[RGBImage], ImageError> {
-    let source = listing.entries[item].source
-    return Result { () throws(ImageError) in
-      let image = try ImageDecoder.decode(source, options: reading.decoding)
-      return try plan.views(
-        of: image, name: source.name, item: item, size: size, allowUpscale: reading.allowUpscale)
-    }
+  /// Calls `work` with the views of each batch of items, in order, while the images of the next batch are read and decoded on
+  /// threads of their own. The views are those of ``views(of:on:)``; none of them is kept.
+  /// - Parameters:
+  ///   - readers: the threads that read. As many as the device of the work has is the right number, for which ``ReadAhead``
+  ///     has the reasons.
+  ///   - work: what is to be done with a batch, on this thread.
+  /// - Throws: What `work` throws.
+  public func forEachBatch(
+    _ batches: [Range<Int>], readers: Int,
+    work: (_ items: Range<Int>, _ views: [Result<[RGBImage], ImageError>]) throws -> Void
+  ) throws {
+    // The cache belongs to this thread; what the readers need does not change.
+    let (listing, reading) = (listing, reading)
+    try ReadAhead(readers: readers).forEach(
+      batches, read: { listing.views(of: $0, reading) }, work: work)
   }
 
   /// A batch [B, size, size, 3] from -1 to 1.
@@ -78,6 +86,18 @@ public final class ImageDataset {
   public func batch(_ places: [(item: Int, view: Int)], on device: Device) throws -> Tensor {
     let views = try zip(self.views(of: places.map(\.item), on: device), places).map { try $0.get()[$1.view] }
     return device.pixels(views)
+  }
+}
+
+extension ImageListing {
+  /// The views of an image, decoded on this thread.
+  fileprivate func views(of item: Int, _ reading: ImageReading) -> Result<[RGBImage], ImageError> {
+    let source = entries[item].source
+    return Result { () throws(ImageError) in
+      let image = try ImageDecoder.decode(source, options: reading.decoding)
+      return try reading.views.views(
+        of: image, name: source.name, item: item, size: reading.size, allowUpscale: reading.allowUpscale)
+    }
   }
 }
 

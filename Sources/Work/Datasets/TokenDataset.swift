@@ -89,6 +89,28 @@ public struct TokenDataset: Sendable {
     (places.map { labels[$0.item] }, places.flatMap { tokens(item: $0.item, view: $0.view).map(Int.init) })
   }
 
+  /// The images among places that were listed, with all their views, as a batch of its own.
+  public func part(_ places: Range<Int>) -> TokenBatch {
+    let items = firstItem(from: places.lowerBound)..<firstItem(from: places.upperBound)
+    let perImage = header.viewCount * header.tokensPerView
+    let present = Set(listedPlaces[items])
+    return TokenBatch(
+      header: header,
+      tokens: Array(inCodes(tokens[items.lowerBound * perImage..<items.upperBound * perImage])),
+      labels: labels[items].map { UInt32($0) },
+      skipped: places.filter { !present.contains($0) }.map { UInt32($0 - places.lowerBound) })
+  }
+
+  /// The first image whose place is not before a given one, by bisection.
+  private func firstItem(from place: Int) -> Int {
+    var items = 0..<count
+    while !items.isEmpty {
+      let middle = items.lowerBound + items.count / 2
+      items = listedPlaces[middle] < place ? middle + 1..<items.upperBound : items.lowerBound..<middle
+    }
+    return items.lowerBound
+  }
+
   /// SHA-256 over tokens and labels, to tell whether a checkpoint belongs to this data.
   public var sha256: String {
     var hasher = SHA256Hasher()
