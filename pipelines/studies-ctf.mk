@@ -17,10 +17,10 @@ of_arms += ctf-table-3a ctf-table-3b ctf-section-5.5.2
 
 # Table 1: the baseline and CTF, in two sizes.
 minutes-ctf-table-1 := 220
-ctf-table-1: FORCE
-	$(call run,baseline ctf baseline-wide ctf-wide)
-	$(call pair,baseline ctf,$@-small)
-	$(call pair,baseline-wide ctf-wide,$@-wide)
+ctf-table-1: ctf-table-1-small ctf-table-1-wide
+of_arms += ctf-table-1-small ctf-table-1-wide
+ctf-table-1-small: arms = baseline ctf
+ctf-table-1-wide: arms = baseline-wide ctf-wide
 
 # Table 2 at the true sizes, on untrained weights: images per second, one image and 64 at a time. The 64 of GPT-XL take
 # an hour in float32.

@@ -13,6 +13,7 @@ SEEDS ?= 0 1 2
 GUIDANCES ?= 2.5 1.5 2 3.5
 SETTINGS ?=
 PYTHON ?= python3
+TOOLS ?= $(here)../.build/release
 here := $(dir $(lastword $(MAKEFILE_LIST)))
 
 # Optimiser steps of the baseline; all other lengths of training follow from it, unless they are given.

@@ -55,6 +55,51 @@ class EqualTimeTests(Folder):
         self.assertIn("expected reports of trainings that were not resumed", message)
 
 
+# In place of the tool: the model's name decides the scores, and the arguments are kept.
+SCORES = """#!/bin/sh
+echo "$*" >> "$(dirname "$0")/calls"
+case $* in *plain*) top=0.25 ;; *) top=0.5 ;; esac
+printf '{"loss":6,"cluster_loss":2,"token_in_cluster_top1":%s,"token_in_cluster_top5":1,"token_top1":0.1,' $top
+printf '"token_top5":0.2,"cluster_top1":0.3,"cluster_top5":0.4}'
+"""
+
+
+class AccuraciesTests(Folder):
+    def setUp(self):
+        super().setUp()
+        synthetic.write(self.path("bin", "score-tokens"), SCORES)
+        os.chmod(self.path("bin", "score-tokens"), 0o755)
+        self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"])
+        os.environ["PATH"] = self.path("bin") + os.pathsep + os.environ["PATH"]
+
+    def arms(self, plain, clustered):
+        for name, seeds in (("plain", plain), ("clustered", clustered)):
+            for seed in seeds:
+                synthetic.write(self.path(name, "2", f"seed-{seed}", "model.tensors.zst"), b"")
+        return ["baseline=" + self.path("plain"), "iar=" + self.path("clustered"), "--value", "2", "--tokens", "plain.zst",
+                "--output", self.path("table")]
+
+    def test_each_model_is_scored_by_the_clusters_of_its_seed(self):
+        synthetic.run("accuracies.py", *self.arms([0, 1, 2], [1, 2, 3]))
+        table = json.loads(self.read("table.json"))
+        self.assertEqual(table["seeds"], [1, 2])
+        row = next(row for row in table["rows"] if row["method"] == "iar" and row["figure"].endswith("in_cluster_top1"))
+        self.assertEqual((row["mean"], row["difference"], row["verdict"]), (0.5, 0.25, "better"))
+        calls = self.read("bin", "calls").splitlines()
+        self.assertEqual(len(calls), 4)
+        self.assertIn("seed-1/mapping.tensors.zst", calls[0])
+        self.assertIn("plain.zst --model " + self.path("plain"), calls[0])
+        self.assertIn("seed-1/rearranged.tokens.zst --model " + self.path("clustered"), calls[1])
+        self.assertNotIn("--mapping", calls[1])
+
+    def test_without_equal_seeds(self):
+        self.assertIn("expected models of the same seeds", self.fails("accuracies.py", *self.arms([0], [1])))
+
+    def test_a_tool_that_fails(self):
+        synthetic.write(self.path("bin", "score-tokens"), "#!/bin/sh\necho 'score-tokens: no' >&2; exit 65\n")
+        self.assertIn("exit code 65: score-tokens: no", self.fails("accuracies.py", *self.arms([0], [0])))
+
+
 class TableTests(Folder):
     def table(self, name, files, *options):
         for file, content in files.items():
