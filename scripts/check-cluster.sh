@@ -75,7 +75,7 @@ waited is_idle || show_logs "slurmd does not start"
 [[ -d data/emoji ]] || pipelines/datasets/emoji.py data/emoji
 for class in animals-nature flags food-drink; do
   mkdir -p "$work/images/$class"
-  find "data/emoji/$class" -name '*.png' | LC_ALL=C sort | head -n 12 | xargs cp -t "$work/images/$class"
+  find "data/emoji/$class" -name '*.png' | LC_ALL=C sort | sed -n 1,12p | xargs cp -t "$work/images/$class"
 done
 train-tokenizer "$work/images" --size 32 --model CPU-4 --channels 8 --multipliers 1,2,4 --batch-size 8 --steps 5 --threads 1 \
   --quiet --output "$work/tokenizer.zst"
