@@ -15,8 +15,11 @@ done
 work=$(mktemp -d)
 daemons=()
 stop() {
-  # The controller last of those that have a say in jobs: it ends them.
-  [[ -z ${SLURM_CONF:-} ]] || scancel --user="$(id -un)" 2>/dev/null || true
+  # Jobs end before the controller: a step that cannot report to it stays, and slurmd waits for the step.
+  if [[ -n ${SLURM_CONF:-} ]]; then
+    timeout 10 scancel --user="$(id -un)" 2>/dev/null || true
+    for _ in $(seq 150); do if [[ -z $(timeout 10 squeue --noheader 2>/dev/null) ]]; then break; fi; sleep 0.2; done
+  fi
   for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do kill "${daemons[i]}" 2>/dev/null || true; done
   for daemon in "${daemons[@]}"; do wait "$daemon" 2>/dev/null || true; done
   rm -rf "$work"
@@ -32,6 +35,7 @@ chmod 755 "$work/munge"
 (umask 077; head -c 128 /dev/urandom >"$work/munge.key")
 node=$(hostname -s)
 read -r controller_port daemon_port < <(shuf -i 20000-29999 -n 2 | tr '\n' ' '; echo)
+# A job that is queued again waits until the credentials of its first start expire, which are 120 s by default.
 cat >"$work/slurm.conf" <<CONF
 ClusterName=check
 SlurmctldHost=$node(127.0.0.1)
@@ -40,7 +44,7 @@ SlurmdPort=$daemon_port
 SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
 AuthType=auth/munge
-AuthInfo=socket=$work/munge/socket
+AuthInfo=socket=$work/munge/socket,cred_expire=30
 StateSaveLocation=$work/state
 SlurmdSpoolDir=$work/spool
 SlurmctldPidFile=$work/slurmctld.pid
@@ -120,5 +124,6 @@ if OUT=$OUT NAME=samples SHARDS=4 bash pipelines/slurm/join.sbatch 2>"$work/join
 grep -q 'expected shard 2 of 4; found shard 3 of 4' "$work/join.log" || show_logs "a missing shard is not named"
 scontrol requeue "${samples}_2"
 for _ in $(seq 240); do if [[ -s $OUT/shards/samples-000002-of-000004.zst ]]; then break; fi; sleep 0.5; done
+[[ -s $OUT/shards/samples-000002-of-000004.zst ]] || show_logs "a requeued task writes no shard within 120 s"
 [[ $(sha256sum <"$OUT/shards/samples-000002-of-000004.zst") == "$before" ]] || fail "a requeued task writes another shard"
 echo "check-cluster: all is well: $(scontrol --version), arrays of four tasks and a pipeline under srun give what one run gives"
