@@ -101,7 +101,7 @@ check-long: check build ## Run check, the installation, the pipelines and docume
 check-scale: build ## Run the tools on files as large as the papers', with their seconds and memory; 10 minutes, 3 GB of TMPDIR
 	scripts/check-scale.py
 
-check-cluster: build ## Run the batch scripts under a Slurm of its own, and compare shards with one run; needs slurm-wlm and munge
+check-cluster: build ## Run the batch scripts, and ranks with MPI=1, under a Slurm of its own, and compare with one run; needs slurm-wlm and munge
 	scripts/check-cluster.sh
 
 check-processors: ## Run the tests of kernels and models on emulated processors without AVX and without AVX-512; needs qemu-user

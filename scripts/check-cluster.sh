@@ -1,8 +1,11 @@
 #!/bin/bash
 # Runs the batch scripts of pipelines/slurm, and a pipeline with RUN=srun, under a real Slurm, and compares what comes of four
-# shards with one run. Starts munged, slurmctld and slurmd by hand, on this machine alone and in a temporary folder, and stops
-# them whatever happens. Needs Debian's packages slurm-wlm and munge; a Slurm that runs on this machine is left alone. Takes
-# the tools from .build/release.
+# shards with one run. Trains on two ranks that srun starts, and compares them with one process; kills a rank and goes on. Starts
+# munged, slurmctld and slurmd by hand, on this machine alone and in a temporary folder, and stops them whatever happens. Needs
+# Debian's packages slurm-wlm and munge, and two processors; a Slurm that runs on this machine is left alone. Takes the tools from
+# .build/release. The part with ranks needs training tools that are built with MPI (make build MPI=1), and is left out without them.
+#
+#     check-cluster.sh [FOLDER]      the training tools of another folder for the part with ranks
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() { echo "check-cluster: $*" >&2; exit 1; }
@@ -11,12 +14,17 @@ for program in munged slurmctld slurmd sbatch srun; do
   command -v "$program" >/dev/null || fail "no $program; try: apt-get install slurm-wlm munge"
 done
 [[ -x .build/release/tokenize ]] || fail "no tools; try: make build"
+rank_tools=$(cd "${1:-.build/release}" && pwd)
+[[ -x $rank_tools/train-ar ]] || fail "no train-ar in $rank_tools; try: make build MPI=1"
 
 work=$(mktemp -d)
 daemons=()
 stop() {
-  # The controller last of those that have a say in jobs: it ends them.
-  [[ -z ${SLURM_CONF:-} ]] || scancel --user="$(id -un)" 2>/dev/null || true
+  # Jobs end before the controller: a step that cannot report to it stays, and slurmd waits for the step.
+  if [[ -n ${SLURM_CONF:-} ]]; then
+    timeout 10 scancel --user="$(id -un)" 2>/dev/null || true
+    for _ in $(seq 150); do if [[ -z $(timeout 10 squeue --noheader 2>/dev/null) ]]; then break; fi; sleep 0.2; done
+  fi
   for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do kill "${daemons[i]}" 2>/dev/null || true; done
   for daemon in "${daemons[@]}"; do wait "$daemon" 2>/dev/null || true; done
   rm -rf "$work"
@@ -32,6 +40,10 @@ chmod 755 "$work/munge"
 (umask 077; head -c 128 /dev/urandom >"$work/munge.key")
 node=$(hostname -s)
 read -r controller_port daemon_port < <(shuf -i 20000-29999 -n 2 | tr '\n' ' '; echo)
+# A job that is queued again waits until the credentials of its first start expire, which are 120 s by default.
+# After kill -9 of one rank, the others wait for it within a step, where SIGTERM does not end them. SIGKILL does, KillWait seconds
+# later; Slurm's default is 30.
+kill_wait=5
 cat >"$work/slurm.conf" <<CONF
 ClusterName=check
 SlurmctldHost=$node(127.0.0.1)
@@ -40,7 +52,7 @@ SlurmdPort=$daemon_port
 SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
 AuthType=auth/munge
-AuthInfo=socket=$work/munge/socket
+AuthInfo=socket=$work/munge/socket,cred_expire=30
 StateSaveLocation=$work/state
 SlurmdSpoolDir=$work/spool
 SlurmctldPidFile=$work/slurmctld.pid
@@ -55,6 +67,7 @@ JobAcctGatherType=jobacct_gather/none
 ReturnToService=2
 SchedulerParameters=sched_interval=1
 MinJobAge=600
+KillWait=$kill_wait
 NodeName=$node NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/^MemTotal/ { print int($2 / 1100) }' /proc/meminfo)
 PartitionName=all Nodes=$node Default=YES State=UP
 CONF
@@ -75,7 +88,7 @@ waited is_idle || show_logs "slurmd does not start"
 [[ -d data/emoji ]] || pipelines/datasets/emoji.py data/emoji
 for class in animals-nature flags food-drink; do
   mkdir -p "$work/images/$class"
-  find "data/emoji/$class" -name '*.png' | LC_ALL=C sort | head -n 12 | xargs cp -t "$work/images/$class"
+  find "data/emoji/$class" -name '*.png' | LC_ALL=C sort | sed -n 1,12p | xargs cp -t "$work/images/$class"
 done
 train-tokenizer "$work/images" --size 32 --model CPU-4 --channels 8 --multipliers 1,2,4 --batch-size 8 --steps 5 --threads 1 \
   --quiet --output "$work/tokenizer.zst"
@@ -120,5 +133,84 @@ if OUT=$OUT NAME=samples SHARDS=4 bash pipelines/slurm/join.sbatch 2>"$work/join
 grep -q 'expected shard 2 of 4; found shard 3 of 4' "$work/join.log" || show_logs "a missing shard is not named"
 scontrol requeue "${samples}_2"
 for _ in $(seq 240); do if [[ -s $OUT/shards/samples-000002-of-000004.zst ]]; then break; fi; sleep 0.5; done
+[[ -s $OUT/shards/samples-000002-of-000004.zst ]] || show_logs "a requeued task writes no shard within 120 s"
 [[ $(sha256sum <"$OUT/shards/samples-000002-of-000004.zst") == "$before" ]] || fail "a requeued task writes another shard"
-echo "check-cluster: all is well: $(scontrol --version), arrays of four tasks and a pipeline under srun give what one run gives"
+
+# Two processes that MPI does not connect. Each would be a training of its own, and both would write the same file.
+unset SLURM_MPI_TYPE
+srun_options=(--quiet --mem=0 --cpus-per-task=1 --time=5)
+settings=(--seed 1 --threads 1 --no-provenance --quiet)
+sizes=(--layers 2 --heads 2 --width 32 --batch-size 8 --leaves 4 --steps 100)
+train_ar=("$work/images.zst" "${sizes[@]}" "${settings[@]}" --checkpoint-every 5)
+library() { "$1/train-ar" --version | tail -n 1; }
+for folder in "$PWD/.build/release" "$rank_tools"; do
+  case $(library "$folder") in
+    'Open MPI'*) code=1 words='launched using "srun"' ;; # Open MPI ends the processes itself, before the tool can look.
+    MPICH*) code=64 words='expected 2 connected processes' ;;
+    *) code=64 words='found one without it' ;;
+  esac
+  status=0
+  srun "${srun_options[@]}" --ntasks=2 "$folder/train-ar" "${train_ar[@]}" --output "$work/alone.zst" 2>"$work/alone.txt" || status=$?
+  ((status == code)) || fail "srun without --mpi ends with $status, not $code: $(cat "$work/alone.txt")"
+  grep -q "$words" "$work/alone.txt" || fail "srun without --mpi does not say '$words': $(cat "$work/alone.txt")"
+  [[ -z $(find "$work" -maxdepth 1 -name 'alone.zst*') ]] || fail "srun without --mpi leaves a file"
+done
+
+# The plugin of Slurm that connects the processes: Debian's Open MPI knows PMIx alone, and its MPICH PMI alone.
+case $(library "$rank_tools") in
+  'Open MPI'*) plugin=pmix ;;
+  MPICH*) plugin=pmi2 ;;
+  *) plugin='' ;;
+esac
+left_out=''
+if [[ -z $plugin ]]; then
+  left_out="the tools are built without MPI; try: make build MPI=1"
+elif ! srun "${srun_options[@]}" --ntasks=1 --mpi=$plugin true 2>"$work/plugin.txt"; then
+  # Also where srun --mpi=list names it: the plugin for PMIx opens libpmix.so, which Debian has in libpmix-dev.
+  left_out="Slurm does not start its plugin $plugin; try: apt-get install slurm-wlm-basic-plugins libpmix-dev; $(cat "$work/plugin.txt")"
+fi
+
+ranks() { srun "${srun_options[@]}" --kill-on-bad-exit=1 --mpi=$plugin --ntasks="$1" "$rank_tools/$2" "${@:3}"; }
+# same_bytes TOOL ARGUMENT...: trains in one process and on two ranks.
+same_bytes() {
+  "$rank_tools/$1" "${@:2}" --output "$work/$1-1.zst"
+  ranks 2 "$@" --output "$work/$1-2.zst" || fail "$1: two ranks under srun end with $?"
+  cmp "$work/$1-1.zst" "$work/$1-2.zst" || fail "$1: two ranks under srun give other bytes than one process"
+}
+check_ranks() {
+  cluster-codebook "$work/tokenizer.zst" --clusters 8 --seed 1 --threads 1 --quiet --output "$work/coarse.zst"
+  same_bytes train-ar "${train_ar[@]}"
+  same_bytes train-fine "$work/images.zst" --mapping "$work/coarse.zst" "${sizes[@]}" "${settings[@]}"
+  same_bytes train-tokenizer "$work/images" --size 32 --model CPU-4 --channels 8 --multipliers 1,2,4 --codes 64 --batch-size 8 \
+    --leaves 4 --steps 5 "${settings[@]}"
+
+  # One rank is killed as soon as there is a checkpoint, and a run of one rank goes on.
+  local killed=("${train_ar[@]}" --resume --output "$work/killed.zst") process tasks start=0 status=0
+  ranks 2 train-ar "${killed[@]}" 2>"$work/killed.txt" & process=$!
+  until [[ -e $work/killed.zst.checkpoint ]]; do
+    kill -0 "$process" 2>/dev/null || fail "the run was over before a rank could be killed: $(cat "$work/killed.txt")"
+    sleep 0.02
+  done
+  mapfile -t tasks < <(pgrep -f "^[^ ]*/train-ar .*--output $work/killed.zst")
+  ((${#tasks[@]} == 2)) || fail "expected two ranks; found ${#tasks[@]}"
+  start=$SECONDS
+  kill -9 "${tasks[RANDOM % 2]}"
+  wait "$process" || status=$?
+  took=$((SECONDS - start))
+  ((status != 0)) || fail "a killed rank is not noticed"
+  ((took <= kill_wait + 5)) || fail "the run ends $took s after a rank was killed"
+  [[ -z $(pgrep -f "^[^ ]*/train-ar .*--output $work/killed.zst") ]] || fail "a rank is left behind after another was killed"
+  [[ ! -e $work/killed.zst ]] || fail "a run whose rank was killed leaves a model"
+  ranks 1 train-ar "${killed[@]}" || fail "a run does not go on with one rank"
+  cmp "$work/train-ar-1.zst" "$work/killed.zst" || fail "after a kill, one rank under srun gives other bytes"
+  [[ ! -e $work/killed.zst.checkpoint ]] || fail "a checkpoint is left behind"
+}
+version=$(scontrol --version)
+echo "check-cluster: $version: arrays of four tasks and a pipeline under srun give what one run gives"
+if [[ -n $left_out ]]; then
+  echo "check-cluster: LEFT OUT, and so not tested: training on ranks under srun; $left_out"
+else
+  check_ranks
+  echo "check-cluster: $version: two ranks under srun --mpi=$plugin give the bytes of one process ($(library "$rank_tools")); a run whose" \
+    "rank was killed ends in $took s (KillWait is $kill_wait s) and goes on with one rank"
+fi

@@ -20,8 +20,9 @@ if command -v swift >/dev/null; then
   # The libraries must come from the archive alone.
   runtime=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")
   for tool in "${tools[@]}"; do
-    ldd "$folder/bin/$tool" | grep -q "$runtime" && fail "$tool takes libraries from $runtime"
-    ldd "$folder/bin/$tool" | grep -q 'not found' && fail "$tool lacks libraries: $(ldd "$folder/bin/$tool" | grep 'not found')"
+    libraries=$(ldd "$folder/bin/$tool")
+    [[ $libraries != *"$runtime"* ]] || fail "$tool takes libraries from $runtime"
+    [[ $libraries != *'not found'* ]] || fail "$tool lacks libraries: $(grep 'not found' <<<"$libraries")"
   done
 fi
 for tool in "${tools[@]}"; do

@@ -40,7 +40,7 @@ metrics/samples.tokens tokens
 features/tokenizer/training.tensors features
 metrics/samples.tensors features
 PRODUCTS
-if find "$work/shards" -name '*-of-3.zst' | grep -q .; then fail "shards are left behind"; fi
+[[ -z $(find "$work/shards" -name '*-of-3.zst') ]] || fail "shards are left behind"
 figures() {
   python3 -c "import json; print({k: round(v, 9) for k, v in json.load(open('$1/report.json'))['tokenizer'].items()})"
 }
@@ -163,7 +163,7 @@ for method in iar ctf; do
     FINE_OPTIONS='--model CPU-tiny --batch-size 2' MODEL_OPTIONS='--model CPU-tiny --batch-size 2'
   [[ -s $work/imagenet-$method/report.html ]] || fail "imagenet, $method: no page"
 done
-.build/release/show-file "$work/shared-96/images.tokens.zst" | grep -q 'grid.*24' || fail "the grid is not 24 x 24"
+grep -q 'grid.*24' <<<"$(.build/release/show-file "$work/shared-96/images.tokens.zst")" || fail "the grid is not 24 x 24"
 
 # Published figures again, in small: released weights are those of the run above, exported under LlamaGen's names.
 for part in rearranged model; do

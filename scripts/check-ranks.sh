@@ -30,7 +30,7 @@ export PATH="$work/bin:$PATH"
 [[ -d data/emoji ]] || pipelines/datasets/emoji.py data/emoji
 for class in animals-nature flags food-drink; do
   mkdir -p "$work/images/$class"
-  find "data/emoji/$class" -name '*.png' | LC_ALL=C sort | head -n 12 | xargs cp -t "$work/images/$class"
+  find "data/emoji/$class" -name '*.png' | LC_ALL=C sort | sed -n 1,12p | xargs cp -t "$work/images/$class"
 done
 cd "$work"
 # Ranks on equal processors and with equal numbers of threads give equal bytes.
