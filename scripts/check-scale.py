@@ -3,7 +3,8 @@
 
     check-scale.py [FOLDER]      the tools of another folder than .build/release
 
-IMAGES=1281167 VIEWS=1 SAMPLES=50000 are the sizes. TMPDIR must have room for three times the tokens, 2 GB per view of
+IMAGES=1281167 VIEWS=1 SAMPLES=50000 PICTURES=100000 are the sizes, LARGE=GPT-L is the largest model, and
+PARTS="training samples pictures models" is what is measured. TMPDIR must have room for three times the tokens, 2 GB per view of
 ImageNet. Tokens are drawn at random, the worst case for their compression. Fails where a tool fails, or needs more
 memory than docs/scale.md says."""
 
@@ -29,6 +30,7 @@ def size(name, usual):
 
 
 IMAGES, VIEWS, SAMPLES = size("IMAGES", 1281167), size("VIEWS", 1), size("SAMPLES", 50000)
+PICTURES, LARGE = size("PICTURES", 100000), os.environ.get("LARGE", "GPT-L")
 RECORD = 1024
 SHARDS = 4
 TOKENIZER = "--model CPU-4 --size 32 --channels 8 --multipliers 1,2,4 --steps 1 --batch-size 8"
@@ -105,13 +107,16 @@ def write_tokens(path, count, codebook, codes, side, views, classes):
         file.write((0x184D2A5E).to_bytes(4, "little") + len(mark).to_bytes(4, "little") + mark)
 
 
-def write_images(path):
-    """Sixteen small pictures for the tokenizers, whose quality does not matter here, as an array of NumPy."""
-    shape = (16, 32, 32, 3)
+def write_images(path, count=16):
+    """Small pictures for the tokenizers, whose quality does not matter here, as an array of NumPy."""
+    shape = (count, 32, 32, 3)
     text = repr({"descr": "|u1", "fortran_order": False, "shape": shape}).encode()
     text += b" " * (-(len(text) + 11) % 64) + b"\n"
     with open(path, "wb") as file:
-        file.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + os.urandom(math.prod(shape)))
+        file.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+        # Piece by piece: what this process has in memory would count as that of the tools that it starts.
+        for _ in range(count):
+            file.write(os.urandom(math.prod(shape[1:])))
 
 
 def measure_training_tokens(table, path):
@@ -136,6 +141,9 @@ def measure_training_tokens(table, path):
     table.run(f"detokenize relabelled.zst --tokenizer rearranged.zst --held-out {share} --npz some.npz",
               tokens + ", 200 decoded", 1000)
     table.run("attention-maps relabelled.zst --model model.zst --json", tokens + ", 64 looked at")
+    table.run("cluster-codebook rearranged.zst --clusters 512 --output fine-to-coarse.zst")
+    table.run(f"train-fine relabelled.zst --mapping fine-to-coarse.zst --steps 5 --held-out 0.00001 --output fine.zst {MODEL}",
+              tokens + ", 5 steps", 1000)
     os.remove(path("relabelled.zst"))
 
 
@@ -158,7 +166,38 @@ def measure_samples(table, path):
     table.run("eval-metrics --reference features.zst --samples features.zst", f"{SAMPLES:,} features twice")
 
 
+def measure_pictures(table, path):
+    pictures = f"{PICTURES:,} pictures of 32 x 32 pixels in one .npy"
+    write_images(path("many.npy"), PICTURES)
+    table.run(f"train-tokenizer many.npy --codes 1024 --output many.zst {TOKENIZER}", pictures + ", 1 step", 1000)
+    table.run("tokenize many.npy --tokenizer many.zst --output many.tokens.zst", pictures, 1000)
+    table.run(f"train-ar many.tokens.zst --steps 1 --output drawing.zst {MODEL}")
+    table.run(f"sample --model drawing.zst --count {SAMPLES // 5} --output drawn.zst", f"{SAMPLES // 5:,} images of 64 tokens", 1000)
+    write_tokens(path("labelled.zst"), PICTURES, table.codebook("many.zst"), 1024, 8, 1, 10)
+    table.run("linear-probe labelled.zst --model drawing.zst --epochs 1 --output probe.json",
+              f"{PICTURES:,} images of 64 tokens")
+    os.remove(path("many.npy"))
+
+
+def measure_models(table, path):
+    table.run(f"train-tokenizer images.npy --codes 16384 --output codes.zst {TOKENIZER}")
+    write_tokens(path("few.zst"), 32, table.codebook("codes.zst"), 16384, 16, 1, 1000)
+    table.run(f"train-ar few.zst --model {LARGE} --steps 1 --batch-size 1 --held-out 0 --output large.zst", f"{LARGE}, 1 step")
+    table.run("show-file large.zst", LARGE)
+    table.run("export-weights large.zst --output large.safetensors --config config.json", LARGE)
+    table.run("import-weights --as ar-model large.safetensors --tokenizer codes.zst --grid 16x16 --classes 1000 "
+              "--output back.zst", LARGE)
+    table.run("sample --model large.zst --count 1 --output one.zst", f"{LARGE}, one image")
+
+
+MEASUREMENTS = {"training": measure_training_tokens, "samples": measure_samples, "pictures": measure_pictures,
+                "models": measure_models}
+
+
 def main():
+    parts = os.environ.get("PARTS", " ".join(MEASUREMENTS)).split()
+    if unknown := set(parts) - set(MEASUREMENTS):
+        sys.exit(f"check-scale: PARTS: expected some of {' '.join(MEASUREMENTS)}; found {' '.join(sorted(unknown))}")
     tools = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, ".build/release"))
     if not os.access(os.path.join(tools, "train-ar"), os.X_OK):
         sys.exit(f"check-scale: {tools}: expected the tools; found no train-ar; try: make build")
@@ -170,8 +209,8 @@ def main():
     with tempfile.TemporaryDirectory(dir=place) as folder:
         table = Table(tools, folder)
         write_images(table.path("images.npy"))
-        measure_training_tokens(table, table.path)
-        measure_samples(table, table.path)
+        for part in parts:
+            MEASUREMENTS[part](table, table.path)
 
 
 if __name__ == "__main__":

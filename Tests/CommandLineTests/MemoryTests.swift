@@ -37,6 +37,13 @@ import TestSupport
         files.images, "--size", "16", "--codes", "1048576", "--code-dimension", "1048576", "--channels", "32",
         "-o", "out",
       ])
+    try expectRefused(
+      "train-tokenizer",
+      [
+        files.images, "--adversarial-start", "1", "--discriminator-channels", "4096",
+        "--discriminator-layers", "2", "-o", "out",
+      ]
+        + SharedFiles.tokenizerSizes, "parameters and optimiser")
   }
 
   @Test func batches() throws {

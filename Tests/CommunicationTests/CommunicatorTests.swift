@@ -72,6 +72,23 @@ import Testing
     #expect(Launcher.processCount(["SLURM_STEP_NUM_TASKS": "4", "SLURM_NTASKS": "4"]) == 4)
   }
 
+  @Test func launchersThatConnectTellTheRank() {
+    #expect(!Launcher.connects(["SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"]))
+    for name in ["PMIX_RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"] {
+      #expect(Launcher.connects(["SLURM_STEP_NUM_TASKS": "2", name: "1"]))
+    }
+  }
+
+  /// With or without MPI: processes that nothing connects are refused before MPI starts.
+  @Test func processesThatNothingConnectsAreRefused() {
+    #expect {
+      _ = try Ranks.join(["SLURM_STEP_NUM_TASKS": "2"])
+    } throws: { error in
+      guard case .notConnected(2, _)? = error as? RankError else { return false }
+      return true
+    }
+  }
+
   @Test func aProcessStartedAloneIsAlone() throws {
     #expect(try Ranks.join([:]).count == 1)
     #expect(try Ranks.join(["OMPI_COMM_WORLD_SIZE": "1"]).count == 1)

@@ -273,6 +273,14 @@ import TestSupport
     #expect(DiscriminatorConfiguration(layers: 9).problem(imageSize: 4096) != nil)
   }
 
+  @Test(arguments: [(1, 1), (7, 2), (16, 5)]) func parameterBytesAreThoseOfTheParameters(
+    channels: Int, layers: Int
+  ) {
+    let sizes = DiscriminatorConfiguration(channels: channels, layers: layers)
+    let discriminator = PatchDiscriminator(sizes, device: device, seed: 1)
+    #expect(sizes.parameterBytes == Double(4 * discriminator.store.scalarCount))
+  }
+
   /// The smallest images that are allowed have a logit.
   @Test(arguments: [(1, 6), (2, 12), (3, 24)]) func theSmallestImages(layers: Int, side: Int) {
     let discriminator = PatchDiscriminator(.init(channels: 2, layers: layers), device: device, seed: 1)

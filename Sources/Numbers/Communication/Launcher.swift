@@ -10,6 +10,14 @@ public enum Launcher {
   public static func processCount(_ environment: [String: String]) -> Int {
     variables.lazy.compactMap { environment[$0] }.compactMap { Int($0) }.first ?? 1
   }
+
+  /// Whether the launcher has told this process its number among the others, as one does that can connect them: mpirun, and
+  /// srun with a plugin for PMIx or PMI. Open MPI ends a process without it, in words of its own.
+  public static func connects(_ environment: [String: String]) -> Bool {
+    ["PMIX_RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"].contains {
+      environment[$0] != nil
+    }
+  }
 }
 
 /// Processes that were to be one run, and cannot be.

@@ -16,6 +16,9 @@ public enum Ranks {
     let processes = Launcher.processCount(environment)
     if processes == 1 { return SingleProcess() }
     #if MPI
+      guard Launcher.connects(environment) else {
+        throw RankError.notConnected(processes: processes, library: library)
+      }
       let ranks = MPIRanks()
       guard ranks.count > 1 else {
         throw RankError.notConnected(processes: processes, library: library)

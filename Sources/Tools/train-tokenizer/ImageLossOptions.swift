@@ -74,7 +74,7 @@ struct ImageLossOptions: ParsableArguments {
     return options.filter(\.1).map(\.0)
   }
 
-  private var discriminator: DiscriminatorConfiguration {
+  var discriminator: DiscriminatorConfiguration {
     let published = DiscriminatorConfiguration()
     return DiscriminatorConfiguration(
       channels: discriminatorChannels ?? published.channels, layers: discriminatorLayers ?? published.layers)

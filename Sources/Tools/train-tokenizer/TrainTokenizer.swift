@@ -9,6 +9,7 @@ import SuiteOptions
 import TensorCore
 import ToolRuntime
 import Training
+import VQGAN
 
 extension ReconstructionLoss: ExpressibleByArgument {}
 
@@ -63,13 +64,11 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     // The quantiser of --initial is known only now.
     if let problem = quantizer.problem(configuration) { throw ToolError(.usage, problem) }
     let size = configuration.imageSize
+    // The discriminator is made before the images are opened.
+    try requireMemory(session, configuration)
     let imageLosses = try losses.read(session, imageSize: size, device: device)
     let images = try images.open(session, size: size)
-    try session.requireMemory(
-      toTrain: configuration.parameterBytes,
-      copies: training.waitingGradients(ranks: session.communicator.count), averages: training.averages,
-      bytesPerImage: configuration.trainingBytesPerImage(size: size)
-        + (imageLosses?.trainingBytesPerImage(size: size) ?? 0), images: training.batchSize / training.leaves)
+    try requireMemory(session, configuration, imageLosses)
     let usable = try session.requireReadable(images, skipUnreadable: self.images.skipUnreadable, on: device)
     let model = first?.model ?? Tokenizer(configuration, device: device, seed: session.seed)
     let split = try training.heldOut.share.split(
@@ -94,5 +93,17 @@ extension ReconstructionLoss: ExpressibleByArgument {}
         "parameters": .integer(model.store.scalarCount),
         "images_per_second": .number(Double(outcome.steps * training.batchSize) / outcome.seconds),
       ]) { $1 })
+  }
+
+  private func requireMemory(
+    _ session: ToolSession, _ configuration: TokenizerConfiguration, _ imageLosses: ImageLosses? = nil
+  ) throws {
+    let size = configuration.imageSize
+    let discriminator = losses.adversarialStart.map { _ in losses.discriminator.parameterBytes }
+    try session.requireMemory(
+      toTrain: configuration.parameterBytes + (discriminator ?? 0),
+      copies: training.waitingGradients(ranks: session.communicator.count), averages: training.averages,
+      bytesPerImage: configuration.trainingBytesPerImage(size: size)
+        + (imageLosses?.trainingBytesPerImage(size: size) ?? 0), images: training.batchSize / training.leaves)
   }
 }

@@ -23,8 +23,8 @@ public struct CommunicationCost: Sendable {
 
 /// Adds up the gradients of all ranks while the backward pass of the last leaf goes on: a gradient is sent when nothing
 /// will be added to it any more. The order of sending is that of the variables from the last to the first, in which a
-/// backward pass completes them more or less, and so is the same on all ranks. Gradients are put together and cut, so that
-/// each message has a fair size; where they are cut does not change the sums.
+/// backward pass completes them more or less, and so is the same on all ranks. How gradients are put together and cut does
+/// not change the sums.
 final class GradientExchange {
   private let tree: GradientTree
   private let communicator: any Communicator
@@ -44,12 +44,14 @@ final class GradientExchange {
 
   init(
     _ tree: GradientTree, _ communicator: any Communicator, _ clock: @escaping @Sendable () -> Double,
-    bucketSize: Int = 4 << 20
+    bucketSize: Int? = nil
   ) {
-    (self.tree, self.communicator, self.clock, self.bucketSize) = (tree, communicator, clock, bucketSize)
+    (self.tree, self.communicator, self.clock) = (tree, communicator, clock)
+    let size = bucketSize ?? Self.bucketSize(ranks: communicator.count)
+    self.bucketSize = size
     thread = communicator.sumsOnAnyThread ? SerialThread() : nil
     let total = tree.variables.reduce(0) { $0 + $1.value.count }
-    bucket = tree.device.empty([max(min(total, bucketSize), 1)])
+    bucket = tree.device.empty([max(min(total, size), 1)])
     isComplete = [Bool](repeating: false, count: tree.variables.count)
     firstQueued = tree.variables.count
   }
@@ -72,7 +74,7 @@ final class GradientExchange {
   func finish() -> CommunicationCost {
     precondition(firstQueued == 0, "GradientExchange: \(firstQueued) gradients are not complete")
     let start = clock()
-    if queuedCount > 0 { send() }
+    send()
     thread?.wait()
     var cost = CommunicationCost()
     cost.seconds = seconds.value.withLock { $0 }
@@ -82,20 +84,31 @@ final class GradientExchange {
     return cost
   }
 
+  /// 4 MB, so that a link is in use early and the last sum is short; up to 64 MB for many ranks, whose smallest messages have
+  /// their share of it.
+  private static func bucketSize(ranks: Int) -> Int { min(max(1 << 20, ranks << 16), 1 << 24) }
+
+  /// Large gradients are summed where they are; small ones are put together, since each message takes a while to start.
   private func queue(_ gradient: Tensor) {
-    var rest = gradient.buffer
-    while queuedCount + rest.count >= bucketSize {
-      let cut = bucketSize - queuedCount
-      queued.append(UnsafeMutableBufferPointer(rebasing: rest[..<cut]))
-      queuedCount += cut
+    if gradient.count >= max(bucketSize / 4, 1) {
       send()
-      rest = UnsafeMutableBufferPointer(rebasing: rest[cut...])
+      for first in stride(from: 0, to: gradient.count, by: bucketSize) {
+        append(gradient.buffer[first..<min(first + bucketSize, gradient.count)])
+        send()
+      }
+    } else {
+      if queuedCount + gradient.count > bucketSize { send() }
+      append(gradient.buffer[...])
     }
-    if !rest.isEmpty { queued.append(rest) }
-    queuedCount += rest.count
+  }
+
+  private func append(_ piece: Slice<UnsafeMutableBufferPointer<Float>>) {
+    queued.append(UnsafeMutableBufferPointer(rebasing: piece))
+    queuedCount += piece.count
   }
 
   private func send() {
+    if queuedCount == 0 { return }
     // The thread has the pieces and the bucket until it is waited for: nobody else looks at a gradient that is complete.
     nonisolated(unsafe) let (pieces, bucket, communicator) = (queued, bucket, communicator)
     let (clock, seconds) = (clock, seconds)

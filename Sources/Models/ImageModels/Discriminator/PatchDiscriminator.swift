@@ -29,6 +29,16 @@ public struct DiscriminatorConfiguration: Codable, Equatable, Sendable {
   /// Side of an image after some layers of stride 2.
   private func side(_ size: Int, after count: Int) -> Int { size >> count }
 
+  /// What the parameters need, in bytes.
+  public var parameterBytes: Double {
+    (0...layers + 1).reduce(0) { sum, index in
+      let inputs = index == 0 ? 3 : width(index - 1)
+      let outputs = index == layers + 1 ? 1 : width(index)
+      let isNormalized = (1...layers).contains(index)
+      return sum + 4 * Double(outputs) * (16 * Double(inputs) + (isNormalized ? 2 : 1))
+    }
+  }
+
   /// What the backward pass of one image needs, in bytes: the outputs of the convolutions.
   public func trainingBytesPerImage(size: Int) -> Double {
     (0..<layers).reduce(0) { sum, index in
