@@ -5,7 +5,9 @@ import re
 
 # Under any network, and under Inception.
 PUBLISHED = {"fd": "fid", "kd": "kid", "sfd": "sfid", "is": "is"}
-WILDCARD = re.compile(r"(held-out-|tokenizer-)?(fd|kd|sfd|is)-\*(-.+)?")
+WILDCARD = re.compile(r"(held-out-|tokenizer-|reconstructions-)?(fd|kd|sfd|is)-\*(-.+)?")
+# Samples against what the tokenizer gives back of the training images: what a perfect model of its tokens would draw.
+RECONSTRUCTIONS = "reconstructions-"
 TITLES = {
     "fd": "Fréchet distance", "kd": "kernel distance", "sfd": "spatial Fréchet distance", "is": "inception score",
     "fid": "FID", "kid": "KID", "sfid": "sFID",
@@ -40,12 +42,16 @@ def resolve(name, report):
 
 def figure(report, name):
     """A figure of a report, or None where it has none of that name."""
-    return report["figures"].get(resolve(name, report))
+    found = resolve(name, report)
+    if found and found.startswith(RECONSTRUCTIONS):
+        part = report["metrics"].get("reconstructions")
+        return part["metrics"].get(found.removeprefix(RECONSTRUCTIONS)) if part else None
+    return report["figures"].get(found)
 
 
 def higher_is_better(name):
     """True or False; None for figures that are neither good nor bad."""
-    name = name.removeprefix("held-out-").removeprefix("tokenizer-")
+    name = name.removeprefix("held-out-").removeprefix("tokenizer-").removeprefix(RECONSTRUCTIONS)
     if name.endswith(("standard_error", "standard_deviation")):
         return None
     if name in ("precision", "recall", "images_per_second", "held_out_psnr") or name == "is" or name.startswith("is-"):
@@ -59,7 +65,8 @@ def higher_is_better(name):
 
 def title(name):
     """A figure's name in words; the name itself where there are none."""
-    for prefix, words in (("held-out-", "against the held-out images"), ("tokenizer-", "of the tokenizer alone")):
+    for prefix, words in (("held-out-", "against the held-out images"), ("tokenizer-", "of the tokenizer alone"),
+                          (RECONSTRUCTIONS, "against the tokenizer's reconstructions")):
         if name.startswith(prefix):
             return f"{title(name.removeprefix(prefix))} {words}"
     for suffix in ("standard_error", "standard_deviation"):

@@ -4,8 +4,9 @@
     fine_tuning.py out/fine-tuning --seeds 0 1 2 --output docs/results/fine-tuning
 
 Reads FOLDER/scratch/seed-SEED/logs/model.jsonl and FOLDER/tuned/seed-SEED/logs/model.jsonl. For each seed the table has
-the steps and the last held-out loss of both, and the first step at which the tuned one was at or below the last loss
-from scratch, also as a share of the steps from scratch."""
+the steps and the last held-out loss of both, the first step at which the tuned one was at or below the last loss
+from scratch, also as a share of the steps from scratch, and the first step at which the one from scratch was at or
+below the last loss of the tuned one."""
 
 import argparse
 import json
@@ -15,7 +16,8 @@ import sys
 from compare import origin, write
 from losses import read
 
-COLUMNS = ["seed", "scratch steps", "scratch loss", "tuned steps", "tuned loss", "steps to the loss", "share of steps"]
+COLUMNS = ["seed", "scratch steps", "scratch loss", "tuned steps", "tuned loss", "steps to the loss", "share of steps",
+           "scratch steps to the tuned loss"]
 
 
 def held_out(folder, start, seed):
@@ -28,15 +30,21 @@ def held_out(folder, start, seed):
     return curves["held-out"]
 
 
+def first_step(curve, target):
+    """The first step with a loss that is not above the target, or None."""
+    return min((step for step, loss in curve.items() if loss <= target), default=None)
+
+
 def row(folder, seed):
     scratch, tuned = (held_out(folder, start, seed) for start in ["scratch", "tuned"])
     steps = max(scratch)
     target = scratch[steps]
-    reached = min((step for step, loss in tuned.items() if loss <= target), default=None)
+    reached = first_step(tuned, target)
     return {
         "seed": seed, "scratch steps": steps, "scratch loss": target, "tuned steps": max(tuned),
         "tuned loss": tuned[max(tuned)], "steps to the loss": reached,
         "share of steps": None if reached is None else reached / steps,
+        "scratch steps to the tuned loss": first_step(scratch, tuned[max(tuned)]),
     }
 
 

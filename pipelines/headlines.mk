@@ -22,8 +22,12 @@ all: $(SETS:%=set-%)
 
 set-%: FORCE
 	@for method in $(METHODS); do $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) run-$*-$$method || exit; done
-	$(PYTHON) $(here)paired.py $(foreach method,$(METHODS),$(method)='$(HEADLINES)/$*/$(method)') \
-	  --output docs/results/headlines-$*
+	$(pair) --output docs/results/headlines-$*
+	$(pair) --output docs/results/headlines-$*-reconstructions --choose 'reconstructions-fd-*' \
+	  --figures 'reconstructions-fd-*' reconstructions-precision reconstructions-recall
+
+# The second table has the samples against what the tokenizer gives back of the training images.
+pair = $(PYTHON) $(here)paired.py $(foreach method,$(METHODS),$(method)='$(HEADLINES)/$*/$(method)')
 
 run-%: FORCE
 	$(PYTHON) $(here)sweep.py $(here)$(method).mk GUIDANCE $(GUIDANCES) --seeds $(SEEDS) \

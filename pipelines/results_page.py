@@ -20,12 +20,14 @@ import subprocess
 import sys
 
 from compare import spread
-from figure_names import PUBLISHED
+from figure_names import WILDCARD
 from paired import interval
 from result_plot import Line, plot
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.join(os.path.dirname(HERE), "docs")
+# What docs/results has besides: the papers' numbers, and tables that docs/tools.md and docs/scale.md show.
+OTHERS = {"papers", "methods-combined", "fine-tuning", "scaling"}
 
 INTRODUCTION = """# Results beside the papers'
 
@@ -160,7 +162,7 @@ def own_table(name, tables):
     """A table of ours with a row per arm and a column per figure."""
     rows = tables.table(name)
     columns = list(dict.fromkeys(figure for row in rows.values() for figure in row))
-    head = [figure.replace("-*", "") if figure.removesuffix("-*") in PUBLISHED else figure for figure in columns]
+    head = [figure.removesuffix("-*") if WILDCARD.fullmatch(figure) else figure for figure in columns]
     body = [[row, *(shown(figures[key]) if figures.get(key) else "" for key in columns)]
             for row, figures in rows.items()]
     yield from markdown([f"[{name}](results/{name}.tsv)", *head], body)
@@ -277,7 +279,7 @@ def unnamed_tables(docs, tables):
     """Committed tables that the page did not look at."""
     paths = glob.glob(os.path.join(docs, "results", "*.json"))
     there = {os.path.basename(path).removesuffix(".json") for path in paths}
-    return sorted(there - set(tables.read) - {"papers", "methods-combined"})
+    return sorted(there - set(tables.read) - OTHERS)
 
 
 if __name__ == "__main__":

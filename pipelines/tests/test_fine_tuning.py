@@ -42,8 +42,8 @@ class FineTuning(unittest.TestCase):
         self.log("scratch", 1, {100: 4.0, 300: 3.0})
         self.log("tuned", 1, {50: 5.5, 150: 3.5})
         lines, table = self.run_tool(0, 1)
-        self.assertEqual(lines[1].split("\t"), ["0", "300", "5", "150", "4", "100", "0.3333"])
-        self.assertEqual(lines[2].split("\t"), ["1", "300", "3", "150", "3.5", "not reached", "not reached"])
+        self.assertEqual(lines[1].split("\t"), ["0", "300", "5", "150", "4", "100", "0.3333", "not reached"])
+        self.assertEqual(lines[2].split("\t"), ["1", "300", "3", "150", "3.5", "not reached", "not reached", "300"])
         self.assertEqual(table["rows"][0]["share of steps"], 1 / 3)
         self.assertEqual(set(table), {"command", "commit", "date", "rows"})
 

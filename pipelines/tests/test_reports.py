@@ -155,6 +155,16 @@ class NameTests(unittest.TestCase):
         self.assertEqual(figure(inception, "fd-*"), 1)
         self.assertIsNone(figure({"metrics": {"training": None}, "figures": {}}, "fd-*"))
 
+    def test_figures_against_reconstructions(self):
+        found = synthetic.metrics("pixels", 0)
+        report = {"metrics": {"training": found, "reconstructions": found}, "figures": {"recall": 9}}
+        self.assertEqual(figure(report, "reconstructions-fd-*"), found["metrics"]["fd-pixels"])
+        self.assertEqual(figure(report, "reconstructions-recall"), found["metrics"]["recall"])
+        self.assertIsNone(figure({"metrics": {"training": found}, "figures": {}}, "reconstructions-fd-*"))
+        self.assertIs(higher_is_better("reconstructions-recall"), True)
+        self.assertIs(higher_is_better("reconstructions-fd-pixels"), False)
+        self.assertIn("reconstructions", title("reconstructions-fd-pixels"))
+
     def test_direction(self):
         for name in ("held-out-recall", "is", "is-squeezenet-1.1", "held_out_cluster_top1", "probe_top1"):
             self.assertIs(higher_is_better(name), True, name)
