@@ -8,10 +8,10 @@ A step of R ranks on a batch of B images takes
 
     fixed + B / R * per_image + bytes * handling + max(0, wire - overlap) + last
 
-`fixed` is the optimiser's and does not shrink with the ranks, `per_image` is a core's time for an image, and `handling` is
-the processor's time for a byte that is sent (copies, additions, the system's network). `wire` is the time of the messages
-on the link, of which the backward pass hides as much as it lasts. `last` is the part of it that the backward pass cannot
-hide: the gradient of the embeddings is complete at its end."""
+`fixed` is the optimiser's and does not shrink with the ranks, `per_image` is a core's time for an image, and `handling`
+is the processor's time for a byte that is sent (copies, additions, the system's network). `wire` is the time of the
+messages on the link, of which the backward pass hides as much as it lasts. `last` is the part of it that the backward
+pass cannot hide: the gradient of the embeddings is complete at its end."""
 
 import argparse
 import dataclasses
@@ -100,8 +100,9 @@ def bucket_bytes(ranks):
 
 
 def wire_seconds(size, ranks, near, far=None, near_ranks=None):
-    """Sums of `size` bytes over the ranks: of each bucket halves between neighbours, then quarters, and back the same way.
-    The first `near_ranks` are joined by the near link, the rest by the far one, which the ranks of a machine share."""
+    """Sums of `size` bytes over the ranks: of each bucket halves between neighbours, then quarters, and back the same
+    way. The first `near_ranks` are joined by the near link, the rest by the far one, which the ranks of a machine
+    share."""
     near_ranks = near_ranks or ranks
     buckets = max(size / bucket_bytes(ranks), 1)
     total, distance, part = 0.0, 1, size / buckets
@@ -113,8 +114,8 @@ def wire_seconds(size, ranks, near, far=None, near_ranks=None):
 
 
 def step_seconds(model, compute, batch, ranks, links, handling=0.0, spare_core=False):
-    """Seconds of a step, and the part of them that communication adds. With a spare core, handling is a part of the wire's
-    time, and so hidden like it; without one it takes time from the backward pass."""
+    """Seconds of a step, and the part of them that communication adds. With a spare core, handling is a part of the
+    wire's time, and so hidden like it; without one it takes time from the backward pass."""
     images = batch / ranks
     alone = compute.fixed + images * compute.per_image
     if ranks == 1:
@@ -201,7 +202,8 @@ def clusters(measured, cluster):
             nodes = ranks / cluster.ranks_per_node
             rows.append({"model": name, "ranks": ranks, "nodes": nodes, "batch": batch, "seconds_per_step": seconds,
                          "efficiency": batch * compute.per_image / ranks / seconds,
-                         "communication": added / seconds, "images_per_second": images, "days_of_300_epochs": hours / 24,
+                         "communication": added / seconds, "images_per_second": images,
+                         "days_of_300_epochs": hours / 24,
                          "kWh": hours * nodes * cluster.watts / 1000})
     return rows
 
@@ -233,7 +235,8 @@ def main():
     print(printed(rows, [
         ("model", lambda row: row["model"]), ("images per step", lambda row: str(row["images"])),
         ("ranks x threads", lambda row: f"{row['ranks']} x {row['threads']}"), ("link", lambda row: row["link"]),
-        ("measured s", lambda row: f"{row['seconds_per_step']:.3g}"), ("model s", lambda row: f"{row['predicted']:.3g}"),
+        ("measured s", lambda row: f"{row['seconds_per_step']:.3g}"),
+        ("model s", lambda row: f"{row['predicted']:.3g}"),
         ("off by", lambda row: "(calibrates)" if row["calibrates"] else
             f"{100 * (row['predicted'] / row['seconds_per_step'] - 1):+.0f} %"),
         ("sums s", lambda row: f"{row['communication_seconds']:.3g}" if row["ranks"] > 1 else ""),
@@ -253,7 +256,8 @@ def main():
         ("efficiency", lambda row: f"{100 * row['efficiency']:.0f} %"),
         ("communication", lambda row: f"{100 * row['communication']:.0f} %"),
         ("images/s", lambda row: f"{row['images_per_second']:,.0f}"),
-        ("days of 300 epochs", lambda row: f"{row['days_of_300_epochs']:.3g}"), ("kWh", lambda row: f"{row['kWh']:,.0f}"),
+        ("days of 300 epochs", lambda row: f"{row['days_of_300_epochs']:.3g}"),
+        ("kWh", lambda row: f"{row['kWh']:,.0f}"),
     ], options.markdown), end="\n\n")
     print(printed([{"name": name, "model": model} for name, model in SIZES.items()], [
         ("model", lambda row: row["name"]), ("parameters", lambda row: f"{row['model'].parameters / 1e6:,.0f} M"),

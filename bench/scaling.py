@@ -3,9 +3,10 @@
 
     scaling.py --tools FOLDER --output docs/results/scaling
 
-FOLDER has train-ar with Open MPI (make build MPI=1). Needs two idle cores, and for the links that are limited root's rights
-and the programs ip and tc: two ranks in two network namespaces, joined by a pair of virtual Ethernet devices whose rate
-is limited by a token bucket. Writes a .tsv and a .json file. Takes about ten minutes."""
+FOLDER has train-ar with Open MPI (make build MPI=1). Needs two idle cores, the packages of `pip install ./python`, and
+for the links that are limited root's rights and the programs ip and tc: two ranks in two network namespaces, joined by
+a pair of virtual Ethernet devices whose rate is limited by a token bucket. Writes a .tsv and a .json file. Takes about
+ten minutes."""
 
 import argparse
 import contextlib

@@ -40,8 +40,8 @@ RUNS = {
         "make -f pipelines/iar.mk PRESET=large-codebook CLUSTER_SIZE=128 OUT=out/reference-iar SHARED=out/reference"),
     "wesnoth-16384-baseline": (
         "LlamaGen's baseline on Wesnoth's sprites, 16,384 codes",
-        "make -f pipelines/llamagen-baseline.mk PRESET=large-codebook DATA=data/wesnoth/train OUT=out/reference-wesnoth "
-        "SHARED=out/reference-wesnoth"),
+        "make -f pipelines/llamagen-baseline.mk PRESET=large-codebook DATA=data/wesnoth/train "
+        "OUT=out/reference-wesnoth SHARED=out/reference-wesnoth"),
     "wesnoth-16384-iar": (
         "IAR on Wesnoth's sprites, 16,384 codes in clusters of 128",
         "make -f pipelines/iar.mk PRESET=large-codebook CLUSTER_SIZE=128 DATA=data/wesnoth/train "

@@ -4,9 +4,9 @@
     check-scale.py [FOLDER]      the tools of another folder than .build/release
 
 IMAGES=1281167 VIEWS=1 SAMPLES=50000 PICTURES=100000 are the sizes, LARGE=GPT-L is the largest model, and
-PARTS="training samples pictures models" is what is measured. TMPDIR must have room for three times the tokens, 2 GB per view of
-ImageNet. Tokens are drawn at random, the worst case for their compression. Fails where a tool fails, or needs more
-memory than docs/scale.md says."""
+PARTS="training samples pictures models" is what is measured. TMPDIR must have room for three times the tokens, 2 GB per
+view of ImageNet. Tokens are drawn at random, the worst case for their compression. Fails where a tool fails, or needs
+more memory than docs/scale.md says."""
 
 import json
 import math
@@ -142,8 +142,8 @@ def measure_training_tokens(table, path):
               tokens + ", 200 decoded", 1000)
     table.run("attention-maps relabelled.zst --model model.zst --json", tokens + ", 64 looked at")
     table.run("cluster-codebook rearranged.zst --clusters 512 --output fine-to-coarse.zst")
-    table.run(f"train-fine relabelled.zst --mapping fine-to-coarse.zst --steps 5 --held-out 0.00001 --output fine.zst {MODEL}",
-              tokens + ", 5 steps", 1000)
+    table.run("train-fine relabelled.zst --mapping fine-to-coarse.zst --steps 5 --held-out 0.00001 --output fine.zst "
+              + MODEL, tokens + ", 5 steps", 1000)
     os.remove(path("relabelled.zst"))
 
 
@@ -172,7 +172,8 @@ def measure_pictures(table, path):
     table.run(f"train-tokenizer many.npy --codes 1024 --output many.zst {TOKENIZER}", pictures + ", 1 step", 1000)
     table.run("tokenize many.npy --tokenizer many.zst --output many.tokens.zst", pictures, 1000)
     table.run(f"train-ar many.tokens.zst --steps 1 --output drawing.zst {MODEL}")
-    table.run(f"sample --model drawing.zst --count {SAMPLES // 5} --output drawn.zst", f"{SAMPLES // 5:,} images of 64 tokens", 1000)
+    drawn = SAMPLES // 5
+    table.run(f"sample --model drawing.zst --count {drawn} --output drawn.zst", f"{drawn:,} images of 64 tokens", 1000)
     write_tokens(path("labelled.zst"), PICTURES, table.codebook("many.zst"), 1024, 8, 1, 10)
     table.run("linear-probe labelled.zst --model drawing.zst --epochs 1 --output probe.json",
               f"{PICTURES:,} images of 64 tokens")
@@ -182,7 +183,8 @@ def measure_pictures(table, path):
 def measure_models(table, path):
     table.run(f"train-tokenizer images.npy --codes 16384 --output codes.zst {TOKENIZER}")
     write_tokens(path("few.zst"), 32, table.codebook("codes.zst"), 16384, 16, 1, 1000)
-    table.run(f"train-ar few.zst --model {LARGE} --steps 1 --batch-size 1 --held-out 0 --output large.zst", f"{LARGE}, 1 step")
+    table.run(f"train-ar few.zst --model {LARGE} --steps 1 --batch-size 1 --held-out 0 --output large.zst",
+              f"{LARGE}, 1 step")
     table.run("show-file large.zst", LARGE)
     table.run("export-weights large.zst --output large.safetensors --config config.json", LARGE)
     table.run("import-weights --as ar-model large.safetensors --tokenizer codes.zst --grid 16x16 --classes 1000 "

@@ -169,7 +169,10 @@ import TestSupport
       (
         ["c.npy", "--labels", "three.npy"], 65, "expected as many images as three.npy has labels, 1; found 60"
       ),
-      (["c.npy", "--labels", "l.npy", "--classes", "2"], 65, "expected a class from 0 to 1; found 2"),
+      (
+        ["c.npy", "--labels", "l.npy", "--classes", "2"], 65,
+        "expected a label from 0 to 1; found 2; try: --classes 3"
+      ),
       (["c.npy", "--labels", "l.npy", "--views", "flip"], 65, "try: --grid"),
       (["c.npy"], 64, "expected --labels, the array of labels"), (["none"], 65, "expected .npy files"),
       (["llamagen/labels"], 64, "expected --labels, the folder of labels"),

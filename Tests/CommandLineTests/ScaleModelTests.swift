@@ -56,6 +56,52 @@ import TestSupport
     (files, shared, folder) = (try Files.get(), try SharedFiles.get(), try TemporaryFolder())
   }
 
+  /// Training goes on from a model, exactly after an interruption too, and frozen parts stay as they are.
+  @Test func aTrainingStartsFromAModel() throws {
+    func line(_ name: String, _ more: [String] = []) -> [String] {
+      [
+        files.tokens, "--tokenizer", files.tokenizer, "--initial", files.model, "--batch-size", "8",
+        "-o", folder.path(name),
+      ] + SharedFiles.repeatable + more
+    }
+    let steps = ["--steps", "30", "--checkpoint-every", "2"]
+    try succeed("train-ar", line("whole", steps))
+    let cut = (["train-ar"] + line("cut", steps)).map { "'\($0)'" }.joined(separator: " ")
+    _ = try ToolProcess.shell(
+      "set -m; \(cut) & while kill -0 $! && ! [ -e '\(folder.path("cut")).checkpoint' ]; do sleep 0.01; done; "
+        + "kill -KILL $!; wait $!", timeout: 60)
+    try succeed("train-ar", line("cut", steps + ["--resume"]))
+    #expect(try bytes(folder.path("cut")) == bytes(folder.path("whole")))
+    let frozen = ["--freeze", "blocks,tokens,output", "--initial-classes", "new"]
+    try succeed("train-ar", line("frozen", frozen + ["--steps", "2"]))
+    let (before, after) = (try tensors(files.model), try tensors(folder.path("frozen")))
+    for (name, bytes) in before {
+      let isFrozen = ["blocks", "word_embed", "head", "head_nm"].contains(name.split(separator: ".")[0])
+      if isFrozen { #expect(after[name] == bytes, "\(name)") }
+    }
+    #expect(after["class_emb.weight"] != before["class_emb.weight"])
+  }
+
+  private func tensors(_ path: String) throws -> [String: [UInt8]] {
+    let record = try #require(try RecordReader(FileSource(path: path)).next())
+    return Dictionary(uniqueKeysWithValues: record.tensors.map { ($0.name, $0.bytes) })
+  }
+
+  @Test func modelsThatCannotBeAStart() throws {
+    let tokens = [files.tokens, "--tokenizer", files.tokenizer, "-o", folder.path("no"), "--steps", "1"]
+    let cases: [([String], Int32, String)] = [
+      (["--initial", shared.model], 65, "kind"),
+      (["--initial", files.model, "--layers", "2"], 64, "leave --layers out"),
+      (["--initial", files.model, "--shared-conditioning"], 64, "leave --shared-conditioning out"),
+      (["--initial", files.model, "--freeze", "blocks:3"], 64, "expected blocks from 1 to 2"),
+    ]
+    for (arguments, status, words) in cases {
+      let result = try ToolProcess.run("train-ar", tokens + arguments, in: folder.url)
+      #expect(result.status == status && result.errors.contains(words), "\(arguments) \(result.errors)")
+    }
+    #expect(folder.names == [])
+  }
+
   @Test func samplesDoNotDependOnTheBatch() throws {
     let common =
       ["--model", files.model, "--per-class", "2", "--top-k", "20", "--top-p", "0.95"]

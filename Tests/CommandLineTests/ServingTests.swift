@@ -86,6 +86,27 @@ import TestSupport
     #expect(text.hasPrefix("request 1: expected ") && text.contains(words) && text.count < 600, "\(text)")
   }
 
+  /// A request that is too long is answered like any other that is wrong.
+  @Test(arguments: [1 << 20, 3_000_000]) func aLongLineIsPassedOver(length: Int) throws {
+    let long = String(repeating: "x", count: length)
+    let answers = try serve([#"{"classes": [0]}"#, long, #"{"classes": [1]}"#, long + long])
+    #expect(answers.count == 4 && answers[0].tokens?.count == 64 && answers[2].tokens?.count == 64)
+    for place in [1, 3] {
+      let text = try #require(answers[place].error)
+      #expect(text.contains("request \(place + 1): ") && text.contains("expected"), "\(text)")
+    }
+    let endless = try ToolProcess.shell(
+      "head -c 3000000 /dev/zero | sample --serve --model '\(files.model)'", in: folder.url)
+    #expect(endless.status == 0 && endless.text.contains("line 1: expected lines of at most 1048576 bytes"))
+  }
+
+  @Test func aRequestWritesAllItsPicturesOrNone() throws {
+    try Data().write(to: folder.url.appending(path: "q-1.png"))
+    let answers = try serve([#"{"classes": [0, 1], "png": "q"}"#], "--tokenizer", files.rearranged)
+    #expect(answers.count == 1 && answers[0].error?.contains("q-1.png: expected a new file") == true)
+    #expect(folder.names == ["q-1.png"])
+  }
+
   @Test func whoAskedIsTold() throws {
     let answers = try serve(
       [#"{"classes": "x", "id": 5}"#, #"{"id": 6, "zz": 1}"#], "--tokenizer", files.rearranged)
@@ -106,9 +127,6 @@ import TestSupport
     let other = try ToolProcess.run(
       "sample", ["--serve", "--model", files.model, "--tokenizer", files.tokenizer], in: folder.url)
     #expect(other.status == 65 && other.errors.contains("codebook"), "\(other.errors)")
-    let long = try ToolProcess.shell(
-      "head -c 3000000 /dev/zero | sample --serve --model '\(files.model)'", in: folder.url)
-    #expect(long.status == 65 && long.errors.contains("line 1: expected lines of at most 1048576 bytes"))
     let closed = try ToolProcess.shell(
       "yes '{\"classes\": [0]}' | sample --serve --model '\(files.model)' | head -n 2 | wc -l",
       in: folder.url, timeout: 60)

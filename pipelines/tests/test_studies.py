@@ -76,8 +76,8 @@ class AccuraciesTests(Folder):
         for name, seeds in (("plain", plain), ("clustered", clustered)):
             for seed in seeds:
                 synthetic.write(self.path(name, "2", f"seed-{seed}", "model.tensors.zst"), b"")
-        return ["baseline=" + self.path("plain"), "iar=" + self.path("clustered"), "--value", "2", "--tokens", "plain.zst",
-                "--output", self.path("table")]
+        return ["baseline=" + self.path("plain"), "iar=" + self.path("clustered"), "--value", "2",
+                "--tokens", "plain.zst", "--output", self.path("table")]
 
     def test_each_model_is_scored_by_the_clusters_of_its_seed(self):
         synthetic.run("accuracies.py", *self.arms([0, 1, 2], [1, 2, 3]))

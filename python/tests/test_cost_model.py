@@ -9,7 +9,7 @@ from support import REPOSITORY, Folder
 
 sys.path.insert(0, str(REPOSITORY / "bench"))
 
-import cost_model as cost  # noqa: E402
+import cost_model as cost
 
 
 class SizeTests(unittest.TestCase):

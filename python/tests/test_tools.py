@@ -101,6 +101,10 @@ class RoundTripTests(Folder):
         checkpoint = tessera_files.read_checkpoint(self.path("m.zst.checkpoint"))
         self.assertEqual(checkpoint.step, 4)
         log = tessera_files.read_log(self.path("log.jsonl"))
+        for text in (b"\xff\xfe\n", b"no\n", b"[1, 2]\n", b"5\n", b'{"summary": 3}\n'):
+            (self.folder / "bad.jsonl").write_bytes(b'{"step": 1, "loss": 2}\n' + text)
+            error = self.assert_defect("headerNotJSON", tessera_files.read_log, self.path("bad.jsonl"))
+            self.assertIn("line 2", str(error))
         self.assertEqual(sorted(log.curves["token_loss"]), [1, 2, 3, 4])
         self.assertEqual(log.summary["steps"], 4)
         run("rearrange-codebook", self.path("tokenizer.zst"), cluster_size=4, mapping=self.path("map.zst"),

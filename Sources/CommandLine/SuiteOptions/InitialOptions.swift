@@ -58,8 +58,8 @@ public struct InitialOptions: ParsableArguments {
   ///   - own: the classes of the tokens.
   ///   - classes: the classes of the other model.
   /// - Throws: `ToolError` for classes that cannot be matched, and where nothing is left to train.
-  public func start(
-    _ model: Transformer, from other: Transformer, own: ClassList, classes: ClassList, _ session: ToolSession
+  public func start<Model: ClassConditional>(
+    _ model: Model, from other: Model, own: ClassList, classes: ClassList, _ session: ToolSession
   ) throws -> InitialModel {
     let matched: [Int?] =
       switch initialClasses {
@@ -68,13 +68,13 @@ public struct InitialOptions: ParsableArguments {
       }
     for part in parts ?? [] {
       guard case .blocks(let range) = part, range != 1...Int.max,
-        range.upperBound > model.configuration.layers
+        range.upperBound > model.layerCount
       else {
         continue
       }
       throw ToolError(
         .usage,
-        "--freeze \(freeze ?? ""): expected blocks from 1 to \(model.configuration.layers), those of the model; found "
+        "--freeze \(freeze ?? ""): expected blocks from 1 to \(model.layerCount), those of the model; found "
           + "\(range.upperBound); try: blocks for all of them")
     }
     model.start(from: other, classes: matched)

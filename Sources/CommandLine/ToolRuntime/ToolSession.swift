@@ -302,6 +302,13 @@ public final class ToolSession {
   /// Starts a file that takes its place at once, as the answer to a request. No file may be there.
   /// - Throws: ``ToolError``, ``StreamError/cannotCreate(file:errno:)``.
   public func createNew(_ path: String) throws -> AtomicOutput {
+    try requireNew(path)
+    return try createFile(path)
+  }
+
+  /// Stops where a new file cannot have this name.
+  /// - Throws: ``ToolError`` (cannot create).
+  public func requireNew(_ path: String) throws {
     // The system would take the name up to there.
     guard !path.utf8.contains(0) else {
       throw ToolError(
@@ -311,7 +318,6 @@ public final class ToolSession {
       throw ToolError(
         .cannotCreate, "\(path): expected a new file; found one that is there; try: another name")
     }
-    return try createFile(path)
   }
 
   /// Checks before long work that an output can be created, without leaving a file behind.

@@ -11,6 +11,8 @@ public struct ForeignWeights {
   public let names: [String]
   /// The plain values of `args` in a checkpoint, by their names; empty where there are none.
   public let arguments: [String: SettingValue]
+  /// The strings that a safetensors file or a file of the suite says of itself; empty for others.
+  public let metadata: [String: String]
   private let contents: Contents
 
   private enum Contents {
@@ -36,7 +38,8 @@ public struct ForeignWeights {
       let content = try PickleMachine(ByteCursor(bytes, file: name)).content()
       try self.init(content.tensors, arguments: content.arguments, byteCount: bytes.count, file)
     } else if Self.startsLikeSafetensors(bytes) {
-      try self.init(try safetensors(file), byteCount: bytes.count, file)
+      let (tensors, metadata) = try safetensors(file)
+      try self.init(tensors, metadata: metadata, byteCount: bytes.count, file)
     } else {
       try self.init(container: file)
     }
@@ -99,16 +102,17 @@ public struct ForeignWeights {
         .streamMismatch, at: second.origin, expected: "one record in the file", found: "a second one",
         hint: "give a weights file")
     }
-    (self.file, arguments) = (file, [:])
+    (self.file, arguments, metadata) = (file, [:], record.metadata)
     names = record.tensors.map(\.name)
     contents = .record(record)
   }
 
   private init(
     _ tensors: [NamedPickleTensor], _ storages: [String: Data] = [:],
-    arguments: [String: SettingValue] = [:], byteCount: Int, _ mapped: MappedFile
+    arguments: [String: SettingValue] = [:], metadata: [String: String] = [:], byteCount: Int,
+    _ mapped: MappedFile
   ) throws {
-    (file, self.arguments) = (mapped.name, arguments)
+    (file, self.arguments, self.metadata) = (mapped.name, arguments, metadata)
     // Tensors may share storages; a small file whose tensors would fill the memory is no weights file.
     let most = 8 * byteCount + 1 << 20
     var total = 0
@@ -173,10 +177,10 @@ public struct ForeignWeights {
 }
 
 /// The tensors of a plain safetensors file, where they are in it. They lie one after the other behind the header.
-private func safetensors(_ file: MappedFile) throws -> [NamedPickleTensor] {
-  guard let summary = try RecordReader(DataSource(file)).nextSummary() else { return [] }
+private func safetensors(_ file: MappedFile) throws -> ([NamedPickleTensor], metadata: [String: String]) {
+  guard let summary = try RecordReader(DataSource(file)).nextSummary() else { return ([], [:]) }
   var start = file.bytes.endIndex - summary.tensors.reduce(0) { $0 + $1.byteCount }
-  return try summary.tensors.map { info in
+  let tensors: [NamedPickleTensor] = try summary.tensors.map { info in
     let bytes = file.bytes[start..<start + info.byteCount]
     start += info.byteCount
     return (
@@ -186,6 +190,7 @@ private func safetensors(_ file: MappedFile) throws -> [NamedPickleTensor] {
         ByteCursor(bytes, file: file.name), at: bytes.startIndex)
     )
   }
+  return (tensors, summary.metadata)
 }
 
 /// The bytes of a mapped file, as a source.

@@ -85,10 +85,25 @@ extension WeightsImport {
     try Transformer(configuration, device: device, seed: nil).store.require(tensors, at: origin)
     var header = Record(kind: .arModel)
     try header.setJSONMetadata("config", configuration)
-    try header.setJSONMetadata("class_names", [String]())
-    header.metadata["codebook_sha256"] = settings.codebookSHA256
-    header.metadata["cluster_size"] = "0"
+    try setOwnMetadata(of: &header, classCount: classes, codebook: settings.codebookSHA256)
     return stream(header, tensors)
+  }
+
+  /// Takes over what a file of this suite says of itself, and one that export-weights wrote.
+  /// - Throws: `FormatError` where the model belongs to another codebook than that of the tokenizer.
+  func setOwnMetadata(of header: inout Record, classCount: Int, codebook: String) throws {
+    if let own = weights.metadata["codebook_sha256"], own != codebook {
+      throw FormatError(
+        .badMetadata, at: origin, expected: "a model of codebook \(codebook.prefix(12)), that of --tokenizer",
+        found: "one of codebook \(own.prefix(12))", hint: "--tokenizer with the tokenizer of this model")
+    }
+    let names = (weights.metadata["class_names"]?.utf8).flatMap {
+      try? decodeStrictJSON([String].self, from: Array($0))
+    }
+    try header.setJSONMetadata("class_names", names?.count == classCount ? names ?? [] : [])
+    header.metadata["codebook_sha256"] = codebook
+    header.metadata["cluster_size"] =
+      weights.metadata["cluster_size"].flatMap { Int($0) }.map(String.init) ?? "0"
   }
 
   private static let classTable = "cls_embedding.embedding_table.weight"

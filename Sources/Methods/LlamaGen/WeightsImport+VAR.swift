@@ -47,8 +47,7 @@ extension WeightsImport {
       uniqueKeysWithValues: model.frozen.storedTensors().map { ($0.name, $0) })
     var header = Record(kind: .varModel)
     try header.setJSONMetadata("config", configuration)
-    try header.setJSONMetadata("class_names", [String]())
-    (header.metadata["codebook_sha256"], header.metadata["cluster_size"]) = (model.codebookSHA256, "0")
+    try setOwnMetadata(of: &header, classCount: configuration.classCount, codebook: model.codebookSHA256)
     let all =
       infos + held.values.map { TensorInfo(name: $0.name, elementType: .float32, shape: $0.shape) }
     return RecordStream(metadata: header.metadata, tensors: all) { info in

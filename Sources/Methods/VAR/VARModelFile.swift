@@ -4,6 +4,11 @@ import NeuralNet
 import StreamFormat
 import TensorCore
 
+extension VARTransformer: ClassConditional {
+  public static var classTableName: String { "class_emb.weight" }
+  public var layerCount: Int { configuration.layers }
+}
+
 extension VARTransformer {
   /// The model as a file's record: VAR's parameter names, every size, and the tokenizer's codebook and convolutions.
   public func record(

@@ -154,7 +154,9 @@ import ToolRuntime
         "codes from 0 to \(header.vocabSize - 1)", "\(token)", "the tokenizer that made these codes")
     }
     guard (0..<header.classCount).contains(image.label) else {
-      throw refuse("a class from 0 to \(header.classCount - 1)", "\(image.label)", "another --classes")
+      throw refuse(
+        "a label from 0 to \(header.classCount - 1)", "\(image.label)",
+        image.label < 0 ? "labels that are counted from 0" : "--classes \(image.label + 1) or more")
     }
     batch.append(
       TokenBatch(header: header, tokens: image.tokens.map { UInt32($0) }, labels: [UInt32(image.label)]))

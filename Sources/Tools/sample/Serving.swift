@@ -59,9 +59,9 @@ struct Server {
   let modelPath: String
 
   /// Answers until the requests end.
-  /// - Throws: `StreamError`, `LineReader.TooLong`. What is wrong with one request is its answer.
+  /// - Throws: `StreamError`. What is wrong with one request is its answer.
   func run(_ requests: LineReader) throws {
-    while let line = try requests.next() {
+    while let line = try next(requests) {
       if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
       // Also an answer that says what is wrong goes to who asked.
       let id = (try? decodeStrictJSON(Identified.self, from: Array(line)))?.id
@@ -71,6 +71,18 @@ struct Server {
         throw error
       } catch {
         try write(["error": .string("request \(requests.count): \(words(error))")], id)
+      }
+    }
+  }
+
+  /// The next line that is short enough to be read; a longer one is answered.
+  private func next(_ requests: LineReader) throws -> ArraySlice<UInt8>? {
+    while true {
+      do {
+        return try requests.next()
+      } catch let error as LineReader.TooLong {
+        try requests.skip()
+        try write(["error": .string("request \(requests.count): \(error.description)")], nil)
       }
     }
   }
@@ -95,6 +107,9 @@ struct Server {
     let stage = stage(labels: labels, guidance: scaled, draw, seed)
     var fine = fine
     try fine?.fit(stage.header, of: modelPath, session)
+    let picture = { (image: Int) in request.png.map { "\($0)-\(image).png" } }
+    // Before any is written: a request that is sent again would fail at those of its first half.
+    for image in stage.labels.indices { try picture(image).map { try session.requireNew($0) } }
     let sampler = StagedSampler(first: stage, second: fine, seed: seed)
     for begin in stride(from: 0, to: stage.labels.count, by: batchSize) {
       let images = begin..<min(begin + batchSize, stage.labels.count)
@@ -104,8 +119,8 @@ struct Server {
           "class": .integer(stage.labels[image]), "image": .integer(image),
           "of": .integer(stage.labels.count),
         ]
-        if let prefix = request.png {
-          fields["png"] = .string(try writePicture(of: tokens, sampler.header, to: "\(prefix)-\(image).png"))
+        if let path = picture(image) {
+          fields["png"] = .string(try writePicture(of: tokens, sampler.header, to: path))
         } else {
           fields["tokens"] = .array(tokens.map { .integer($0) })
         }

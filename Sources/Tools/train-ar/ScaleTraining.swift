@@ -48,9 +48,8 @@ extension TrainAR {
     guard let quantizer = tokenizer.configuration.multiScale else {
       preconditionFailure("a tokenizer of one scale")
     }
-    let configuration = try sizes.scaleConfiguration(
-      for: data.header, quantizer, codeDimension: tokenizer.configuration.codeDimension,
-      sharesConditioning: scales.sharedConditioning)
+    let first = try readInitialScales(session, device, data.header, quantizer)
+    let configuration = try scaleConfiguration(first?.model, data.header, tokenizer, quantizer)
     try requireClusters(of: data.header)
     try session.requireMemory(
       toTrain: configuration.parameterBytes,
@@ -59,12 +58,18 @@ extension TrainAR {
       images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = VARTransformer(configuration, device: device, seed: session.seed)
     model.adopt(tokenizer)
+    let initial = try first.map {
+      try start.start(
+        model, from: $0.model,
+        own: ClassList(names: data.header.classNames, count: configuration.classCount, file: tokens.path),
+        classes: $0.classes, session)
+    }
     var options = tokenTraining.options(batchSize: training.batchSize, seed: session.seed)
     options.dropout = scales.dropPath ?? 0.1 * Float(configuration.layers) / 24
     (options.clusterSize, options.clusterWeight) = (clusterSize, clusterWeight)
     let settings = VARSettings(
       model: configuration, precision: device.precision, data: .init(tokens: data, quantizer: model),
-      heldOut: training.heldOut.share, task: options,
+      heldOut: training.heldOut.share, task: options, initial: initial,
       training: try training.options(images: training.heldOut.share.split(data).training.count))
     let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
@@ -73,6 +78,46 @@ extension TrainAR {
     try train(task, parameters: model.store.scalarCount, data, session) {
       try model.record(values: $0, description: $1)
     }
+  }
+
+  /// The sizes of --initial with the classes of the tokens, or those of the options.
+  private func scaleConfiguration(
+    _ initial: VARTransformer?, _ header: TokenHeader, _ tokenizer: Tokenizer,
+    _ quantizer: MultiScaleConfiguration
+  ) throws -> VARConfiguration {
+    guard let initial else {
+      return try sizes.scaleConfiguration(
+        for: header, quantizer, codeDimension: tokenizer.configuration.codeDimension,
+        sharesConditioning: scales.sharedConditioning)
+    }
+    var sizes = initial.configuration
+    sizes.classCount = max(1, header.classCount)
+    return sizes
+  }
+
+  /// The model of --initial, which must be of the tokens' codebook and scales.
+  private func readInitialScales(
+    _ session: ToolSession, _ device: Device, _ header: TokenHeader, _ quantizer: MultiScaleConfiguration
+  ) throws -> (model: VARTransformer, classes: ClassList)? {
+    guard let path = start.initial else { return nil }
+    guard !scales.sharedConditioning else {
+      throw ToolError(
+        .usage, "--initial has the sizes of its model; leave --shared-conditioning out.")
+    }
+    let (model, description) = try VARTransformer.read(session.readRecord(path), device: device)
+    try session.requireSameCodebook(
+      header, of: tokens.path, as: description.codebookSHA256, codes: model.configuration.vocabularySize,
+      of: path.path)
+    guard model.configuration.multiScale == quantizer else {
+      throw ToolError(
+        .badData,
+        "\(path.path): expected a model of the scales and convolutions of --tokenizer; found others; try: the tokenizer that "
+          + "it was trained with")
+    }
+    return (
+      model,
+      ClassList(names: description.classNames, count: model.configuration.classCount, file: path.path)
+    )
   }
 
   private func requireNothingOfRaster() throws {

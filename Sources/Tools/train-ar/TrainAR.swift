@@ -56,15 +56,7 @@ import Training
     try training.requireLeaves(forRanks: session.communicator.count)
     let device = session.device(training.precision)
     let data = try TokenDataset(session.openTokens(tokens))
-    if data.header.layout != .raster {
-      if let path = start.initial {
-        throw ToolError(
-          .usage,
-          "\(path.path): expected tokens of one grid, for --initial; found \(data.header.layout) in \(tokens.path); try: "
-            + "without --initial")
-      }
-      return try trainScales(data, device, session)
-    }
+    if data.header.layout != .raster { return try trainScales(data, device, session) }
     if scales.isGiven {
       throw ToolError(
         .usage,

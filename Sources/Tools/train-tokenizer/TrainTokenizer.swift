@@ -65,7 +65,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     if let problem = quantizer.problem(configuration) { throw ToolError(.usage, problem) }
     let size = configuration.imageSize
     // The discriminator is made before the images are opened.
-    try requireMemory(session, configuration)
+    if losses.adversarialStart != nil { try requireMemory(session, configuration) }
     let imageLosses = try losses.read(session, imageSize: size, device: device)
     let images = try images.open(session, size: size)
     try requireMemory(session, configuration, imageLosses)

@@ -16,6 +16,8 @@ public struct VARSettings: ExperimentSettings {
   public var heldOut: HeldOutShare
   /// The losses and the batches; the rate of dropout is that of whole branches in the last block.
   public var task: TransformerTask.Options
+  /// What the training starts from; nil for a random start.
+  public var initial: InitialModel?
   /// The loop.
   public var training: TrainingOptions
 
@@ -39,16 +41,16 @@ public struct VARSettings: ExperimentSettings {
 
   private enum CodingKeys: String, CodingKey {
     case model = "config"
-    case precision, data, task, training
+    case precision, data, task, initial, training
     case heldOut = "held_out"
   }
 
   /// The settings of a run.
   public init(
     model: VARConfiguration, precision: Precision, data: Data, heldOut: HeldOutShare,
-    task: TransformerTask.Options, training: TrainingOptions
+    task: TransformerTask.Options, initial: InitialModel? = nil, training: TrainingOptions
   ) {
     (self.model, self.precision, self.data, self.heldOut) = (model, precision, data, heldOut)
-    (self.task, self.training) = (task, training)
+    (self.task, self.initial, self.training) = (task, initial, training)
   }
 }

@@ -53,7 +53,11 @@ public struct NumPyHeader: Equatable, Sendable {
     let type = code.trimming("'")
     guard let mark = type.first, let elementType = ElementType(numpy: String(type.dropFirst())),
       mark == "<" || mark == "|" && elementType.byteCount == 1
-    else { throw error(.unsupported, "little-endian numbers", "element type \(type.prefix(40))") }
+    else {
+      throw ForeignFileError(
+        defect: .unsupported, file: name, offset: nil, expected: "little-endian numbers, real or boolean",
+        found: "element type \(type.prefix(40))", hint: "numpy.save(file, array.astype('<i4')), or '<f4'")
+    }
     (self.elementType, self.shape, isFortran) = (elementType, shape, order == "True")
   }
 

@@ -38,7 +38,7 @@ public final class NumPyTokenArray: ForeignTokenSequence {
       throw error(
         "an array of integers in C order, [images, views, tokens] or [images, tokens]",
         "\(header.elementType.rawValue) \(header.shape)\(header.isFortran ? " in Fortran order" : "")",
-        "save it with numpy.save")
+        "numpy.save(file, numpy.ascontiguousarray(codes, dtype='<i4'))")
     }
     guard codes.bytes.count == taken + size else {
       throw error("\(size) bytes of elements", "\(codes.bytes.count - taken)", "copy the file again")

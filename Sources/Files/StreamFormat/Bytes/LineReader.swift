@@ -27,6 +27,21 @@ public final class LineReader {
   /// - Parameter limit: the most bytes of a line.
   public init(_ source: ByteSource, limit: Int = 1 << 24) { (self.source, self.limit) = (source, limit) }
 
+  /// Passes over the line that ``next()`` found too long.
+  /// - Throws: ``StreamError``.
+  public func skip() throws {
+    count += 1
+    while true {
+      if let end = buffer[start...].firstIndex(of: 0x0A) {
+        start = end + 1
+        return
+      }
+      (buffer, start) = ([], 0)
+      if isAtEnd { return }
+      try fill()
+    }
+  }
+
   /// The next line, or nil after the last. What follows the last line feed is a line if it is not empty.
   /// - Throws: ``StreamError``, ``TooLong``.
   public func next() throws -> ArraySlice<UInt8>? {
@@ -48,10 +63,14 @@ public final class LineReader {
       }
       buffer.removeFirst(start)
       (start, searched) = (0, buffer.count)
-      var part = [UInt8](repeating: 0, count: 1 << 18)
-      let count = try part.withUnsafeMutableBytes { try source.read(into: $0) }
-      if count == 0 { isAtEnd = true }
-      buffer += part[..<count]
+      try fill()
     }
+  }
+
+  private func fill() throws {
+    var part = [UInt8](repeating: 0, count: 1 << 18)
+    let count = try part.withUnsafeMutableBytes { try source.read(into: $0) }
+    if count == 0 { isAtEnd = true }
+    buffer += part[..<count]
   }
 }

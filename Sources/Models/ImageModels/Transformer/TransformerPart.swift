@@ -27,35 +27,18 @@ public enum TransformerPart: Equatable, Sendable {
   }
 
   /// Whether a parameter belongs to the part.
-  /// - Parameter parameter: its name in files.
+  /// - Parameter parameter: its name in files, LlamaGen's or VAR's.
   public func contains(_ parameter: String) -> Bool {
+    let words = parameter.split(separator: ".", maxSplits: 2)
     switch self {
-    case .tokens: return parameter.hasPrefix("tok_embeddings.")
-    case .classes: return parameter.hasPrefix("cls_embedding.")
-    case .output: return parameter == "norm.weight" || parameter.hasPrefix("output.")
+    case .tokens: return words[0] == "tok_embeddings" || words[0] == "word_embed"
+    case .classes: return words[0] == "cls_embedding" || words[0] == "class_emb"
+    case .output: return ["norm", "output", "head_nm", "head"].contains(words[0])
     case .blocks(let range):
-      let words = parameter.split(separator: ".", maxSplits: 2)
-      guard words.count == 3, words[0] == "layers", let block = Int(words[1]) else { return false }
+      guard words.count == 3, words[0] == "layers" || words[0] == "blocks", let block = Int(words[1]) else {
+        return false
+      }
       return range.contains(block + 1)
-    }
-  }
-}
-
-extension Transformer {
-  /// Takes the parameters of a model over that differs in nothing but its classes and its grid.
-  /// - Parameter classes: for each class the other model's class that it starts from, or nil for "no class".
-  public func start(from other: Transformer, classes: [Int?]) {
-    precondition(
-      classes.count == configuration.classCount && store.parameters.count == other.store.parameters.count,
-      "Transformer.start: \(classes.count) classes for \(configuration.classCount)")
-    for (own, source) in zip(store.parameters, other.store.parameters) where own.variable !== classTable {
-      own.variable.value.copyElements(from: source.variable.value)
-    }
-    let width = configuration.width
-    for (row, source) in (classes + [nil]).enumerated() {
-      let place = source ?? other.configuration.noClass
-      (classTable.value.pointer + row * width).update(
-        from: other.classTable.value.pointer + place * width, count: width)
     }
   }
 }
