@@ -256,7 +256,7 @@ def main():
         ("efficiency", lambda row: f"{100 * row['efficiency']:.0f} %"),
         ("communication", lambda row: f"{100 * row['communication']:.0f} %"),
         ("images/s", lambda row: f"{row['images_per_second']:,.0f}"),
-        ("days of 300 epochs", lambda row: f"{row['days_of_300_epochs']:.3g}"),
+        ("days of 300 epochs", lambda row: f"{row['days_of_300_epochs']:,.0f}"),
         ("kWh", lambda row: f"{row['kWh']:,.0f}"),
     ], options.markdown), end="\n\n")
     print(printed([{"name": name, "model": model} for name, model in SIZES.items()], [

@@ -20,10 +20,9 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "python"))
 
+import cost_model
 import numpy as np
 import tessera_files as tf
-
-import cost_model
 
 COLUMNS = ["model", "images", "tokens", "ranks", "threads", "link", "bytes_per_second", "latency", "calibrates",
            "seconds_per_step", "communication_seconds", "communication_seconds_alone", "communication_bytes"]
