@@ -61,6 +61,22 @@ import TestSupport
     }
   }
 
+  /// What a file says of its clusters is taken over only where the codes have such clusters.
+  @Test func aClusterSizeThatIsNoneIsLeftOut() throws {
+    _ = try export(files.model, "--output", "m.safetensors")
+    let own = try #require(try record(files.model).metadata["cluster_size"])
+    let data = try Data(contentsOf: folder.url.appending(path: "m.safetensors"))
+    let text = Data("\"cluster_size\":\"\(own)\"".utf8)
+    let place = try #require(data.firstRange(of: text))
+    var changed = data
+    changed[place.upperBound - 2] = UInt8(ascii: "7")
+    try changed.write(to: folder.url.appending(path: "7.safetensors"))
+    try importWeights(
+      "--as", "ar-model", "7.safetensors", "--tokenizer", files.rearranged, "--heads", "2", "--grid", "8x8",
+      "--classes", "3", "--output", "again")
+    #expect(try record(folder.path("again")).metadata["cluster_size"] == "0")
+  }
+
   /// A file of the suite says to which codebook it belongs, and so does one that was exported.
   @Test func aModelOfAnotherCodebookIsRefused() throws {
     _ = try export(files.model, "--output", "m.safetensors")

@@ -85,13 +85,13 @@ extension WeightsImport {
     try Transformer(configuration, device: device, seed: nil).store.require(tensors, at: origin)
     var header = Record(kind: .arModel)
     try header.setJSONMetadata("config", configuration)
-    try setOwnMetadata(of: &header, classCount: classes, codebook: settings.codebookSHA256)
+    try setOwnMetadata(of: &header, classes: classes, codes: table[0], codebook: settings.codebookSHA256)
     return stream(header, tensors)
   }
 
   /// Takes over what a file of this suite says of itself, and one that export-weights wrote.
   /// - Throws: `FormatError` where the model belongs to another codebook than that of the tokenizer.
-  func setOwnMetadata(of header: inout Record, classCount: Int, codebook: String) throws {
+  func setOwnMetadata(of header: inout Record, classes: Int, codes: Int, codebook: String) throws {
     if let own = weights.metadata["codebook_sha256"], own != codebook {
       throw FormatError(
         .badMetadata, at: origin, expected: "a model of codebook \(codebook.prefix(12)), that of --tokenizer",
@@ -100,10 +100,13 @@ extension WeightsImport {
     let names = (weights.metadata["class_names"]?.utf8).flatMap {
       try? decodeStrictJSON([String].self, from: Array($0))
     }
-    try header.setJSONMetadata("class_names", names?.count == classCount ? names ?? [] : [])
+    try header.setJSONMetadata("class_names", names?.count == classes ? names ?? [] : [])
     header.metadata["codebook_sha256"] = codebook
-    header.metadata["cluster_size"] =
-      weights.metadata["cluster_size"].flatMap { Int($0) }.map(String.init) ?? "0"
+    // A size that is none would make a file that no tool reads.
+    let size = weights.metadata["cluster_size"].flatMap { Int($0) }.flatMap {
+      $0 > 0 && codes % $0 == 0 ? $0 : nil
+    }
+    header.metadata["cluster_size"] = String(size ?? 0)
   }
 
   private static let classTable = "cls_embedding.embedding_table.weight"

@@ -47,7 +47,9 @@ extension WeightsImport {
       uniqueKeysWithValues: model.frozen.storedTensors().map { ($0.name, $0) })
     var header = Record(kind: .varModel)
     try header.setJSONMetadata("config", configuration)
-    try setOwnMetadata(of: &header, classCount: configuration.classCount, codebook: model.codebookSHA256)
+    try setOwnMetadata(
+      of: &header, classes: configuration.classCount, codes: configuration.vocabularySize,
+      codebook: model.codebookSHA256)
     let all =
       infos + held.values.map { TensorInfo(name: $0.name, elementType: .float32, shape: $0.shape) }
     return RecordStream(metadata: header.metadata, tensors: all) { info in
