@@ -1,4 +1,4 @@
-# Emoji at 32 x 32 on two cores, in scales of 1, 2, 3, 4, 6 and 8 tokens a side: the settings that VAR with and without IAR have
+# Emoji at 32 x 32 on two cores, in scales of 1, 2, 3, 4, 6 and 8 tokens per side: the settings that VAR with and without IAR have
 # in common.
 
 # Images and tokenizer.

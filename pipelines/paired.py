@@ -134,6 +134,8 @@ def main():
     parser.add_argument("--values", nargs="+", help="of the variable; without it all that there are")
     parser.add_argument("--choose", default="fd-*", help="figure by whose mean the value is chosen")
     parser.add_argument("--figures", nargs="+", default=["held_out_loss", "fd-*", "kd-*", "precision", "recall"])
+    parser.add_argument("--steps", type=int, help="of the baseline's training, for the table to say; tables of other steps "
+                                                  "are not gone on with")
     parser.add_argument("--output", required=True, metavar="PREFIX", help="writes PREFIX.tsv and PREFIX.json")
     options = parser.parse_args()
     folders = dict(argument.split("=", 1) for argument in options.methods)
@@ -148,6 +150,9 @@ def main():
     if network and earlier.get("network", network) != network:
         sys.exit(f"paired.py: {options.output}.json has figures of {earlier['network']}, the reports of {network}; "
                  "try: another --output")
+    if options.steps and earlier.get("training_steps", options.steps) != options.steps:
+        sys.exit(f"paired.py: {options.output}.json has trainings of {earlier['training_steps']} steps; found "
+                 f"--steps {options.steps}; try: another --output, or remove it")
     methods = with_earlier({name: runs for name, (runs, _) in found.items()}, earlier["sweeps"], figures,
                            options.values)
     seeds = common_seeds(methods)
@@ -162,7 +167,8 @@ def main():
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
     write(options.output + ".tsv", "".join("\t".join(line) + "\n" for line in table))
     write(options.output + ".json", json.dumps({
-        **origin(), "network": network or earlier.get("network"), "seeds": seeds, "rows": rows,
+        **origin(), "network": network or earlier.get("network"), "seeds": seeds,
+        **({"training_steps": options.steps} if options.steps else {}), "rows": rows,
         "sweeps": {name: dict(sorted(runs.items())) for name, runs in methods.items()},
     }, indent=1) + "\n")
 

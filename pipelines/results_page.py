@@ -48,7 +48,7 @@ class Tables:
     """The committed tables, each read once: {row: {figure: [number per seed]}}."""
 
     def __init__(self, folder):
-        self.folder, self.read, self.swept = folder, {}, {}
+        self.folder, self.read, self.swept, self.runs = folder, {}, {}, {}
         # Tables of tabulate.py, whose figures do not depend on a seed.
         self.seedless = set()
 
@@ -61,6 +61,7 @@ class Tables:
                     table = json.load(file)
                 self.read[name] = rows_of(table)
                 self.swept[name] = swept_rows_of(table)
+                self.runs[name] = runs_of(table)
                 if not any("figure" in row or "reports" in row for row in table["rows"]):
                     self.seedless.add(name)
         return self.read[name]
@@ -72,6 +73,14 @@ class Tables:
         name, row, figure = text.split(" / ")
         rows = (self.table(name) or {}) | self.swept.get(name, {})
         return (rows.get(row) or {}).get(figure)
+
+
+def runs_of(table):
+    """The trainings behind a table, in words, as far as it says them: "500 steps, seeds 0, 1, 2"."""
+    steps, seeds = table.get("training_steps"), table.get("seeds")
+    words = [f"{steps:,} steps"] if steps else []
+    words += [f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"] if seeds else []
+    return ", ".join(words)
 
 
 def rows_of(table):
@@ -200,7 +209,7 @@ def section(entry, tables, minutes):
     there = [name for name in entry.get("ours", []) if tables.table(name)]
     for name in there:
         yield ""
-        yield "Ours:"
+        yield f"Ours ({tables.runs[name]}):" if tables.runs[name] else "Ours:"
         yield ""
         yield from own_table(name, tables)
     titles = {drawing["name"]: drawing["title"] for drawing in entry.get("plots", [])}

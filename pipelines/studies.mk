@@ -59,9 +59,9 @@ sampled = $(call sweep,$(1),$(2)) --output $(STUDIES)/$@ --start-from $(STUDIES)
 
 # A table: the arms at their best guidance, with the difference to the first and its interval.
 pair = $(PYTHON) $(here)paired.py $(foreach arm,$(1),$(arm)='$(STUDIES)/$(arm)') --values $(GUIDANCES) \
-  --output $(RESULTS)/$(2) --figures $(figures) $(3)
+  --steps $(STEPS) --output $(RESULTS)/$(2) --figures $(figures) $(3)
 unguided_pair = $(PYTHON) $(here)paired.py $(foreach arm,$(1),$(arm)='$(STUDIES)/unguided/$(arm)') --values 1 \
-  --output $(RESULTS)/$(2) --figures $(figures) $(3)
+  --steps $(STEPS) --output $(RESULTS)/$(2) --figures $(figures) $(3)
 figures := held_out_loss 'fd-*' 'kd-*' 'is-*' precision recall
 training := training_token_loss training_cluster_loss
 

@@ -137,6 +137,13 @@ class ComparisonTests(Folder):
             rows = json.loads(self.read("paired.json"))["rows"]
             self.assertEqual({row["value"] for row in rows}, {best})
 
+    def test_paired_does_not_mix_lengths_of_training(self):
+        self.make("a/2/seed-0")
+        line = ["paired.py", f"a={self.path('a')}", "--output", self.path("x")]
+        synthetic.run(*line, "--steps", "500")
+        self.assertEqual(json.loads(self.read("x.json"))["training_steps"], 500)
+        self.assertIn("has trainings of 500 steps; found --steps 1500", self.fails(*line, "--steps", "1500"))
+
     def test_paired_needs_equal_seeds(self):
         self.make("a/2/seed-0")
         self.make("b/2/seed-1")
