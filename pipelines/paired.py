@@ -134,8 +134,8 @@ def main():
     parser.add_argument("--values", nargs="+", help="of the variable; without it all that there are")
     parser.add_argument("--choose", default="fd-*", help="figure by whose mean the value is chosen")
     parser.add_argument("--figures", nargs="+", default=["held_out_loss", "fd-*", "kd-*", "precision", "recall"])
-    parser.add_argument("--steps", type=int, help="of the baseline's training, for the table to say; tables of other steps "
-                                                  "are not gone on with")
+    parser.add_argument("--steps", type=int, help="of the baseline's training, for the table to say; "
+                        "a table of other steps is not gone on with")
     parser.add_argument("--output", required=True, metavar="PREFIX", help="writes PREFIX.tsv and PREFIX.json")
     options = parser.parse_args()
     folders = dict(argument.split("=", 1) for argument in options.methods)

@@ -131,7 +131,8 @@ import TestSupport
     let keep = try few(files.relabelled)
     let start = ["--model", files.model, "--keep", keep]
     let cases: [([String], Int32, String)] = [
-      (start + ["--mask", "7:9,:"], 64, "expected rows up to 8"), (start + ["--mask", "3"], 64, "--mask"),
+      (start + ["--mask", "7:9,:"], 64, "expected rows up to 8"),
+      (start + ["--mask", "3"], 64, "expected ROWS,COLUMNS, each FIRST:END"),
       (start + ["--mask", "5:5,:"], 64, "--mask"),
       (start + ["--count", "3"], 64, "--keep has a class for each image"),
       (["--model", files.model, "--mask", ":,:"], 64, "--mask goes with --keep"),

@@ -42,7 +42,8 @@ extension EvalMetricsTests {
       "--json")
     #expect(fid.status == 0 && fid.text.contains("\"fid\":0"), "\(fid.errors)")
     try expectRefusal(
-      64, "needs --weights: both.npz holds images", "--reference", "both.npz", "--samples", "both.npz",
+      64, "expected --weights, to look at the images of both.npz", "--reference", "both.npz", "--samples",
+      "both.npz",
       "--metrics", "precision-recall", "--network", "inception-v3")
     // Of another network the statistics are of no use, and the images are.
     let pixels = try summary(

@@ -328,7 +328,8 @@ import TestSupport
       65, "as --network says", "--reference", "a", "--samples", "b", "--network", "squeezenet-1.1")
     try writeImages("i", count: 4)
     try expectRefusal(
-      64, "--network inception-v3 needs --weights: i holds images", "--reference", "a", "--samples", "i",
+      64, "--network inception-v3: expected --weights, to look at the images of i", "--reference", "a",
+      "--samples", "i",
       "--network", "inception-v3")
   }
 

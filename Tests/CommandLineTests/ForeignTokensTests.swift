@@ -136,6 +136,13 @@ import TestSupport
       head -c $(($(stat -c %s codes.tar) - 10240)) codes.tar > boundary.tar
       cp codes.tar twice.tar; tar rf twice.tar -C classes .
       mkdir -p pipe/a huge/a; mkfifo pipe/a/0.npy; truncate -s 9G huge/a/0.npy
+      gzip -k codes.tar; (printf 'PK\\005\\006'; head -c 18 /dev/zero) > empty.zip
+      echo prose > prose; mkdir -p garbage/a void/a soft/a hard/a numbers/0 numbers/99999999 same/7 same/07 truth/a
+      head -c 300 /dev/zero | tr '\\0' x > garbage/a/0.npy; : > void/a/0.npy; tar cf garbage.tar garbage
+      for f in soft/a hard/a numbers/0 numbers/99999999 same/7 same/07; do cp classes/a/0.npy $f; done
+      ln -s 0.npy soft/a/1.npy; tar cf soft.tar soft/a/0.npy soft/a/1.npy
+      ln hard/a/0.npy hard/a/1.npy; tar cf hard.tar hard/a/0.npy hard/a/1.npy
+      tar cf same.tar same; (cd soft; tar cPf ../up.tar ../classes)
       """, in: folder.url, timeout: 30)
     _ = try write(Array(whole.dropLast()), "cut.npy", in: folder)
     _ = try write(whole + [0], "long.npy", in: folder)
@@ -143,6 +150,8 @@ import TestSupport
     _ = try write(npy(.uint8, [1, 64], [UInt8](repeating: 32, count: 64)), "large.npy", in: folder)
     _ = try write(npy(.int8, [1, 64], [UInt8](repeating: 255, count: 64)), "negative.npy", in: folder)
     _ = try write(npy(.int64, [1], [3, 0, 0, 0, 0, 0, 0, 0]), "three.npy", in: folder)
+    _ = try write(npy(.bool, [1, 64], [UInt8](repeating: 1, count: 64)), "truth.npy", in: folder)
+    _ = try write(npy(.bool, [64], [UInt8](repeating: 1, count: 64)), "truth/a/0.npy", in: folder)
     _ = try write(npy(.uint8, [1, 60], [UInt8](repeating: 1, count: 60)), "sixty.npy", in: folder)
     _ = try write(Array("{\"class_id\": 0, \"tokens\": [1, 2.5]}\n".utf8), "bad.jsonl", in: folder)
     _ = try write(
@@ -185,7 +194,31 @@ import TestSupport
       (["comma.jsonl", "--classes", "3"], 65, "comma.jsonl: line 1: malformed"),
       (["key.jsonl", "--classes", "3"], 65, "key.jsonl: line 1: malformed"),
       (["nothing", "--labels", "three.npy"], 65, "found an empty file"),
-      (["cut.tar"], 65, "cut.tar: byte 3000: truncated"), (["empty.tar"], 65, "empty.tar"),
+      (["cut.tar"], 65, "cut.tar: byte 3000: truncated"),
+      (["empty.tar"], 65, "empty.tar: malformed; expected members CLASS/INDEX.npy; found none"),
+      (["empty.zip"], 65, "empty.zip: malformed; expected members CLASS/INDEX.npy; found none"),
+      (
+        ["codes.tar.gz"], 65,
+        "that are not compressed as a whole; found gzip; try: zcat FILE | import-tokens -"
+      ),
+      ([files.tokens], 65, "lines of JSON; found another file"),
+      (["prose"], 65, "expected a tar or zip archive, an .npy array or lines of JSON; found another file"),
+      (["garbage"], 65, "garbage/a/0.npy: malformed; expected an .npy array; found other bytes"),
+      (["void"], 65, "void/a/0.npy: truncated; expected an .npy array; found 0 bytes"),
+      (["garbage.tar"], 65, "garbage.tar: garbage/a/0.npy: malformed; expected an .npy array"),
+      (["soft.tar"], 65, "soft.tar: soft/a/1.npy: unsupported; expected a file; found a symbolic link"),
+      (
+        ["hard.tar"], 65,
+        "hard.tar: hard/a/1.npy: unsupported; expected a file; found a link to 'hard/a/0.npy'"
+      ),
+      (["up.tar"], 65, "expected a path inside the archive; found '..' in it"),
+      (["numbers"], 65, "numbers: malformed; expected folders with the numbers of classes, below"),
+      (["same.tar"], 65, "same.tar: malformed; expected a folder for each number; found '07' and '7'"),
+      (["truth.npy"] + one, 65, "expected an array of integers"),
+      (["truth"], 65, "truth/a/0.npy: malformed; expected integers; found BOOL"),
+      (
+        ["one/labels", "--labels", "llamagen/labels", "--classes", "3"], 65, "expected codes for each file of"
+      ),
       (["codes.tar", "--labels", "l.npy"], 64, "try: without --labels"),
       (["codes.tar", "--classes", "7"], 64, "expected 3, the number of class folders"),
       (
@@ -199,7 +232,10 @@ import TestSupport
       (["short.jsonl"], 64, "expected --classes"),
       (["nothing", "--classes", "3"], 65, "found an empty file"),
       (["missing"], 66, "no such file"), (["c.npy", "--labels", "gone.npy"], 66, "gone.npy"),
-      (["c.npy", "--grid", "0x4"], 64, "invalid for '--grid <ROWSxCOLUMNS>'"),
+      (
+        ["c.npy", "--grid", "0x4"], 64,
+        "invalid for '--grid <ROWSxCOLUMNS>': expected ROWSxCOLUMNS, each from 1 to 65536, such as 16x16"
+      ),
     ]
     for (arguments, status, words) in cases {
       let result = try run("import-tokens", arguments + ["--tokenizer", files.tokenizer, "-o", "out"])

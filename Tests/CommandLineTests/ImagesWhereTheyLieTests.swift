@@ -78,7 +78,12 @@ import TestSupport
 
   @Test func otherFilesAreRefused() throws {
     for (line, status, words) in [
+      ("printf '\\1\\2\\3' > x; tokenize x", 66, "expected a folder of images, a zip or tar archive"),
       ("tokenize $TOKENS", 66, "expected a folder of images, a zip or tar archive"),
+      ("tar cf a.tar -T /dev/null; tokenize a.tar", 65, "a.tar: no image found"),
+      (": > x; tokenize x", 65, "x: expected images; found an empty file"),
+      ("tar czf a.tgz -C $IMAGES .; tokenize a.tgz", 65, "found gzip; try: zcat FILE | tokenize -"),
+      ("tar cjf a.tbz -C $IMAGES .; tokenize a.tbz", 65, "found bzip2; try: bzcat FILE | tokenize -"),
       ("tokenize missing.tar", 66, "missing.tar: not found"),
       ("tokenize $IMAGES --classes 0", 64, "--classes must be"),
       ("tar cf a.tar -C $IMAGES . && head -c 9000 a.tar > cut.tar; tokenize cut.tar", 65, "cut.tar: "),

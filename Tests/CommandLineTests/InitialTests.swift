@@ -133,7 +133,7 @@ import TestSupport
     if FileManager.default.fileExists(atPath: folder.path("cut.checkpoint")) {
       let bare = try ToolProcess.run(
         "train-ar", line("cut", SharedFiles.modelSizes + ["--resume"]), timeout: 60)
-      expectRefusal(bare, "train-ar", 65, "expected initial", "found", "try:")
+      expectRefusal(bare, "train-ar", 65, "expected initial", "found", "try: the --initial and --freeze")
     }
     try succeed("train-ar", line("cut", start + ["--resume"]))
     #expect(try bytes(folder.path("cut")) == bytes(folder.path("whole")))
@@ -150,6 +150,8 @@ import TestSupport
       ("train-ar", [files.relabelled, "--freeze", "heads"] + start, "--freeze must be some of"),
       ("train-ar", [files.relabelled, "--freeze", "blocks:0-2"] + start, "--freeze must be some of"),
       ("train-ar", [files.relabelled, "--layers", "2"] + start, "leave --layers out"),
+      ("train-ar", [files.relabelled, "--width", "100"] + start, "leave --width out"),
+      ("train-ar", [files.relabelled, "--width", "100"], "width 100 does not divide into 12 heads"),
       (
         "train-ar", [files.relabelled, "--freeze", "blocks:1-9"] + start,
         "expected blocks from 1 to 1, those of the model; found 9"
@@ -182,7 +184,8 @@ import TestSupport
     expectRefusal(other, "train-ar", 65, "expected codes of codebook", "try:")
     let kind = try ToolProcess.run(
       "train-ar", [files.relabelled, "--initial", files.tokenizer] + output, timeout: 30)
-    expectRefusal(kind, "train-ar", 65, "expected", "found", "try:")
+    expectRefusal(
+      kind, "train-ar", 65, "expected a file of kind ar-model; found tokenizer; try: check which file stands")
     let nameless = try ToolProcess.run(
       "train-ar", [tokens(classNames: [])] + start + output, timeout: 30)
     expectRefusal(nameless, "train-ar", 65, "expected 3 classes", "try: --initial-classes new")

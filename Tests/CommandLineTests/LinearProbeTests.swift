@@ -107,7 +107,7 @@ import TestSupport
     }
     try refuse([files.tokens] + model, 65, "expected codes of codebook", files.model)
     try refuse([files.relabelled] + model + ["--layer", "2"], 65, "at least 2 layers", "found 1 layers")
-    try refuse([files.relabelled] + model + ["--positions", "65"], 65, "65 tokens an image")
+    try refuse([files.relabelled] + model + ["--positions", "65"], 65, "65 tokens per image")
     try refuse([files.relabelled] + model + ["--view", "1"], 65, "a view 1", "1 views")
     try refuse([files.relabelled] + model + ["--held-out", "0.001"], 65, "images to score; found none of 60")
     try refuse([files.relabelled] + model + ["--test", files.tokens], 65, "codebook")

@@ -92,7 +92,7 @@ import TestSupport
     let cases: [([String], Int32, String)] = [
       (["--initial", shared.model], 65, "kind"),
       (["--initial", files.model, "--layers", "2"], 64, "leave --layers out"),
-      (["--initial", files.model, "--shared-conditioning"], 64, "leave --shared-conditioning out"),
+      (["--initial", files.model, "--shared-conditioning"], 64, "found --shared-conditioning beside it"),
       (["--initial", files.model, "--freeze", "blocks:3"], 64, "expected blocks from 1 to 2"),
     ]
     for (arguments, status, words) in cases {

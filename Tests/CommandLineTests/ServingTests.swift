@@ -69,16 +69,21 @@ import TestSupport
   }
 
   @Test(arguments: [
-    ("{", "strict JSON"), ("[]", "an object"), ("{}", "'classes'"), (#"{"classes": 3}"#, "'classes'"),
+    ("{", "strict JSON"), ("[]", "an object"), ("{}", "'classes', a list"),
+    (#"{"classes": 3}"#, "names of classes; found 3"),
     (#"{"classes": []}"#, "1 to 65536 images"), (#"{"classes": [4]}"#, "a class from 0 to 2"),
     (#"{"classes": ["x"]}"#, "a name among a, b, c"), (#"{"classes": [0.5]}"#, "a class from 0 to 2"),
     (#"{"classes": [0], "count": 65537}"#, "1 to 65536 images"),
     (#"{"classes": [0], "count": 0}"#, "1 to 65536 images"),
     (#"{"classes": [0], "tempreature": 1}"#, "keys among"),
     (#"{"classes": [0], "temperature": -1}"#, "temperature"),
-    (#"{"classes": [0], "top_p": 0}"#, "top_p above 0"), (#"{"classes": [0], "seed": -1}"#, "another type"),
-    (#"{"classes": [0], "png": "x"}"#, "--tokenizer"), (#"{"classes": [0], "classes": [1]}"#, "another"),
-    (#"{"classes": [0], "top_k": 9223372036854775808}"#, "another type"),
+    (#"{"classes": [0], "top_p": 0}"#, "top_p above 0"),
+    (#"{"classes": [0], "seed": -1}"#, "'seed' as an integer from 0 to 18446744073709551615; found -1"),
+    (#"{"classes": [0], "png": "x"}"#, "--tokenizer"), (#"{"classes": [0], "classes": [1]}"#, "strict JSON"),
+    (#"{"classes": [0], "top_k": 9223372036854775808}"#, "'top_k' as an integer; found 9223372036854775808"),
+    (#"{"classes": [0], "count": 1.5}"#, "'count' as an integer; found 1.5"),
+    (#"{"classes": [0], "guidance": 1e999}"#, "'guidance' as a number; found a number out of range"),
+    (#"{"classes": [0], "png": 7}"#, "'png' as a text; found 7"),
   ]) func whatIsWrongIsTheAnswer(request: String, words: String) throws {
     let answers = try serve([request, #"{"classes": [0]}"#])
     #expect(answers.count == 2 && answers[1].tokens?.count == 64)

@@ -127,6 +127,17 @@ import TestSupport
     #expect { try ImageListing(archive: file("soft.tar")) } throws: { "\($0)".contains("a symbolic link") }
   }
 
+  /// Archives without members: of zip's 22 bytes, and of tar's blocks of zeros.
+  @Test func anEmptyArchiveHasNoImages() throws {
+    for bytes in [
+      [0x50, 0x4B, 5, 6] + [UInt8](repeating: 0, count: 18), [UInt8](repeating: 0, count: 10_240),
+    ] {
+      #expect(throws: ImageError.noImages(folder: "x")) {
+        try ImageListing(archive: MappedFile(bytes, name: "x"))
+      }
+    }
+  }
+
   // MARK: Arrays
 
   private func array(_ shape: [Int], labels: [UInt8]? = nil, type: ElementType = .uint8) throws -> [UInt8] {
@@ -163,7 +174,11 @@ import TestSupport
     try writer.begin("arr_1", NumPyHeader(.int64, [1]))
     try [label].withUnsafeBytes { try writer.write($0) }
     try writer.finish()
-    #expect(throws: ImageError.self) { try ImageListing(array: MappedFile(sink.bytes, name: "a.npz")) }
+    #expect {
+      try ImageListing(array: MappedFile(sink.bytes, name: "a.npz"))
+    } throws: {
+      "\($0)".contains("a.npz: arr_1: malformed; expected labels from 0 to 65535; found \(label) for image 0")
+    }
   }
 
   @Test func anArrayOfOtherThingsIsRefused() throws {

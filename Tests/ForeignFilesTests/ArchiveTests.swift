@@ -42,9 +42,7 @@ import TestSupport
   @Test func whatIsWrittenIsRead() throws {
     #expect(try read(archive("x", "folder/y", "другое")) == ["x": text, "folder/y": text, "другое": text])
     #expect(try archive("x") == archive("x"), "no time is in the archive")
-    #expect(throws: ForeignFileError.self, "libarchive knows no archive without members") {
-      try read(archive())
-    }
+    #expect(try read(archive()).isEmpty)
   }
 
   @Test func compressedArraysEqualTheStoredOnes() throws {

@@ -39,9 +39,10 @@ extension ToolSession {
       // Images of no class have the number after the last one.
       guard own.count <= other.count + unconditional.count else {
         throw ToolError(
-          .badData,
-          "\(own.file): expected at most \(other.count) classes, for \(other.file); found \(own.count); try: the files "
-            + "of one data set")
+          .badData, own.file,
+          expected: "at most \(other.count) classes, for \(other.file)",
+          found: "\(own.count)",
+          try: "the files of one data set")
       }
       if own.names.isEmpty != other.names.isEmpty {
         say(
@@ -54,10 +55,10 @@ extension ToolSession {
     return try own.names.map { name in
       guard let number = known[name] ?? unconditional[name] else {
         throw ToolError(
-          .badData,
-          "\(own.file): expected the \(other.count) classes of \(other.file), or some of them; found a class "
-            + "'\(visible(shortened(name, to: 80)))' that is none of them; try: tokens of the data set that the other "
-            + "file was made from")
+          .badData, own.file,
+          expected: "the \(other.count) classes of \(other.file), or some of them",
+          found: "a class '\(visible(shortened(name, to: 80)))' that is none of them",
+          try: "tokens of the data set that the other file was made from")
       }
       return number
     }

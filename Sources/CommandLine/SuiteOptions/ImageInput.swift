@@ -18,10 +18,10 @@ extension ToolSession {
       listing.classNames.count != classCount || listing.classNames.last != "\(classCount - 1)"
     {
       throw ToolError(
-        .badData,
-        "\(input.path): expected classes that are numbers, for --classes \(classCount); found the names "
-          + shortened(listing.classNames.map { visible($0) }.joined(separator: ", "), to: 120)
-          + "; try: without --classes")
+        .badData, input.path, expected: "classes that are numbers, for --classes \(classCount)",
+        found: "the names "
+          + shortened(listing.classNames.map { visible($0) }.joined(separator: ", "), to: 120),
+        try: "without --classes")
     }
     try requireNoOutput(among: listing.entries.lazy.compactMap { $0.source.path.map { "\($0)" } })
     return listing
@@ -35,11 +35,13 @@ extension ToolSession {
       return try ImageFolder.list(input.path)
     }
     let source = try PeekedSource(open(input), count: 512)
-    if source.peeked.starts(with: [0x1F, 0x8B]) {
+    try requireUncompressed(source.peeked, of: input, expected: "images")
+    if source.peeked.isEmpty, !input.isStandardInput {
       throw ToolError(
-        .badData,
-        "\(input.path): expected images that are not compressed as a whole; found gzip; try: zcat FILE | \(name) -"
-      )
+        .badData, input.path,
+        expected: "images",
+        found: "an empty file",
+        try: "another file")
     }
     switch ImageFileForm(source.peeked, of: input) {
     case .array: return try ImageListing(array: MappedFile(source), classCount: classCount)
@@ -50,9 +52,10 @@ extension ToolSession {
     case .list: return try ImageListing(list: source.readAll(), name: "standard input")
     case nil:
       throw ToolError(
-        .noInput,
-        "\(input.path): expected a folder of images, a zip or tar archive, an .npz or .npy array, or a table .csv; found "
-          + "another file; try: tar cf images.tar FOLDER")
+        .noInput, input.path,
+        expected: "a folder of images, a zip or tar archive, an .npz or .npy array, or a table .csv",
+        found: "another file",
+        try: "tar cf images.tar FOLDER")
     }
   }
 

@@ -31,11 +31,14 @@ public struct ImageOptions: ParsableArguments {
   @Option(help: "Number of random crops per image, from 1 to 1024, drawn by --seed. (default: 8)")
   public var viewCount: Int?
 
-  @Option(help: "Smallest and largest area of a random crop, as shares of the image. (default: 0.08,1)")
+  @Option(
+    help: "Smallest and largest area of a random crop, as shares of the image. (default: 0.08,1)",
+    transform: NumberRange.parse)
   public var cropScale: NumberRange?
 
   @Option(
-    help: "Smallest and largest ratio of width to height of a random crop. (default: 3/4 and 4/3)")
+    help: "Smallest and largest ratio of width to height of a random crop. (default: 3/4 and 4/3)",
+    transform: NumberRange.parse)
   public var cropRatio: NumberRange?
 
   @Option(help: "Probability that a random crop is mirrored, from 0 to 1. (default: 0.5)")

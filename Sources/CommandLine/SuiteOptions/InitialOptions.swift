@@ -41,9 +41,10 @@ public struct InitialOptions: ParsableArguments {
     }
   }
 
-  /// Refuses sizes beside the file's own.
-  public func requireOwnSizes(_ sizes: TransformerSizeOptions) throws {
-    if initial != nil, let name = sizes.given.first {
+  /// Checks the sizes of a new model, and refuses any beside the file's own.
+  public func check(_ sizes: TransformerSizeOptions) throws {
+    guard initial != nil else { return try sizes.requirePossible() }
+    if let name = sizes.given.first {
       throw ValidationError("--initial has the sizes of its model; leave \(name) out.")
     }
   }
@@ -73,9 +74,10 @@ public struct InitialOptions: ParsableArguments {
         continue
       }
       throw ToolError(
-        .usage,
-        "--freeze \(freeze ?? ""): expected blocks from 1 to \(model.layerCount), those of the model; found "
-          + "\(range.upperBound); try: blocks for all of them")
+        .usage, "--freeze \(freeze ?? "")",
+        expected: "blocks from 1 to \(model.layerCount), those of the model",
+        found: "\(range.upperBound)",
+        try: "blocks for all of them")
     }
     model.start(from: other, classes: matched)
     session.say(
@@ -91,9 +93,11 @@ public struct InitialOptions: ParsableArguments {
     if own.names.isEmpty || other.names.isEmpty {
       guard own.count == other.count else {
         throw ToolError(
-          .badData,
-          "\(own.file): expected \(other.count) classes, those of \(other.file), since they have no names to be matched "
-            + "by; found \(own.count); try: --initial-classes new")
+          .badData, own.file,
+          expected: "\(other.count) classes, those of \(other.file), since they have no names to be matched "
+            + "by",
+          found: "\(own.count)",
+          try: "--initial-classes new")
       }
       return own.places.map { $0 }
     }
@@ -112,7 +116,10 @@ extension ToolSession {
     let start = InitialModel(store)
     guard start.frozen.count < store.parameters.count else {
       throw ToolError(
-        .usage, "\(option): expected some parameters to train; found all frozen; try: fewer parts")
+        .usage, option,
+        expected: "some parameters to train",
+        found: "all frozen",
+        try: "fewer parts")
     }
     if !start.frozen.isEmpty {
       say("\(start.frozen.count) of \(store.parameters.count) tensors are not trained")

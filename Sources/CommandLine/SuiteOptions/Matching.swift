@@ -12,9 +12,10 @@ extension ToolSession {
   ) throws {
     guard hash != expected else { return }
     throw ToolError(
-      .badData,
-      "\(file): expected codes of codebook \(expected.prefix(12)), that of \(other); found codebook \(hash.prefix(12)); "
-        + "try: the tokenizer and mapping that these tokens were made with")
+      .badData, file,
+      expected: "codes of codebook \(expected.prefix(12)), that of \(other)",
+      found: "codebook \(hash.prefix(12))",
+      try: "the tokenizer and mapping that these tokens were made with")
   }
 
   /// Checks that tokens belong to a codebook, and that they index no more codes than it has: a file may lie about its
@@ -36,9 +37,10 @@ extension ToolSession {
       header, of: file, as: tokenizer.codebookSHA256, codes: tokenizer.configuration.codebookSize, of: other)
     guard header.layout != tokenizer.configuration.tokenLayout else { return }
     throw ToolError(
-      .badData,
-      "\(file): expected \(tokenizer.configuration.tokenLayout), as \(other) has; found \(header.layout); try: the "
-        + "tokenizer that these tokens were made with")
+      .badData, file,
+      expected: "\(tokenizer.configuration.tokenLayout), as \(other) has",
+      found: "\(header.layout)",
+      try: "the tokenizer that these tokens were made with")
   }
 
   /// Stops when a model of some scales cannot read the tokens of a file: other scales, or too few views.
@@ -48,9 +50,8 @@ extension ToolSession {
   ) throws {
     guard header.layout != .scales(scales) || view >= header.viewCount else { return }
     throw ToolError(
-      .badData,
-      "\(file): expected \(TokenLayout.scales(scales)), and a view \(view), for \(model); found \(header.layout), "
-        + "\(header.viewCount) views")
+      .badData, file, expected: "\(TokenLayout.scales(scales)), and a view \(view), for \(model)",
+      found: "\(header.layout), \(header.viewCount) views", try: "the tokens that the model was trained with")
   }
 
   /// Stops what works on one grid of tokens alone where tokens are of several scales.
@@ -58,9 +59,10 @@ extension ToolSession {
   public func requireRaster(_ header: TokenHeader, of file: String) throws {
     guard header.layout != .raster else { return }
     throw ToolError(
-      .badData,
-      "\(file): expected tokens of one grid in raster order; found \(header.layout); try: tokens of a tokenizer without "
-        + "scales")
+      .badData, file,
+      expected: "tokens of one grid in raster order",
+      found: "\(header.layout)",
+      try: "tokens of a tokenizer without scales")
   }
 
   /// Checks that tokens are of a number of codes.
@@ -68,9 +70,10 @@ extension ToolSession {
   public func requireCodes(_ codes: Int, in header: TokenHeader, of file: String, as other: String) throws {
     guard header.vocabSize != codes else { return }
     throw ToolError(
-      .badData,
-      "\(file): expected \(codes) codes, as \(other) has; found \(header.vocabSize); try: the files of one codebook"
-    )
+      .badData, file,
+      expected: "\(codes) codes, as \(other) has",
+      found: "\(header.vocabSize)",
+      try: "the files of one codebook")
   }
 
   /// Stops when a model cannot read the tokens of a file: another codebook, grid or vocabulary, or too few views. Classes
@@ -94,10 +97,12 @@ extension ToolSession {
       header.vocabSize == sizes.vocabularySize, view < header.viewCount
     else {
       throw ToolError(
-        .badData,
-        "\(file): expected \(sizes.vocabularySize) codes on a grid of \(sizes.gridRows)x\(sizes.gridColumns), "
-          + "and a view \(view), for \(model); found \(header.vocabSize) codes on \(header.rows)x\(header.columns), "
-          + "\(header.viewCount) views")
+        .badData, file,
+        expected:
+          "\(sizes.vocabularySize) codes on a grid of \(sizes.gridRows)x\(sizes.gridColumns), and a view \(view), for "
+          + model,
+        found: "\(header.vocabSize) codes on \(header.rows)x\(header.columns), \(header.viewCount) views",
+        try: "tokens like those that the model was trained with")
     }
   }
 }
@@ -116,9 +121,10 @@ extension ToolSession {
       return try requireSameCodebook(hash, of: file, as: fine, of: other)
     }
     throw ToolError(
-      .badData,
-      "\(file): expected fine tokens; found coarse labels, those of \(other); try: the tokens before relabel-tokens"
-    )
+      .badData, file,
+      expected: "fine tokens",
+      found: "coarse labels, those of \(other)",
+      try: "the tokens before relabel-tokens")
   }
 
   /// Stops where coarse labels are asked for and a file is of another mapping, or of the fine codes.
@@ -127,11 +133,12 @@ extension ToolSession {
     throws
   {
     guard hash != coarse else { return }
-    throw ToolError(
-      .badData,
-      hash == fine
-        ? "\(file): expected coarse labels; found fine codes, those of \(other); try: relabel-tokens with the mapping"
-        : "\(file): expected coarse labels of mapping \(coarse.prefix(12)), that of \(other); found codebook "
-          + "\(hash.prefix(12)); try: the files of one mapping")
+    throw hash == fine
+      ? ToolError(
+        .badData, file, expected: "coarse labels", found: "fine codes, those of \(other)",
+        try: "relabel-tokens with the mapping")
+      : ToolError(
+        .badData, file, expected: "coarse labels of mapping \(coarse.prefix(12)), that of \(other)",
+        found: "codebook \(hash.prefix(12))", try: "the files of one mapping")
   }
 }

@@ -30,7 +30,8 @@ extension ToolSession {
     if skipped > 0 { warn("\(skipped) of \(all.count) images skipped") }
     if usable.isEmpty {
       throw ToolError(
-        .badData, "images: expected at least one that can be used; found none among \(all.count)")
+        .badData, "images", expected: "at least one that can be used", found: "none among \(all.count)",
+        try: "other images")
     }
     return usable
   }

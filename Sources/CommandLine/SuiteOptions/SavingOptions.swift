@@ -12,7 +12,8 @@ public struct SavingOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Save the model after these steps too, numbers separated by commas.", valueName: "steps"))
+      "Save the model after these steps too, numbers separated by commas.", valueName: "steps"),
+    transform: StepList.parse)
   var saveAt: StepList?
 
   /// No models but the output.
@@ -24,7 +25,9 @@ public struct SavingOptions: ParsableArguments {
   }
 
   /// Steps separated by commas, such as `100,500`.
-  struct StepList: ExpressibleByArgument {
+  struct StepList: FormedArgument {
+    static let form = "numbers above 0 separated by commas, such as 100,500"
+
     let steps: [Int]
 
     init?(argument: String) {
@@ -46,24 +49,21 @@ public struct SavingOptions: ParsableArguments {
   func savedSteps(through last: Int, besides output: OutputPath) throws -> SavedSteps {
     let saved = SavedSteps(every: saveEvery, and: Set(saveAt?.steps ?? []))
     let count = saved.count(through: last)
-    func refuse(_ words: String) -> ToolError { ToolError(.usage, words) }
+    func refuse(_ option: String, _ expected: String, _ found: String, _ hint: String) -> ToolError {
+      ToolError(.usage, option, expected: expected, found: found, try: hint)
+    }
     if let beyond = saveAt?.steps.first(where: { $0 > last }) {
-      throw refuse(
-        "--save-at: expected steps up to \(last), the last one; found \(beyond); try: more --steps")
+      throw refuse("--save-at", "steps up to \(last), the last one", "\(beyond)", "more --steps")
     }
     if saveEvery > last {
-      throw refuse(
-        "--save-every: expected at most \(last), the number of steps; found \(saveEvery); try: more --steps")
+      throw refuse("--save-every", "at most \(last), the number of steps", "\(saveEvery)", "more --steps")
     }
     if count > Self.maximumCount {
-      throw refuse(
-        "\(optionName): expected at most \(Self.maximumCount) models; found \(count); try: a larger "
-          + "--save-every")
+      throw refuse(optionName, "at most \(Self.maximumCount) models", "\(count)", "a larger --save-every")
     }
     if count > 0, output.isStandardOutput {
       throw refuse(
-        "\(optionName): expected an output with a name, which the models are saved beside; found '-'; try: "
-          + "--output FILE")
+        optionName, "an output with a name, which the models are saved beside", "'-'", "--output FILE")
     }
     return saved
   }

@@ -1,7 +1,9 @@
-import ArgumentParser
+import ToolRuntime
 
 /// The size of a token grid as an option gives it: ROWSxCOLUMNS, such as 16x16. Either side is from 1 to 65,536.
-public struct TokenGridSize: ExpressibleByArgument, Sendable {
+public struct TokenGridSize: FormedArgument, Sendable {
+  public static let form = "ROWSxCOLUMNS, each from 1 to 65536, such as 16x16"
+
   public let rows: Int
   public let columns: Int
 

@@ -3,8 +3,11 @@ import StreamFormat
 import ToolRuntime
 
 /// A part of the token grid: rectangles `ROWS,COLUMNS`, each side as `FIRST:END` without the end, or `:` for all, joined by
-/// `+`.
-public struct TokenMask: ExpressibleByArgument, Sendable {
+/// `+`. `FIRST:` is all from there on, `:END` all before.
+public struct TokenMask: FormedArgument, Sendable {
+  public static let form =
+    "ROWS,COLUMNS, each FIRST:END without the end, or ':' for all, such as 8:16,: or 0:2,:+14:16,:"
+
   private struct Side {
     var first: Int
     /// Nil for the end of the grid.
@@ -46,9 +49,10 @@ public struct TokenMask: ExpressibleByArgument, Sendable {
   private func cells(rows: Int, columns: Int) throws -> [Bool] {
     guard rectangles.allSatisfy({ $0.rows.fits(rows) && $0.columns.fits(columns) }) else {
       throw ToolError(
-        .usage,
-        "--mask \(visible(shortened(text, to: 80))): expected rows up to \(rows) and columns up to \(columns), the token grid; found others; try: "
-          + "--mask \(rows / 2):\(rows),: for the lower half")
+        .usage, "--mask \(visible(shortened(text, to: 80)))",
+        expected: "rows up to \(rows) and columns up to \(columns), the token grid",
+        found: "others",
+        try: "--mask \(rows / 2):\(rows),: for the lower half")
     }
     return (0..<rows * columns).map { place in
       rectangles.contains { $0.rows.contains(place / columns) && $0.columns.contains(place % columns) }

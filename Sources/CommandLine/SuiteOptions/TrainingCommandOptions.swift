@@ -140,12 +140,13 @@ public struct TrainingCommandOptions: ParsableArguments {
   public func requireLeaves(forRanks ranks: Int) throws {
     guard leaves % ranks != 0 else { return }
     let isPowerOfTwo = ranks & (ranks - 1) == 0
-    throw ToolError(
-      .usage,
-      isPowerOfTwo
-        ? "--leaves: expected at least the number of ranks, \(ranks); found \(leaves); try: --leaves \(ranks)"
-        : "expected 1, 2, 4 or another power of two of ranks; found \(ranks); try: mpirun -n \(ranks.powerOfTwoBelow)"
-    )
+    throw isPowerOfTwo
+      ? ToolError(
+        .usage, "--leaves", expected: "at least the number of ranks, \(ranks)", found: "\(leaves)",
+        try: "--leaves \(ranks)")
+      : ToolError(
+        .usage, "", expected: "1, 2, 4 or another power of two of ranks", found: "\(ranks)",
+        try: "mpirun -n \(ranks.powerOfTwoBelow)")
   }
 
   /// Sums of gradients that wait for others, in sets of all parameters.
@@ -164,7 +165,10 @@ public struct TrainingCommandOptions: ParsableArguments {
     let wanted = (epochs * Double(images) / Double(batchSize)).rounded(.up)
     guard wanted <= Double(Self.maximumSteps) else {
       throw ToolError(
-        .usage, "--epochs \(epochs): expected at most 2^40 steps; found \(wanted); try: fewer epochs")
+        .usage, "--epochs \(epochs)",
+        expected: "at most 2^40 steps",
+        found: "\(wanted)",
+        try: "fewer epochs")
     }
     return max(1, Int(wanted))
   }

@@ -111,7 +111,11 @@ extension ToolSession {
   private func checkpointFile(_ command: TrainingCommandOptions, _ output: OutputPath) throws -> OwnedFile? {
     if let path = command.checkpointPath(besides: output) { return try OwnedFile(path: path, session: self) }
     guard !command.resume else {
-      throw ToolError(.usage, "--resume: expected a checkpoint; found the output '-'; try: --checkpoint FILE")
+      throw ToolError(
+        .usage, "--resume",
+        expected: "a checkpoint",
+        found: "the output '-'",
+        try: "--checkpoint FILE")
     }
     return nil
   }
@@ -122,7 +126,7 @@ extension ToolSession {
       return try body()
     } catch let error as TrainingError {
       guard case .settingsChanged = error, let path else { throw error }
-      throw ToolError(error.exitCode, "\(path): \(error)")
+      throw ToolError(error, at: path)
     }
   }
 

@@ -27,7 +27,9 @@ public struct TransformerSizeOptions: ParsableArguments {
 
   public init() {}
 
-  public func validate() throws {
+  /// Checks the sizes of a new model; for use in `validate()`, which knows whether there is to be one.
+  /// - Throws: `ValidationError`.
+  func requirePossible() throws {
     if let model, TransformerConfiguration.named[model] == nil && VARConfiguration.named[model] == nil {
       throw ValidationError(
         "--model must be one of \(Self.names(TransformerConfiguration.named.keys)), \(Self.names(VARConfiguration.named.keys)), "
@@ -61,14 +63,19 @@ public struct TransformerSizeOptions: ParsableArguments {
       layers: layers ?? named.layers, heads: heads ?? named.heads, width: width ?? named.width,
       vocabularySize: header.vocabSize, codeDimension: codeDimension, classCount: max(1, header.classCount),
       multiScale: quantizer, sharesConditioning: sharesConditioning)
-    if let problem = sizes.problem { throw ToolError(.usage, "the sizes: \(problem)") }
+    if let problem = sizes.problem {
+      throw ToolError(
+        .usage, "", expected: "sizes of the model that fit together", found: problem,
+        try: "--model, a named set")
+    }
     return sizes
   }
 
   private func require(_ names: some Collection<String>, for layout: TokenLayout) throws {
     guard let model, !names.contains(model) else { return }
     throw ToolError(
-      .usage, "--model: expected one of \(Self.names(names)), for tokens of \(layout); found \(model)")
+      .usage, "--model", expected: "one of \(Self.names(names)), for tokens of \(layout)", found: model,
+      try: "another name")
   }
 
   private static func names(_ names: some Collection<String>) -> String {

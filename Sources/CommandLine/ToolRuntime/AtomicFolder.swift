@@ -43,7 +43,9 @@ public final class AtomicFolder {
   private static func requireNew(_ path: String, name: String) throws {
     guard let old = try? FileManager.default.contentsOfDirectory(atPath: path), !old.isEmpty else { return }
     throw ToolError(
-      .cannotCreate,
-      "\(name): expected a new or empty folder; found \(old.count) entries; try: another name")
+      .cannotCreate, name,
+      expected: "a new or empty folder",
+      found: "\(old.count) entries",
+      try: "another name")
   }
 }

@@ -123,6 +123,8 @@ final class OutputGroup {
 private func requireWritable(_ status: stat, _ path: String, _ force: Bool) throws {
   if status.st_mode & 0o222 != 0 || force { return }
   throw ToolError(
-    .cannotCreate,
-    "\(path): expected a writable file; found a write-protected one; try: --force, or another name")
+    .cannotCreate, path,
+    expected: "a writable file",
+    found: "a write-protected one",
+    try: "--force, or another name")
 }

@@ -131,9 +131,10 @@ final class FileClaims {
     where folder.file.role == .folder && other.file.role != .input && other.file.path != "-" {
       guard isPlace(other.file.path, in: folder.identity) else { continue }
       throw ToolError(
-        .usage,
-        "\(other.file.path): expected a place outside of \(folder.file.words), which must be a new folder; found one "
-          + "in it; try: another name")
+        .usage, other.file.path,
+        expected: "a place outside of \(folder.file.words), which must be a new folder",
+        found: "one in it",
+        try: "another name")
     }
   }
 
@@ -148,9 +149,10 @@ final class FileClaims {
 
   private static func clash(_ old: ClaimedFile, _ new: ClaimedFile) -> ToolError {
     ToolError(
-      .usage,
-      "\(new.path): expected different files for \(old.words) and \(new.words); found one file; try: another name"
-    )
+      .usage, new.path,
+      expected: "different files for \(old.words) and \(new.words)",
+      found: "one file",
+      try: "another name")
   }
 
   private static func require(_ kind: FileIdentity.Kind, for file: ClaimedFile) throws {
@@ -163,12 +165,16 @@ final class FileClaims {
       throw StreamError.cannotCreate(file: file.path, errno: EISDIR)
     case (.folder, _):
       throw ToolError(
-        .cannotCreate, "\(file.path): expected a new or empty folder; found \(kind.words); try: another name")
+        .cannotCreate, file.path,
+        expected: "a new or empty folder",
+        found: "\(kind.words)",
+        try: "another name")
     default:
       throw ToolError(
-        .cannotCreate,
-        "\(file.path): expected a file or a new name for \(file.words); found \(kind.words); try: another name"
-      )
+        .cannotCreate, file.path,
+        expected: "a file or a new name for \(file.words)",
+        found: "\(kind.words)",
+        try: "another name")
     }
   }
 
@@ -179,9 +185,10 @@ final class FileClaims {
     let first = getc(file)
     guard first != EOF, first != Int32(UInt8(ascii: "{")) else { return }
     throw ToolError(
-      .cannotCreate,
-      "\(path): expected a log, which is lines of JSON objects, or a new name for --log; found another file; "
-        + "try: another name")
+      .cannotCreate, path,
+      expected: "a log, which is lines of JSON objects, or a new name for --log",
+      found: "another file",
+      try: "another name")
   }
 }
 

@@ -8,7 +8,7 @@ public struct CommonOptions: ParsableArguments {
   @Flag(help: "Print a summary in JSON on standard output, if the product does not go there.")
   public var json = false
 
-  /// A file for one JSON object a line.
+  /// A file for one JSON object per line.
   @Option(
     help: ArgumentHelp("Write a log of the run to this file, one JSON object per line.", valueName: "file"))
   public var log: LogPath?

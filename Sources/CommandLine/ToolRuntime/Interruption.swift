@@ -65,9 +65,8 @@ public final class Interruption: Sendable {
     var ends: [Int32] = [0, 0]
     guard pipe(&ends) == 0 else {
       throw ToolError(
-        .failed,
-        "expected two free file descriptors, for signals; found: \(String(cString: strerror(errno))); "
-          + "try: a larger 'ulimit -n'")
+        .failed, "", expected: "two free file descriptors, for signals",
+        found: "'\(String(cString: strerror(errno)))'", try: "a larger 'ulimit -n'")
     }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     signalPipe.store(ends[1], ordering: .sequentiallyConsistent)
@@ -84,9 +83,10 @@ public final class Interruption: Sendable {
     }
     guard isStarted else {
       throw ToolError(
-        .failed,
-        "expected one more thread, for signals; found that the system starts none (memory, or a limit of processes); "
-          + "try: a larger 'ulimit -u'")
+        .failed, "",
+        expected: "one more thread, for signals",
+        found: "that the system starts none (memory, or a limit of processes)",
+        try: "a larger 'ulimit -u'")
     }
     for number in Self.signals where !isIgnored(number) { forwardToPipe(number) }
   }

@@ -92,9 +92,10 @@ extension ToolSession {
     if estimate.bytes > largestEstimate?.bytes ?? 0 { largestEstimate = estimate }
     guard let limit = limit ?? memory, estimate.bytes > limit.bytes else { return }
     throw ToolError(
-      .failed,
-      "memory: expected a need of at most \(inWords(limit.bytes)), which \(limit.reason); found a need of at least "
-        + "\(inWords(estimate.bytes)) (\(estimate.partsInWords)); try: \(estimate.advice)")
+      .failed, "memory",
+      expected: "a need of at most \(inWords(limit.bytes)), which \(limit.reason)",
+      found: "a need of at least \(inWords(estimate.bytes)) (\(estimate.partsInWords))",
+      try: "\(estimate.advice)")
   }
 }
 

@@ -1,7 +1,7 @@
-import ArgumentParser
-
 /// Two numbers, the smaller first, with a comma between them.
-public struct NumberRange: ExpressibleByArgument, Sendable {
+public struct NumberRange: FormedArgument, Sendable {
+  public static let form = "two numbers, the smaller one first, such as 0.08,1"
+
   /// From the first to the second.
   public let bounds: ClosedRange<Double>
 

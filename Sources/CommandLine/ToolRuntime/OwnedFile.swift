@@ -78,9 +78,10 @@ public final class OwnedFile {
   private func requireOwn() throws {
     if !exists || isOwn { return }
     throw ToolError(
-      .cannotCreate,
-      "\(path): expected no file, or the checkpoint that this run goes on from; found another file; try: --resume, "
-        + "another --checkpoint, or remove it")
+      .cannotCreate, path,
+      expected: "no file, or the checkpoint that this run goes on from",
+      found: "another file",
+      try: "--resume, another --checkpoint, or remove it")
   }
 
   private func keep(_ descriptor: Int32) {

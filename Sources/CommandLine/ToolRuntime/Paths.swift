@@ -27,8 +27,10 @@ public struct InputPath: FileNaming, ExpressibleByArgument, Equatable, Sendable 
     guard isStandardInput else { return try FileSource(path: path) }
     if isatty(STDIN_FILENO) == 1 {
       throw ToolError(
-        .usage, "standard input: expected a file or a pipe; found a terminal; try: name a file instead of '-'"
-      )
+        .usage, "standard input",
+        expected: "a file or a pipe",
+        found: "a terminal",
+        try: "name a file instead of '-'")
     }
     return FileSource(descriptor: STDIN_FILENO, name: "standard input")
   }

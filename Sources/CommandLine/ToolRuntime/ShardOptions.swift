@@ -33,9 +33,10 @@ public struct ShardOptions: ParsableArguments {
   public func requireWhole(_ lone: Shard?, of file: String) throws {
     guard shard != nil, let lone else { return }
     throw ToolError(
-      .badData,
-      "\(file): expected all shards, for --shard; found \(lone.words) alone; try: cat the files of all shards, or leave "
-        + "--shard out")
+      .badData, file,
+      expected: "all shards, for --shard",
+      found: "\(lone.words) alone",
+      try: "cat the files of all shards, or leave --shard out")
   }
 }
 

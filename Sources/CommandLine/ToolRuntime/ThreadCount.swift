@@ -13,9 +13,10 @@ public enum ThreadCount {
     let started = startable(count)
     guard started < count else { return }
     throw ToolError(
-      .failed,
-      "--threads \(count): expected as many threads; found that the system starts \(started) (memory, or a limit of "
-        + "processes); try: --threads \(max(1, min(started / 2, available())))")
+      .failed, "--threads \(count)",
+      expected: "as many threads",
+      found: "that the system starts \(started) (memory, or a limit of processes)",
+      try: "--threads \(max(1, min(started / 2, available())))")
   }
 
   /// How many threads start while the others wait, at most `count`, the caller counted in.

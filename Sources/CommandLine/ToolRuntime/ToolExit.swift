@@ -62,10 +62,19 @@ public struct ToolError: ExitCoded, Equatable, CustomStringConvertible {
   public let exitCode: ToolExit
   public let description: String
 
-  /// A failure; the message has the form `file: what; expected; found; try`.
-  public init(_ exitCode: ToolExit, _ message: String) {
+  /// A failure, in words that complete `PLACE: expected ...; found ...; try: ...`.
+  /// - Parameter place: the file or option, and the place in it; empty where there is none.
+  public init(
+    _ exitCode: ToolExit, _ place: String, expected: String, found: String, try hint: String
+  ) {
     self.exitCode = exitCode
-    self.description = message
+    let words = "expected \(expected); found \(found); try: \(hint)"
+    description = place.isEmpty ? words : "\(place): \(words)"
+  }
+
+  /// An error of a library, with the place at which it was met.
+  public init(_ error: any Error & ExitCoded, at place: String) {
+    (exitCode, description) = (error.exitCode, "\(place): \(error)")
   }
 }
 

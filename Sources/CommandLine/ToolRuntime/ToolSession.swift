@@ -275,9 +275,10 @@ public final class ToolSession {
     }
     if binary, !options.force, isatty(STDOUT_FILENO) == 1 {
       throw ToolError(
-        .usage,
-        "standard output: expected a file or a pipe for binary data; found a terminal; try: redirect it, name "
-          + "a file, or --force")
+        .usage, "standard output",
+        expected: "a file or a pipe for binary data",
+        found: "a terminal",
+        try: "redirect it, name a file, or --force")
     }
     return AtomicOutput.standardOutput()
   }
@@ -312,11 +313,17 @@ public final class ToolSession {
     // The system would take the name up to there.
     guard !path.utf8.contains(0) else {
       throw ToolError(
-        .cannotCreate, "\(visible(path)): expected a name without a zero byte; found one; try: another name")
+        .cannotCreate, visible(path),
+        expected: "a name without a zero byte",
+        found: "one",
+        try: "another name")
     }
     guard FileIdentity.of(path: path).kind == .new else {
       throw ToolError(
-        .cannotCreate, "\(path): expected a new file; found one that is there; try: another name")
+        .cannotCreate, path,
+        expected: "a new file",
+        found: "one that is there",
+        try: "another name")
     }
   }
 

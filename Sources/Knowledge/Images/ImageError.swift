@@ -87,7 +87,7 @@ extension ImageError: CustomStringConvertible {
   private var listingDescription: String {
     switch self {
     case .noImages(let folder):
-      "\(folder): no image found; expected files ending in .png, .jpg or .jpeg, in the folder or one folder a class"
+      "\(folder): no image found; expected files ending in .png, .jpg or .jpeg, in the folder or one folder per class"
     case .emptyClass(let folder):
       "\(folder): a class folder without an image; expected .png, .jpg or .jpeg files; remove it or fill it"
     case .sameClass(let folder, let name):

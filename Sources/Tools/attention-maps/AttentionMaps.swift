@@ -18,15 +18,20 @@ import ToolRuntime
   @Option(help: "Tokenizer file of the tokens, for drawing the maps over the images; needed by --output.")
   var tokenizer: InputPath?
   @Option(name: .shortAndLong, help: "PNG picture to write; needs --tokenizer.") var output: OutputPath?
-  @Option(help: "Layers to use, counted from 1, separated by commas. (default: all)") var layers: NumberList?
-  @Option(help: "Heads to draw: mean (their average), all, or numbers counted from 0, separated by commas.")
+  @Option(
+    help: "Layers to use, counted from 1, separated by commas. (default: all)", transform: NumberList.parse)
+  var layers: NumberList?
+  @Option(
+    help: ArgumentHelp(
+      "Heads to draw: mean (their average), all, or numbers counted from 0, separated by commas. "
+        + "(default: mean)"),
+    transform: HeadChoice.parse)
   var heads = HeadChoice.mean
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
       "Tokens whose attention is drawn, each as row,column counted from 0. (default: one in "
-        + "each of four rows)")
-  )
+        + "each of four rows)"), transform: GridPosition.parse)
   var positions: [GridPosition] = []
   @Flag(help: "Give the model \"no class\" instead of the class of each image.") var noClass = false
   @Option(help: "Factor by which the pictures are enlarged, from 1 to 32.") var enlarge = 4
@@ -133,16 +138,19 @@ import ToolRuntime
     throws
   {
     if let layer = layers.first(where: { $0 > sizes.layers }) {
-      throw ToolError(.badData, "\(model.path): expected a layer \(layer); found layers 1 to \(sizes.layers)")
+      throw ToolError(
+        .badData, model.path, expected: "a layer \(layer)", found: "layers 1 to \(sizes.layers)",
+        try: "--layers among them")
     }
     if case .some(let heads) = heads, let head = heads.first(where: { $0 >= sizes.heads }) {
-      throw ToolError(.badData, "\(model.path): expected a head \(head); found heads 0 to \(sizes.heads - 1)")
+      throw ToolError(
+        .badData, model.path, expected: "a head \(head)", found: "heads 0 to \(sizes.heads - 1)",
+        try: "--heads among them")
     }
     if let outside = positions.first(where: { $0.row >= sizes.gridRows || $0.column >= sizes.gridColumns }) {
       throw ToolError(
-        .badData,
-        "\(model.path): expected a token at \(outside.row),\(outside.column); found a grid of \(sizes.gridRows)x"
-          + "\(sizes.gridColumns), counted from 0,0")
+        .badData, model.path, expected: "a token at \(outside.row),\(outside.column)",
+        found: "a grid of \(sizes.gridRows)x\(sizes.gridColumns), counted from 0,0", try: "--positions in it")
     }
   }
 

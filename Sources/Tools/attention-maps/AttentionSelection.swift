@@ -4,7 +4,9 @@ import SuiteOptions
 import ToolRuntime
 
 /// A place on the grid of tokens, `row,column` from 0.
-struct GridPosition: ExpressibleByArgument {
+struct GridPosition: FormedArgument {
+  static let form = "row,column counted from 0, such as 3,4"
+
   let row: Int
   let column: Int
 
@@ -18,7 +20,9 @@ struct GridPosition: ExpressibleByArgument {
 }
 
 /// Numbers with commas between them, `0,3`.
-struct NumberList: ExpressibleByArgument {
+struct NumberList: FormedArgument {
+  static let form = "different numbers separated by commas, such as 0,3"
+
   let values: [Int]
 
   init?(argument: String) {
@@ -30,7 +34,9 @@ struct NumberList: ExpressibleByArgument {
 }
 
 /// Which heads a map shows.
-enum HeadChoice: ExpressibleByArgument {
+enum HeadChoice: FormedArgument {
+  static let form = "mean, all, or different numbers separated by commas, such as 0,3"
+
   /// The mean of all.
   case mean
   /// Each by itself.
@@ -48,8 +54,6 @@ enum HeadChoice: ExpressibleByArgument {
     }
   }
 
-  var defaultValueDescription: String { "mean" }
-
   /// The heads that are averaged in each row of the sheet.
   func groups(of count: Int) -> [[Int]] {
     switch self {
@@ -65,7 +69,7 @@ struct ImageChoice: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Numbers of the images in the file, counted from 0, separated by commas. (default: the "
-        + "first images)"))
+        + "first images)"), transform: NumberList.parse)
   var images: NumberList?
   @OptionGroup var heldOut: HeldOutOptions
   @Option(help: "Largest number of images to measure.") var limit = 64
@@ -86,10 +90,14 @@ struct ImageChoice: ParsableArguments {
     var items = images?.values ?? Array(0..<count)
     if let share = heldOut.chosen, count > 0 { items = try share.split(data).heldOut }
     if let beyond = items.first(where: { $0 >= count }) {
-      throw ToolError(.badData, "\(file): expected an image \(beyond); found \(count) images, from 0")
+      throw ToolError(
+        .badData, file, expected: "an image \(beyond)", found: "\(count) images, counted from 0",
+        try: "--images with smaller numbers")
     }
     guard !items.isEmpty else {
-      throw ToolError(.badData, "\(file): expected at least one image to look at; found none among \(count)")
+      throw ToolError(
+        .badData, file, expected: "at least one image to look at", found: "none among \(count)",
+        try: "without --held-out, or another file")
     }
     return Array(items.prefix(limit))
   }

@@ -34,9 +34,10 @@ import ToolRuntime
     let codes = CodeVectors(model.codebook.value)
     guard clusters <= codes.count else {
       throw ToolError(
-        .badData,
-        "\(tokenizer.path): expected at least \(clusters) codes, one per cluster; found \(codes.count); try: --clusters "
-          + "\(codes.count) or fewer")
+        .badData, tokenizer.path,
+        expected: "at least \(clusters) codes, one per cluster",
+        found: "\(codes.count)",
+        try: "--clusters \(codes.count) or fewer")
     }
     let points = raw || !model.configuration.comparesDirections ? codes : codes.normalized(on: device)
     let begin = ContinuousClock.now

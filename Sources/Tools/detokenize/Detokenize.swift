@@ -96,9 +96,10 @@ import ToolRuntime
     let view = view.number(in: reader.header)
     guard view < reader.header.viewCount else {
       throw ToolError(
-        .badData,
-        "\(tokens.path): expected a view \(view); found views 0 to \(reader.header.viewCount - 1); try: another --view"
-      )
+        .badData, tokens.path,
+        expected: "a view \(view)",
+        found: "views 0 to \(reader.header.viewCount - 1)",
+        try: "another --view")
     }
     let files = try folder.map { try session.create($0) }
     let data = try TokenDataset(reader)
@@ -208,9 +209,11 @@ import ToolRuntime
       places.map({ listing.entries[$0].label }) == data.labels
     else {
       throw ToolError(
-        .badData,
-        "\(folder.path): expected the \(data.listedCount) images that \(tokens.path) was made from, in its order of classes; "
-          + "found \(listing.entries.count)")
+        .badData, folder.path,
+        expected: "the \(data.listedCount) images that \(tokens.path) was made from, in its order of classes",
+        found: listing.entries.count == data.listedCount
+          ? "as many of other classes" : "\(listing.entries.count)", try: "the images that tokenize was given"
+      )
     }
     let source = ImageDataset(
       listing,

@@ -15,7 +15,8 @@ struct GivenOptions: ParsableArguments {
   var given: InputPath?
   @Option(
     help: ArgumentHelp(
-      "The --mask that sample was given. (default: the lower half)", valueName: "rectangles"))
+      "The --mask that sample was given. (default: the lower half)", valueName: "rectangles"),
+    transform: TokenMask.parse)
   var mask: TokenMask?
 
   func validate() throws {
@@ -39,9 +40,10 @@ struct GivenOptions: ParsableArguments {
       data.count % source.count == 0
     else {
       throw ToolError(
-        .badData,
-        "\(given.path): expected images of \(header.rows)x\(header.columns) tokens whose number divides \(data.count); "
-          + "found \(source.count) of \(other.rows)x\(other.columns); try: the file that --keep named")
+        .badData, given.path,
+        expected: "images of \(header.rows)x\(header.columns) tokens whose number divides \(data.count)",
+        found: "\(source.count) of \(other.rows)x\(other.columns)",
+        try: "the file that --keep named")
     }
     let cells = try TokenMask.cells(mask, rows: header.rows, columns: header.columns)
     let fillings = data.count / source.count
@@ -52,9 +54,10 @@ struct GivenOptions: ParsableArguments {
       )
       guard zip(zip(drawn, own), cells).allSatisfy({ $0.0 == $0.1 || $1 }) else {
         throw ToolError(
-          .badData,
-          "\(given.path): expected the kept tokens of image \(item); found others outside of the mask; try: the file that "
-            + "--keep named, and the same --mask")
+          .badData, given.path,
+          expected: "the kept tokens of image \(item)",
+          found: "others outside of the mask",
+          try: "the file that --keep named, and the same --mask")
       }
     }
     let whole = try items.map { item in

@@ -21,10 +21,10 @@ struct ImageFolderWriter {
     for label in labels.sorted() where classNames.indices.contains(label) {
       guard seen.insert(classNames[label]).inserted else {
         throw ToolError(
-          .badData,
-          "\(folder.path): expected another name for every class; found "
-            + "'\(visible(shortened(classNames[label], to: 80)))' twice; try: --grid or --npz, or tokens with other "
-            + "class names")
+          .badData, folder.path,
+          expected: "another name for every class",
+          found: "'\(visible(shortened(classNames[label], to: 80)))' twice",
+          try: "--grid or --npz, or tokens with other class names")
       }
     }
   }

@@ -20,7 +20,9 @@ struct ImageSelection: ParsableArguments {
     let candidates = try held(of: data) ?? Array(0..<count)
     let spaced = stride(from: 0, to: candidates.count, by: every).map { candidates[$0] }
     guard !spaced.isEmpty else {
-      throw ToolError(.badData, "\(file): expected at least one image to decode; found none among \(count)")
+      throw ToolError(
+        .badData, file, expected: "at least one image to decode", found: "none among \(count)",
+        try: "another file, or without --held-out")
     }
     return Array(spaced.prefix(limit ?? .max))
   }

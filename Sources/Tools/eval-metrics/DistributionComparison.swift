@@ -31,14 +31,16 @@ struct DistributionComparison {
     let missing = missingPart(for: metric)
     guard let wanted = options.wanted else { return missing == nil }
     guard wanted.contains(metric) else { return false }
-    if let missing { throw ToolError(.badData, "\(metric.rawValue): \(missing)") }
+    if let missing { throw missing }
     return true
   }
 
-  private func missingPart(for metric: DistributionMetric) -> String? {
-    func words(_ what: String, _ set: FeatureSet) -> String {
-      "expected \(what) of \(set.path); found none (network \(set.network.name), kind \(set.kind)); try: --metrics "
-        + "without it, or another input"
+  private func missingPart(for metric: DistributionMetric) -> ToolError? {
+    func words(_ what: String, _ set: FeatureSet) -> ToolError {
+      ToolError(
+        .badData, metric.rawValue, expected: "\(what) of \(set.path)",
+        found: "none (network \(set.network.name), kind \(set.kind))",
+        try: "--metrics without it, or another input")
     }
     for set in [reference, samples] {
       switch metric {
@@ -107,8 +109,10 @@ struct DistributionComparison {
   private func addExtrapolation(_ report: inout Report) throws {
     guard let features = samples.features else {
       throw ToolError(
-        .badData,
-        "\(samples.path): expected features or images, for --fid-infinity; found statistics; try: images")
+        .badData, samples.path,
+        expected: "features or images, for --fid-infinity",
+        found: "statistics",
+        try: "images")
     }
     let limit = try ExtrapolatedFrechet(
       reference: reference.gaussian(on: device), samples: features, seed: seed, on: device)

@@ -31,7 +31,10 @@ struct EvaluationRun {
     }
     if outputs.writeFeatures != nil, case .features = input {
       throw ToolError(
-        .usage, "\(set.path): expected images for --write-features; found features; try: copy the file")
+        .usage, set.path,
+        expected: "images for --write-features",
+        found: "features",
+        try: "copy the file")
     }
     try writer?.finish()
     try sink?.commit()
@@ -64,9 +67,10 @@ struct EvaluationRun {
     case .features(let set):
       if let name = metrics.network, name != set.network.name {
         throw ToolError(
-          .badData,
-          "\(set.path): expected features of network \(name), as --network says; found "
-            + "\(set.network.name); try: leave --network out, or extract them again")
+          .badData, set.path,
+          expected: "features of network \(name), as --network says",
+          found: "\(set.network.name)",
+          try: "leave --network out, or extract them again")
       }
       return set
     case .images(let images, let kind, let stored):
@@ -74,12 +78,12 @@ struct EvaluationRun {
       guard let network else {
         if let name = metrics.network {
           throw ToolError(
-            .usage, "--network \(name) needs --weights: \(images.name) holds images, not features.")
+            .usage, "--network \(name)", expected: "--weights, to look at the images of \(images.name) with",
+            found: "no such option", try: "--weights FILE")
         }
         throw ToolError(
-          .usage,
-          "\(images.name): expected --network, to look at images with; found none; try: one of "
-            + FeatureNetworks.names.joined(separator: ", "))
+          .usage, images.name, expected: "--network, to look at images with", found: "none",
+          try: "one of " + FeatureNetworks.names.joined(separator: ", "))
       }
       let extraction = FeatureExtraction(
         session: session, network: network, batchSize: metrics.batchSize, device: device)
@@ -128,7 +132,10 @@ struct EvaluationRun {
   ) throws -> (reference: ImageSet, samples: ImageSet) {
     guard case .images(let a, _, _) = reference, case .images(let b, _, _) = samples else {
       throw ToolError(
-        .usage, "\(option): expected images on both sides; found features; try: folders, .npz or tokens")
+        .usage, option,
+        expected: "images on both sides",
+        found: "features",
+        try: "folders, .npz or tokens")
     }
     return (a, b)
   }
@@ -142,9 +149,10 @@ struct EvaluationRun {
         "\(set.network.name), weights \(set.network.weightsSHA256.prefix(12)), \(set.dimension) features"
       }
       throw ToolError(
-        .badData,
-        "\(b.path): expected features like those of \(a.path) (\(words(a))); found \(words(b)); try: extract "
-          + "both with one network")
+        .badData, b.path,
+        expected: "features like those of \(a.path) (\(words(a)))",
+        found: "\(words(b))",
+        try: "extract both with one network")
     }
   }
 

@@ -87,9 +87,10 @@ final class ImageSet {
       expected = first
       guard image.width == first.width, image.height == first.height else {
         throw ToolError(
-          .badData,
-          "\(provider.title(item)): expected \(first.width)x\(first.height) pixels, as \(first.title) has; found "
-            + "\(image.width)x\(image.height); try: --size, to crop all of them alike")
+          .badData, provider.title(item),
+          expected: "\(first.width)x\(first.height) pixels, as \(first.title) has",
+          found: "\(image.width)x\(image.height)",
+          try: "--size, to crop all of them alike")
       }
       return image
     }

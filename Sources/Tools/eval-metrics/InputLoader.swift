@@ -38,6 +38,7 @@ struct InputLoader {
     }
     // A pipe gives its bytes once: it is opened once, and what it begins with is kept.
     let source = try PeekedSource(session.open(input), count: 512)
+    try session.requireUncompressed(source.peeked, of: input, expected: "images")
     if ArchiveReader.isTarArchive(source.peeked)
       || ArchiveReader.isArchive(source.peeked) && !NumPyArchive.isArchive(source.peeked)
     {
@@ -54,9 +55,10 @@ struct InputLoader {
       listing: listing, folder: input.path, decoding: options.decoding.options)
     if role == .samples, !options.allowJPEG, let file = try folder.firstJPEG() {
       throw ToolError(
-        .badData,
-        "\(file): expected PNG: JPEG's losses change every metric; found a JPEG among the samples; try: save samples as "
-          + "PNG, or --allow-jpeg")
+        .badData, file,
+        expected: "PNG: JPEG's losses change every metric",
+        found: "a JPEG among the samples",
+        try: "save samples as PNG, or --allow-jpeg")
     }
     return try images(folder, input, kind: "folder", role)
   }
@@ -69,19 +71,20 @@ struct InputLoader {
     guard let items = try archive.items(of: "arr_0") else {
       if let stored { return .features(stored) }
       throw ToolError(
-        .badData,
-        "\(input.path): expected arr_0 (images), or mu and sigma for network \(NetworkIdentity.inception); found "
-          + shortened(archive.arrays.keys.sorted().map { visible($0) }.joined(separator: ", "), to: 200)
-          + "; try: an ADM archive")
+        .badData, input.path,
+        expected: "arr_0 (images), or mu and sigma for network \(NetworkIdentity.inception)",
+        found: shortened(archive.arrays.keys.sorted().map { visible($0) }.joined(separator: ", "), to: 200),
+        try: "an ADM archive")
     }
     let (type, shape) = (items.header.elementType, items.header.shape)
     guard type == .uint8, shape.count == 4, shape[3] == 3, !shape.contains(0),
       shape[1] <= 1 << 16, shape[2] <= 1 << 16
     else {
       throw ToolError(
-        .badData,
-        "\(input.path): arr_0: expected uint8 [n, height, width, 3]; found \(type.rawValue) \(shape); try: images as "
-          + "ADM's samples have them")
+        .badData, "\(input.path): arr_0",
+        expected: "uint8 [n, height, width, 3]",
+        found: "\(type.rawValue) \(shape)",
+        try: "images as ADM's samples have them")
     }
     if network == nil, let stored { return .features(stored) }
     return try images(
@@ -96,10 +99,10 @@ struct InputLoader {
         && mu.shape[0] > 0 && sigma.shape == [mu.shape[0], mu.shape[0]]
       guard isPair, let a = try archive.tensor(mean), let b = try archive.tensor(covariance) else {
         throw ToolError(
-          .badData,
-          "\(archive.name): expected \(mean) [d] and \(covariance) [d, d] of floating point; found "
-            + "\(mu.elementType.rawValue) \(mu.shape) and \(sigma.elementType.rawValue) \(sigma.shape); try: ADM's "
-            + "reference files")
+          .badData, archive.name,
+          expected: "\(mean) [d] and \(covariance) [d, d] of floating point",
+          found: "\(mu.elementType.rawValue) \(mu.shape) and \(sigma.elementType.rawValue) \(sigma.shape)",
+          try: "ADM's reference files")
       }
       return try GaussianStatistics(
         count: nil, mean: a.doubles(), covariance: b.doubles(), of: archive.name)
@@ -111,7 +114,10 @@ struct InputLoader {
     set.spatialStatistics = try statistics("mu_s", "sigma_s")
     guard set.statistics != nil else {
       throw ToolError(
-        .badData, "\(archive.name): expected sigma beside mu; found mu alone; try: ADM's reference files")
+        .badData, archive.name,
+        expected: "sigma beside mu",
+        found: "mu alone",
+        try: "ADM's reference files")
     }
     return set
   }
@@ -127,16 +133,19 @@ struct InputLoader {
     if try first.require(kind: .tokens, .features) == .features {
       if role == .reference, options.referencePart != .all, options.referenceImages == nil {
         throw ToolError(
-          .usage,
-          "\(input.path): expected images, for --reference-part; found features, which are of one part already; try: "
-            + "the option where the features are written")
+          .usage, input.path,
+          expected: "images, for --reference-part",
+          found: "features, which are of one part already",
+          try: "the option where the features are written")
       }
       return .features(try FeatureFileReader(path: input.path, device: device).read(first, then: reader.next))
     }
     guard let tokenizer else {
       throw ToolError(
-        .usage,
-        "\(input.path): expected --tokenizer, to decode tokens with; found none; try: name the tokenizer")
+        .usage, input.path,
+        expected: "--tokenizer, to decode tokens with",
+        found: "none",
+        try: "name the tokenizer")
     }
     var batch = try TokenBatch(first)
     try session.requireDecodable(
@@ -145,9 +154,10 @@ struct InputLoader {
       let more = try TokenBatch(record)
       guard more.header == batch.header else {
         throw ToolError(
-          .badData,
-          "\(input.path): record \(record.origin.record ?? 0): expected tokens as in the first record; found another "
-            + "codebook, grid or list of views or classes; try: concatenate only files made alike")
+          .badData, "\(input.path): record \(record.origin.record ?? 0)",
+          expected: "tokens as in the first record",
+          found: "another codebook, grid or list of views or classes",
+          try: "concatenate only files made alike")
       }
       batch.append(more)
     }
@@ -163,7 +173,11 @@ struct InputLoader {
     stored: FeatureSet? = nil
   ) throws -> LoadedInput {
     guard provider.count > 0 else {
-      throw ToolError(.badData, "\(input.path): expected at least one image; found none; try: another input")
+      throw ToolError(
+        .badData, input.path,
+        expected: "at least one image",
+        found: "none",
+        try: "another input")
     }
     var items: [Int]?
     if role == .reference, options.referencePart != .all {

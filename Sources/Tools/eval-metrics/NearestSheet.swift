@@ -36,9 +36,10 @@ struct NearestSheet {
       next = next.dropFirst(row.count)
       guard neighbours.allSatisfy({ $0.width == sample.width && $0.height == sample.height }) else {
         throw ToolError(
-          .badData,
-          "--nearest-sheet: expected both sides of one size; found other sizes; try: --size, to crop both alike"
-        )
+          .badData, "--nearest-sheet",
+          expected: "both sides of one size",
+          found: "other sizes",
+          try: "--size, to crop both alike")
       }
       return [sample] + neighbours
     }
@@ -54,9 +55,10 @@ struct PicturedFeatures {
   func matrix() throws -> FeatureMatrix {
     guard let matrix = features.features else {
       throw ToolError(
-        .badData,
-        "\(features.path): expected each image's features, for --nearest-sheet; found statistics; try: --write-features"
-      )
+        .badData, features.path,
+        expected: "each image's features, for --nearest-sheet",
+        found: "statistics",
+        try: "--write-features")
     }
     guard matrix.count == images.count else {
       throw otherImages("\(matrix.count) images", "\(images.count)")
@@ -77,8 +79,9 @@ struct PicturedFeatures {
 
   private func otherImages(_ expected: String, _ found: String) -> ToolError {
     ToolError(
-      .badData,
-      "\(images.name): expected \(expected), as in \(features.path); found \(found); try: the images, --size and "
-        + "--reference-part that the features were written with")
+      .badData, images.name,
+      expected: "\(expected), as in \(features.path)",
+      found: found,
+      try: "the images, --size and --reference-part that the features were written with")
   }
 }

@@ -24,9 +24,10 @@ struct PairComparison {
   func run(_ reference: ImageSet, _ samples: ImageSet, into report: inout Report) throws {
     guard reference.count == samples.count else {
       throw ToolError(
-        .badData,
-        "\(samples.name): expected \(reference.count) images, one for each of \(reference.name); found \(samples.count); "
-          + "try: the reconstructions of exactly these images")
+        .badData, samples.name,
+        expected: "\(reference.count) images, one for each of \(reference.name)",
+        found: "\(samples.count)",
+        try: "the reconstructions of exactly these images")
     }
     let partners = try inOrder ? Array(0..<samples.count) : Pairing(reference, samples).partners
     var (sum, perceptualSum) = (Errors(), 0.0)
@@ -79,9 +80,10 @@ struct PairComparison {
     guard let perceptual else { return [] }
     if let image = originals.first(where: { min($0.width, $0.height) < 32 }) {
       throw ToolError(
-        .badData,
-        "\(name): expected images of at least 32x32 pixels, for LPIPS; found \(image.width)x\(image.height); "
-          + "try: larger images, or leave --lpips-weights out")
+        .badData, name,
+        expected: "images of at least 32x32 pixels, for LPIPS",
+        found: "\(image.width)x\(image.height)",
+        try: "larger images, or leave --lpips-weights out")
     }
     return perceptual.distances(originals, copies)
   }

@@ -24,9 +24,10 @@ struct Pairing {
     } else {
       let missing = wanted.first { places[$0] == nil } ?? wanted[0]
       throw ToolError(
-        .badData,
-        "\(samples.name): expected an image for each of \(reference.name), of the same name or numbered by detokenize; "
-          + "found none for '\(missing)'; try: --pairs-in-order, if their order is the same")
+        .badData, samples.name,
+        expected: "an image for each of \(reference.name), of the same name or numbered by detokenize",
+        found: "none for '\(missing)'",
+        try: "--pairs-in-order, if their order is the same")
     }
   }
 

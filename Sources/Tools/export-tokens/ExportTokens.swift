@@ -66,9 +66,10 @@ import ToolRuntime
     let source = try tokens.open()
     guard session.isRegularFile(tokens) else {
       throw ToolError(
-        .usage,
-        "\(tokens.path): expected a file, since an array begins with its size; found a pipe; try: --folder, or a file"
-      )
+        .usage, tokens.path,
+        expected: "a file, since an array begins with its size",
+        found: "a pipe",
+        try: "--folder, or a file")
     }
     let reader = try TokenReader(session.reader(of: source))
     var count = 0

@@ -24,8 +24,12 @@ enum ForeignTokenForm {
     let start = Data(source.peeked)
     if start.isEmpty {
       throw ToolError(
-        .badData, "\(codes.path): expected codes of images; found an empty file; try: another file")
+        .badData, codes.path,
+        expected: "codes of images",
+        found: "an empty file",
+        try: "another file")
     }
+    try session.requireUncompressed(source.peeked, of: codes, expected: "codes of images")
     if TokenArchive.isArchive(start) {
       try refuse(labels, codes)
       return try TokenArchive(MappedFile(source))
@@ -34,6 +38,13 @@ enum ForeignTokenForm {
     if start.starts(with: [0x93] + Array("NUMPY".utf8)) {
       guard let labels else { throw needsLabels(codes, "array of labels") }
       return try NumPyTokenArray(codes: MappedFile(source), labels: MappedFile(session.open(labels)))
+    }
+    guard start.first(where: { !isWhiteSpace($0) }) ?? UInt8(ascii: "{") == UInt8(ascii: "{") else {
+      throw ToolError(
+        .badData, codes.path,
+        expected: "a tar or zip archive, an .npy array or lines of JSON",
+        found: "another file",
+        try: "--help, which shows these forms")
     }
     try refuse(labels, codes)
     return TokenLines(source)
@@ -52,18 +63,22 @@ enum ForeignTokenForm {
       && isFolder
   }
 
+  private static func isWhiteSpace(_ byte: UInt8) -> Bool { [0x20, 0x09, 0x0A, 0x0D].contains(byte) }
+
   private static func needsLabels(_ codes: InputPath, _ what: String) -> ToolError {
     ToolError(
-      .usage,
-      "\(codes.path): expected --labels, the \(what) of these images; found no such option; try: --labels PATH"
-    )
+      .usage, codes.path,
+      expected: "--labels, the \(what) of these images",
+      found: "no such option",
+      try: "--labels PATH")
   }
 
   private static func refuse(_ labels: InputPath?, _ codes: InputPath) throws {
     guard let labels else { return }
     throw ToolError(
-      .usage,
-      "--labels \(labels.path): expected no labels, since \(codes.path) has a class for each image; found some; "
-        + "try: without --labels")
+      .usage, "--labels \(labels.path)",
+      expected: "no labels, since \(codes.path) has a class for each image",
+      found: "some",
+      try: "without --labels")
   }
 }

@@ -27,7 +27,8 @@ import ToolRuntime
   var output = OutputPath.standardOutput
   @Option(
     help: ArgumentHelp(
-      "The token grid, rows x columns. (default: a square of the last dimension)", valueName: "ROWSxCOLUMNS"))
+      "The token grid, rows x columns. (default: a square of the last dimension)", valueName: "ROWSxCOLUMNS"),
+    transform: TokenGridSize.parse)
   var grid: TokenGridSize?
   @Option(
     help: ArgumentHelp(
@@ -59,7 +60,11 @@ import ToolRuntime
     let model = try Tokenizer(session.readRecord(tokenizer), device: Device(threadCount: session.threads))
     let source = try ForeignTokenForm.open(codes, labels: labels, session)
     guard let first = try source.next() else {
-      throw ToolError(.badData, "\(codes.path): expected at least one image; found none; try: another file")
+      throw ToolError(
+        .badData, codes.path,
+        expected: "at least one image",
+        found: "none",
+        try: "another file")
     }
     let header = try header(of: first, source, model)
     let sink = try session.create(output)
@@ -91,24 +96,27 @@ import ToolRuntime
   ) throws -> TokenHeader {
     guard let classCount = classes ?? source.classCount else {
       throw ToolError(
-        .usage,
-        "\(codes.path): expected --classes, the number of classes, which is not known before all is read; "
-          + "found no such option; try: --classes 1000 for ImageNet")
+        .usage, codes.path,
+        expected: "--classes, the number of classes, which is not known before all is read",
+        found: "no such option",
+        try: "--classes 1000 for ImageNet")
     }
     guard source.classNames.isEmpty || source.classNames.count == classCount else {
       throw ToolError(
-        .usage,
-        "--classes: expected \(source.classNames.count), the number of class folders; found \(classCount); try: without it"
-      )
+        .usage, "--classes",
+        expected: "\(source.classNames.count), the number of class folders",
+        found: "\(classCount)",
+        try: "without it")
     }
     let (rows, columns, viewCount) = try layout(first)
     let plan = views.flatMap { Self.plans[$0] } ?? Self.plans.values.first { $0.names.count == viewCount }
     let names = plan?.names ?? (0..<viewCount).map { "view-\($0)" }
     guard names.count == viewCount else {
       throw ToolError(
-        .badData,
-        "\(first.place): expected \(names.count) views of \(rows)x\(columns) tokens, for --views \(views ?? ""); found "
-          + "\(viewCount); try: another --views or --grid")
+        .badData, first.place,
+        expected: "\(names.count) views of \(rows)x\(columns) tokens, for --views \(views ?? "")",
+        found: "\(viewCount)",
+        try: "another --views or --grid")
     }
     return TokenHeader(
       vocabSize: model.configuration.codebookSize, rows: rows, columns: columns,
@@ -122,9 +130,10 @@ import ToolRuntime
       let (rows, columns) = (grid.rows, grid.columns)
       guard count > 0, count % (rows * columns) == 0 else {
         throw ToolError(
-          .badData,
-          "\(first.place): expected views of \(rows)x\(columns) tokens; found \(count) tokens; try: another --grid"
-        )
+          .badData, first.place,
+          expected: "views of \(rows)x\(columns) tokens",
+          found: "\(count) tokens",
+          try: "another --grid")
       }
       return (rows, columns, count / (rows * columns))
     }
@@ -132,9 +141,10 @@ import ToolRuntime
     let side = Int(Double(count / max(1, viewCount)).squareRoot())
     guard count > 0, viewCount * side * side == count, side * side <= TokenHeader.maximumTokens else {
       throw ToolError(
-        .badData,
-        "\(first.place): expected square grids of tokens; found \(count) tokens in \(viewCount) views; try: --grid "
-          + "ROWSxCOLUMNS")
+        .badData, first.place,
+        expected: "square grids of tokens",
+        found: "\(count) tokens in \(viewCount) views",
+        try: "--grid ROWSxCOLUMNS")
     }
     return (side, side, viewCount)
   }
@@ -142,7 +152,11 @@ import ToolRuntime
   private func append(_ image: ForeignImageTokens, to batch: inout TokenBatch) throws {
     let header = batch.header
     func refuse(_ expected: String, _ found: String, _ hint: String) -> ToolError {
-      ToolError(.badData, "\(image.place): expected \(expected); found \(found); try: \(hint)")
+      ToolError(
+        .badData, image.place,
+        expected: expected,
+        found: found,
+        try: hint)
     }
     guard image.tokens.count == header.viewCount * header.tokensPerView else {
       throw refuse(

@@ -32,7 +32,7 @@ import ToolRuntime
   @Option(
     help: ArgumentHelp(
       "For ar-model: the token grid, rows x columns. (default: from the checkpoint's args)",
-      valueName: "ROWSxCOLUMNS"))
+      valueName: "ROWSxCOLUMNS"), transform: TokenGridSize.parse)
   var grid: TokenGridSize?
   @Option(
     help: ArgumentHelp(

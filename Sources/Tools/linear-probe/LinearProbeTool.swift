@@ -110,7 +110,10 @@ import ToolRuntime
       ) { progress.advance(by: $0) }
       guard features.allSatisfy(\.isFinite) else {
         throw ToolError(
-          .badData, "\(path.path): expected finite features; found infinities or NaN; try: another model")
+          .badData, path.path,
+          expected: "finite features",
+          found: "infinities or NaN",
+          try: "another model")
       }
       return features
     }
@@ -128,9 +131,10 @@ import ToolRuntime
     let layer = layer ?? max(1, sizes.layers / 2)
     guard layer <= sizes.layers, positions <= sizes.tokenCount else {
       throw ToolError(
-        .badData,
-        "\(path.path): expected at least \(layer) layers and \(positions) tokens an image; found \(sizes.layers) layers "
-          + "and \(sizes.tokenCount) tokens; try: a smaller --layer or --positions")
+        .badData, path.path,
+        expected: "at least \(layer) layers and \(positions) tokens per image",
+        found: "\(sizes.layers) layers and \(sizes.tokenCount) tokens",
+        try: "a smaller --layer or --positions")
     }
     return FeaturePlaces(layer: layer, positions: FeaturePlaces.evenlySpaced(positions, of: sizes.tokenCount))
   }

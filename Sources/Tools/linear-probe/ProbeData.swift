@@ -25,7 +25,7 @@ struct ProbeData {
     let view = view.number(in: tokens.header)
     training = Part(path: path, tokens: tokens, items: split.training, view: view)
     test = Part(path: path, tokens: tokens, items: split.heldOut, view: view)
-    try check("try: a larger --held-out, or --test TOKENS2")
+    try check("a larger --held-out, or --test TOKENS2")
   }
 
   /// Two files, whole; the classes of the second are matched to those of the first by name.
@@ -41,7 +41,7 @@ struct ProbeData {
     self.test = Part(
       path: testPath, tokens: test.relabelled(classes), items: Array(0..<test.count),
       view: view.number(in: test.header))
-    try check("try: a file with images")
+    try check("a file with images")
   }
 
   /// A number in a small file must not ask for the memory of a classifier of millions of classes.
@@ -51,19 +51,22 @@ struct ProbeData {
     let classes = training.tokens.header.classCount
     guard classes <= Self.maximumClasses else {
       throw ToolError(
-        .badData,
-        "\(training.path): expected at most \(Self.maximumClasses) classes, for a classifier; found \(classes); try: "
-          + "tokens of fewer classes")
+        .badData, training.path,
+        expected: "at most \(Self.maximumClasses) classes, for a classifier",
+        found: "\(classes)",
+        try: "tokens of fewer classes")
     }
     guard classes > 1 else {
       throw ToolError(
-        .badData,
-        "\(training.path): expected at least two classes to tell apart; found one; try: tokens of a folder with "
-          + "a sub-folder a class")
+        .badData, training.path,
+        expected: "at least two classes to tell apart",
+        found: "one",
+        try: "tokens of a folder with a sub-folder per class")
     }
     for (part, name) in [(training, "train on"), (test, "score")] where part.items.isEmpty {
       throw ToolError(
-        .badData, "\(part.path): expected images to \(name); found none of \(part.tokens.count); \(remedy)")
+        .badData, part.path, expected: "images to \(name)", found: "none of \(part.tokens.count)", try: remedy
+      )
     }
   }
 }

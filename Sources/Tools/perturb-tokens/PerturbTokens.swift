@@ -91,9 +91,9 @@ import ToolRuntime
     let codes = model.configuration.codebookSize
     guard codeDistance < codes else {
       throw ToolError(
-        .badData,
-        "\(tokenizer.path): expected more than \(codeDistance) codes, for --code-distance \(codeDistance); "
-          + "found \(codes)")
+        .badData, tokenizer.path,
+        expected: "more than \(codeDistance) codes, for --code-distance \(codeDistance)", found: "\(codes)",
+        try: "--code-distance \(codes - 1) or less")
     }
     let table = model.codesAtRank(codeDistance, on: device)
     return (.table(table), model.codebookSHA256, tokenizer.path)
@@ -109,9 +109,10 @@ import ToolRuntime
     case .permutation(let oldToNew, _):
       guard let size = mapping.clusterSize else {
         throw ToolError(
-          .badData,
-          "\(path): expected clusters of one size, as rearrange-codebook makes them; found a mapping without "
-            + "cluster_size; try: another mapping")
+          .badData, path,
+          expected: "clusters of one size, as rearrange-codebook makes them",
+          found: "a mapping without cluster_size",
+          try: "another mapping")
       }
       return (.clusters(oldToNew.indices.map { $0 / size }), mapping.targetCodebookSHA256)
     }

@@ -58,9 +58,10 @@ import ToolRuntime
     let codes = CodeVectors(model.codebook.value)
     guard codes.count % clusterSize == 0 else {
       throw ToolError(
-        .badData,
-        "\(tokenizer.path): expected a multiple of \(clusterSize) codes; found \(codes.count); try: a --cluster-size that "
-          + "divides \(codes.count)")
+        .badData, tokenizer.path,
+        expected: "a multiple of \(clusterSize) codes",
+        found: "\(codes.count)",
+        try: "a --cluster-size that divides \(codes.count)")
     }
     let points = raw || !model.configuration.comparesDirections ? codes : codes.normalized(on: device)
     let blocks = try BalancedPartition.blocks(codes: codes.count, clusterSize: clusterSize)

@@ -26,8 +26,9 @@ import ToolRuntime
     let mapping = try CodeMapping(session.readRecord(mapping))
     if inverse && mapping.oldToNew == nil {
       throw ToolError(
-        .badData,
-        "\(self.mapping.path): expected a permutation, for --inverse; found a fine-to-coarse mapping")
+        .badData, self.mapping.path, expected: "a permutation, for --inverse",
+        found: "a fine-to-coarse mapping",
+        try: "sample --fine, which draws fine codes for coarse labels")
     }
     let reader = try session.openTokens(tokens)
     let (from, to) =

@@ -25,7 +25,7 @@ struct CompletionOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The tokens that are drawn: ROWS,COLUMNS, each FIRST:END counted from 0 without the end, or ':' for all; several "
-        + "joined by '+'. (default: the lower half)", valueName: "rectangles"))
+        + "joined by '+'. (default: the lower half)", valueName: "rectangles"), transform: TokenMask.parse)
   var mask: TokenMask?
 
   func validate() throws {
@@ -73,9 +73,10 @@ struct CompletionOptions: ParsableArguments {
     guard let fine, let kept = fine.kept else { return }
     func refuse(_ expected: String, _ found: String) -> ToolError {
       ToolError(
-        .badData,
-        "\(keep?.path ?? ""): expected \(expected) of \(coarse.path); found \(found); try: the tokens that the coarse ones "
-          + "were made from")
+        .badData, keep?.path ?? "",
+        expected: "\(expected) of \(coarse.path)",
+        found: found,
+        try: "the tokens that the coarse ones were made from")
     }
     guard kept.count == stage.labels.count else {
       throw refuse("the \(stage.labels.count / fillings) images", "\(kept.count / fillings)")

@@ -78,9 +78,11 @@ extension FineStage {
       coarse.columns == sizes.gridColumns
     else {
       throw ToolError(
-        .badData,
-        "\(file): expected \(sizes.inputCodes) coarse labels on a grid of \(sizes.gridRows)x\(sizes.gridColumns), "
-          + "as \(path) has; found \(coarse.vocabSize) on \(coarse.rows)x\(coarse.columns)")
+        .badData, file,
+        expected:
+          "\(sizes.inputCodes) coarse labels on a grid of \(sizes.gridRows)x\(sizes.gridColumns), as \(path) has",
+        found: "\(coarse.vocabSize) on \(coarse.rows)x\(coarse.columns)",
+        try: "the two stages of one training")
     }
     classes = try session.matchClasses(
       ClassList(coarse, file: file),

@@ -56,7 +56,9 @@ struct LabelOptions: ParsableArguments {
     }
     if let wrong = result.first(where: { !(0...classCount).contains($0) }) {
       throw ToolError(
-        .badData, "classes: expected 0 to \(classCount - 1), or \(classCount) for no class; found \(wrong)")
+        .badData, "classes", expected: "0 to \(classCount - 1), or \(classCount) for no class",
+        found: "\(wrong)",
+        try: "show-file on the model, which lists its classes")
     }
     return result
   }
@@ -64,15 +66,16 @@ struct LabelOptions: ParsableArguments {
   private func read(_ input: InputPath) throws -> [Int] {
     let lines = String(decoding: try input.open().readAll(), as: UTF8.self).split(whereSeparator: \.isNewline)
     guard !lines.isEmpty else {
-      throw ToolError(.badData, "\(input.path): expected a class number a line; found no line")
+      throw ToolError(
+        .badData, input.path, expected: "a class number per line", found: "no line",
+        try: "--count or --per-class, without --labels")
     }
     return try lines.enumerated().map { index, line in
       let words = line.split(whereSeparator: \.isWhitespace)
       guard words.count == 1, let label = Int(words[0]) else {
         throw ToolError(
-          .badData,
-          "\(input.path): line \(index + 1): expected a class number; found '\(visible(shortened(String(line), to: 80)))'"
-        )
+          .badData, "\(input.path): line \(index + 1)", expected: "a class number",
+          found: "'\(visible(shortened(String(line), to: 80)))'", try: "one number per line, without names")
       }
       return label
     }

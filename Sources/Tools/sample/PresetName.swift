@@ -38,9 +38,10 @@ extension SamplingPreset {
       }
     guard isOfScales == ofSeveralScales else {
       throw ToolError(
-        .badData,
-        "\(file): expected a model of \(modelWords), for --preset \(name); found \(found); try: another preset"
-      )
+        .badData, file,
+        expected: "a model of \(modelWords), for --preset \(name)",
+        found: found,
+        try: "another preset")
     }
     if !fits {
       session.warn(

@@ -230,9 +230,8 @@ import VAR
     for (option, input) in [("--fine", second.fine), ("--keep", completion.keep)] {
       guard let input else { continue }
       throw ToolError(
-        .badData,
-        "\(model.path): expected a model of one grid of tokens, for \(option) \(input.path); found one of several scales"
-      )
+        .badData, model.path, expected: "a model of one grid of tokens, for \(option) \(input.path)",
+        found: "one of several scales", try: "without \(option)")
     }
   }
 

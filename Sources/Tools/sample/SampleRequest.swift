@@ -31,6 +31,29 @@ struct SampleRequest: Decodable {
     case id, classes, count, seed, guidance, temperature, png
     case topK = "top_k"
     case topP = "top_p"
+
+    /// What the values of the key are.
+    var form: String {
+      switch self {
+      case .id: "any value"
+      case .classes: "a list of the numbers and names of classes"
+      case .count, .topK: "an integer"
+      case .seed: "an integer from 0 to \(UInt64.max)"
+      case .guidance, .temperature, .topP: "a number"
+      case .png: "a text"
+      }
+    }
+
+    /// A value for the hint.
+    var example: String {
+      switch self {
+      case .id, .classes: "[0]"
+      case .count, .seed, .temperature, .topP: "1"
+      case .guidance: "2"
+      case .topK: "100"
+      case .png: #""image""#
+      }
+    }
   }
 
   private struct AnyKey: CodingKey {
@@ -41,7 +64,9 @@ struct SampleRequest: Decodable {
   }
 
   init(from decoder: any Decoder) throws {
-    let given = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
+    guard let given = try? decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue) else {
+      throw Refusal("an object", "another value", try: #"{"classes": [0]}"#)
+    }
     let known = Keys.allCases.map(\.rawValue)
     if let unknown = given.sorted().first(where: { !known.contains($0) }) {
       throw Refusal(
@@ -49,15 +74,28 @@ struct SampleRequest: Decodable {
         try: #"{"classes": [0]}"#)
     }
     let values = try decoder.container(keyedBy: Keys.self)
-    id = try values.decodeIfPresent(JSONValue.self, forKey: .id)
-    classes = try values.decode([JSONValue].self, forKey: .classes)
-    count = try values.decodeIfPresent(Int.self, forKey: .count) ?? 1
-    seed = try values.decodeIfPresent(UInt64.self, forKey: .seed)
-    guidance = try values.decodeIfPresent(Double.self, forKey: .guidance)
-    temperature = try values.decodeIfPresent(Float.self, forKey: .temperature)
-    topK = try values.decodeIfPresent(Int.self, forKey: .topK)
-    topP = try values.decodeIfPresent(Float.self, forKey: .topP)
-    png = try values.decodeIfPresent(String.self, forKey: .png)
+    func value<Value: Decodable>(_ key: Keys) throws -> Value? {
+      do {
+        return try values.decodeIfPresent(Value.self, forKey: key)
+      } catch is DecodingError {
+        let found = (try? values.decode(JSONValue.self, forKey: key)).flatMap { try? sortedJSON($0) }
+        throw Refusal(
+          "'\(key.rawValue)' as \(key.form)", shortened(found ?? "a number out of range", to: 60),
+          try: "\"\(key.rawValue)\": \(key.example)")
+      }
+    }
+    guard let classes: [JSONValue] = try value(.classes) else {
+      throw Refusal("'classes', \(Keys.classes.form)", "no such key", try: #"{"classes": [0]}"#)
+    }
+    self.classes = classes
+    id = try value(.id)
+    count = try value(.count) ?? 1
+    seed = try value(.seed)
+    guidance = try value(.guidance)
+    temperature = try value(.temperature)
+    topK = try value(.topK)
+    topP = try value(.topP)
+    png = try value(.png)
   }
 
   /// The class of each image.

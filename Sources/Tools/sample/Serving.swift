@@ -182,9 +182,6 @@ struct Server {
   private func words(_ error: any Error) -> String {
     switch error {
     case let refusal as SampleRequest.Refusal: refusal.text
-    case is DecodingError:
-      "expected an object with a list 'classes' of numbers or names, and numbers for the other keys but 'png'; found "
-        + "another type or no such list; try: {\"classes\": [0]}"
     case let error as any CustomStringConvertible & ExitCoded: shortened(error.description, to: 480)
     default: "expected a line of strict JSON; found another text; try: {\"classes\": [0]}"
     }

@@ -28,9 +28,8 @@ struct SpeculationOptions: ParsableArguments {
   func requireNone(_ model: String) throws {
     guard isGiven else { return }
     throw ToolError(
-      .badData,
-      "\(model): expected a model of one grid of tokens, for --speculate and --draw-method; found one of several scales, "
-        + "which draws a scale per pass")
+      .badData, model, expected: "a model of one grid of tokens, for --speculate and --draw-method",
+      found: "one of several scales, which draws a scale per pass", try: "without these options")
   }
 
   /// Whether an option differs from its default.

@@ -110,9 +110,10 @@ extension ScoreSummary {
       guard let part = JSONValue(parsing: String(line)).flatMap({ ScoreSummary($0) }), let shard = part.shard
       else {
         throw ToolError(
-          .badData,
-          "\(input.path): line \(index + 1): expected the summary of a shard, with \"sums\" and \"shard\"; found "
-            + "'\(visible(shortened(String(line), to: 80)))'; try: what score-tokens --shard has printed")
+          .badData, "\(input.path): line \(index + 1)",
+          expected: "the summary of a shard, with \"sums\" and \"shard\"",
+          found: "'\(visible(shortened(String(line), to: 80)))'",
+          try: "what score-tokens --shard has printed")
       }
       let origin = Origin(file: input.path, record: index)
       try sequence.add(shard, listed: part.images, at: origin)
@@ -120,15 +121,17 @@ extension ScoreSummary {
       // Each run has read the whole file.
       guard index == 0 || part.unigramEntropy == unigramEntropy else {
         throw ToolError(
-          .badData,
-          "\(input.path): line \(index + 1): expected the unigram entropy of line 1, \(unigramEntropy ?? 0); found "
-            + "\(part.unigramEntropy ?? 0); try: score the same tokens in each shard")
+          .badData, "\(input.path): line \(index + 1)",
+          expected: "the unigram entropy of line 1, \(unigramEntropy ?? 0)",
+          found: "\(part.unigramEntropy ?? 0)",
+          try: "score the same tokens in each shard")
       }
       guard index == 0 || part.images == 0 || images == 0 || part.sums.keys == sums.keys else {
         throw ToolError(
-          .badData,
-          "\(input.path): line \(index + 1): expected the sums \(sums.keys.sorted().joined(separator: ", ")), as before; found "
-            + "others; try: score all shards with the same options")
+          .badData, "\(input.path): line \(index + 1)",
+          expected: "the sums \(sums.keys.sorted().joined(separator: ", ")), as before",
+          found: "others",
+          try: "score all shards with the same options")
       }
       add(part.sums)
       images += part.images
@@ -136,9 +139,10 @@ extension ScoreSummary {
     }
     guard !lines.isEmpty, try sequence.finish(at: Origin(file: input.path, record: lines.count)) == nil else {
       throw ToolError(
-        .badData,
-        "\(input.path): expected the summaries of all shards, one per line; found \(lines.count); try: cat them in order"
-      )
+        .badData, input.path,
+        expected: "the summaries of all shards, one per line",
+        found: "\(lines.count)",
+        try: "cat them in order")
     }
   }
 }

@@ -146,8 +146,8 @@ import VAR
     let (model, description) = try VARTransformer.read(record, device: device)
     if let fine {
       throw ToolError(
-        .badData,
-        "\(path.path): expected a coarse model, for --fine \(fine.path); found a model of several scales")
+        .badData, path.path, expected: "a coarse model, for --fine \(fine.path)",
+        found: "a model of several scales", try: "the model that train-ar made of the coarse labels")
     }
     let data = try TokenDataset(session.openTokens(tokens))
     try sharding.requireWhole(data.shard, of: tokens.path)
@@ -225,16 +225,18 @@ import VAR
         of: mapping.path)
       guard let clusters = GroupedItems(content) else {
         throw ToolError(
-          .badData,
-          "\(mapping.path): expected clusters; found a permutation without cluster_size; try: the mapping that "
-            + "rearrange-codebook wrote")
+          .badData, mapping.path,
+          expected: "clusters",
+          found: "a permutation without cluster_size",
+          try: "the mapping that rearrange-codebook wrote")
       }
       return clusters
     }
     let size = clusterSize ?? description.clusterSize
     guard size == 0 || header.vocabSize % size == 0 else {
       throw ToolError(
-        .badData, "--cluster-size: expected a divisor of the \(header.vocabSize) codes; found \(size)")
+        .badData, "--cluster-size", expected: "a divisor of the \(header.vocabSize) codes", found: "\(size)",
+        try: "the size that rearrange-codebook was given")
     }
     if size > 0, description.clusterSize == 0 {
       session.warn(
@@ -253,9 +255,10 @@ import VAR
     let items = share.fraction > 0 ? split.heldOut : split.training
     guard !items.isEmpty else {
       throw ToolError(
-        .badData,
-        "\(tokens.path): expected images that --held-out \(share.fraction) holds out; found none of \(data.count); try: a "
-          + "larger share, or 0 for all")
+        .badData, tokens.path,
+        expected: "images that --held-out \(share.fraction) holds out",
+        found: "none of \(data.count)",
+        try: "a larger share, or 0 for all")
     }
     let part = sharding.part(of: items.count, batchSize: batchSize)
     return (items[part.items].map { ($0, view.number(in: data.header)) }, part)

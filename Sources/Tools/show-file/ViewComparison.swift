@@ -22,9 +22,10 @@ struct ViewComparison {
     }
     guard header.viewCount > 1, images > 0 else {
       throw ToolError(
-        .badData,
-        "--compare-views: expected images with at least two views; found \(images) images with \(header.viewCount); "
-          + "try: tokenize --views ten-crop")
+        .badData, "--compare-views",
+        expected: "images with at least two views",
+        found: "\(images) images with \(header.viewCount)",
+        try: "tokenize --views ten-crop")
     }
   }
 

@@ -47,23 +47,25 @@ import ToolRuntime
     let size = size ?? model.configuration.imageSize
     guard size % model.configuration.downsampling == 0 else {
       throw ToolError(
-        .badData,
-        "--size: expected a multiple of \(model.configuration.downsampling), the tokenizer's step; found \(size)"
-      )
+        .badData, "--size",
+        expected: "a multiple of \(model.configuration.downsampling), the tokenizer's step",
+        found: "\(size)",
+        try: "--size \(max(1, size / model.configuration.downsampling) * model.configuration.downsampling)")
     }
     guard model.multiScale == nil || size == model.configuration.imageSize else {
       throw ToolError(
-        .badData,
-        "--size: expected \(model.configuration.imageSize), the only size that the scales of \(tokenizer.path) fit; found "
-          + "\(size)")
+        .badData, "--size",
+        expected: "\(model.configuration.imageSize), the only size that the scales of \(tokenizer.path) fit",
+        found: "\(size)", try: "without --size")
     }
     let images = try images.open(session, size: size)
     let grid = size / model.configuration.downsampling
     guard grid * grid <= TokenHeader.maximumTokens else {
       throw ToolError(
-        .badData,
-        "--size: expected at most \(TokenHeader.maximumTokens) tokens an image; found \(grid)x\(grid); try: a smaller "
-          + "--size")
+        .badData, "--size",
+        expected: "at most \(TokenHeader.maximumTokens) tokens per image",
+        found: "\(grid)x\(grid)",
+        try: "a smaller --size")
     }
     let batches = Self.batches(of: images.listing.entries.count, size: batchSize)
     // A shard has whole batches of the whole run, so that its products have the same operands, and its tokens are the same
@@ -107,7 +109,8 @@ import ToolRuntime
     progress.finish()
     // Another shard may have images.
     guard records.itemCount > 0 || part.shard != nil else {
-      throw ToolError(.badData, "images: expected at least one that can be used; found none")
+      throw ToolError(
+        .badData, "images", expected: "at least one that can be used", found: "none", try: "other images")
     }
     try writer.finish()
     try sink.commit()

@@ -38,9 +38,10 @@ extension TrainAR {
   func trainScales(_ data: TokenDataset, _ device: Device, _ session: ToolSession) throws {
     guard let path = scales.tokenizer else {
       throw ToolError(
-        .usage,
-        "\(tokens.path): expected --tokenizer, because the tokens are of several scales; found none; try: the tokenizer that "
-          + "these tokens were made with")
+        .usage, tokens.path,
+        expected: "--tokenizer, because the tokens are of several scales",
+        found: "none",
+        try: "the tokenizer that these tokens were made with")
     }
     try requireNothingOfRaster()
     let tokenizer = try Tokenizer(session.readRecord(path), device: device)
@@ -102,7 +103,8 @@ extension TrainAR {
     guard let path = start.initial else { return nil }
     guard !scales.sharedConditioning else {
       throw ToolError(
-        .usage, "--initial has the sizes of its model; leave --shared-conditioning out.")
+        .usage, "--initial", expected: "the sizes of its model", found: "--shared-conditioning beside it",
+        try: "without it")
     }
     let (model, description) = try VARTransformer.read(session.readRecord(path), device: device)
     try session.requireSameCodebook(
@@ -110,9 +112,10 @@ extension TrainAR {
       of: path.path)
     guard model.configuration.multiScale == quantizer else {
       throw ToolError(
-        .badData,
-        "\(path.path): expected a model of the scales and convolutions of --tokenizer; found others; try: the tokenizer that "
-          + "it was trained with")
+        .badData, path.path,
+        expected: "a model of the scales and convolutions of --tokenizer",
+        found: "others",
+        try: "the tokenizer that it was trained with")
     }
     return (
       model,
@@ -123,8 +126,9 @@ extension TrainAR {
   private func requireNothingOfRaster() throws {
     guard tokenTraining.dropout != nil || selfGuided.selfGuided else { return }
     throw ToolError(
-      .usage,
-      "\(tokens.path): expected options of a model of several scales; found --dropout or --self-guided, which models of one "
-        + "grid have; try: --drop-path")
+      .usage, tokens.path,
+      expected: "options of a model of several scales",
+      found: "--dropout or --self-guided, which models of one grid have",
+      try: "--drop-path")
   }
 }

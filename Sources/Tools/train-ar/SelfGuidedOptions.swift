@@ -98,9 +98,10 @@ struct SelfGuidedOptions: ParsableArguments {
     guard selfGuided else { return nil }
     guard header.viewCount >= 2 else {
       throw ToolError(
-        .badData,
-        "\(file): --self-guided: expected at least 2 views of each image; found 1, \(header.viewNames[0]); try: "
-          + "tokenize IMAGES --tokenizer FILE --views ten-crop")
+        .badData, "\(file): --self-guided",
+        expected: "at least 2 views of each image",
+        found: "1, \(header.viewNames[0])",
+        try: "tokenize IMAGES --tokenizer FILE --views ten-crop")
     }
     var options = SelfGuidance.Options(model)
     options.losses = losses ?? []
@@ -119,15 +120,17 @@ struct SelfGuidedOptions: ParsableArguments {
     options.projectorWidth = projectorWidth ?? options.projectorWidth
     guard options.contrastLayer <= model.layers else {
       throw ToolError(
-        .usage,
-        "--contrast-layer: expected 1 to the model's \(model.layers) blocks; found \(options.contrastLayer); try: a "
-          + "smaller number")
+        .usage, "--contrast-layer",
+        expected: "1 to the model's \(model.layers) blocks",
+        found: "\(options.contrastLayer)",
+        try: "a smaller number")
     }
     guard options.contrastPositions <= model.tokenCount || !options.contrasts else {
       throw ToolError(
-        .badData,
-        "\(file): --contrast-positions: expected at most the \(model.tokenCount) tokens of an image; found "
-          + "\(options.contrastPositions); try: a smaller number")
+        .badData, "\(file): --contrast-positions",
+        expected: "at most the \(model.tokenCount) tokens of an image",
+        found: "\(options.contrastPositions)",
+        try: "a smaller number")
     }
     return options
   }

@@ -45,7 +45,7 @@ import Training
       throw ValidationError("--cluster-size and --cluster-weight must not be negative nor infinite.")
     }
     try InputPath.requireDistinct(tokens, start.initial)
-    try start.requireOwnSizes(sizes)
+    try start.check(sizes)
     try tokenTraining.requireParts(of: training.batchSize, leaves: training.leaves)
     try selfGuided.validate(
       batchSize: training.batchSize, parts: tokenTraining.gradientAccumulation * training.leaves,
@@ -59,9 +59,9 @@ import Training
     if data.header.layout != .raster { return try trainScales(data, device, session) }
     if scales.isGiven {
       throw ToolError(
-        .usage,
-        "\(tokens.path): expected tokens of several scales, for --tokenizer, --drop-path and --shared-conditioning; found "
-          + "\(data.header.layout)")
+        .usage, tokens.path,
+        expected: "tokens of several scales, for --tokenizer, --drop-path and --shared-conditioning",
+        found: "\(data.header.layout)", try: "without these options")
     }
     let first = try readInitial(session, device, data.header)
     let configuration =
@@ -130,8 +130,9 @@ import Training
   func requireClusters(of header: TokenHeader) throws {
     guard clusterSize > 0, header.vocabSize % clusterSize != 0 else { return }
     throw ToolError(
-      .badData,
-      "--cluster-size: expected a divisor of the \(header.vocabSize) codes; found \(clusterSize); try: the size that "
-        + "rearrange-codebook was given")
+      .badData, "--cluster-size",
+      expected: "a divisor of the \(header.vocabSize) codes",
+      found: "\(clusterSize)",
+      try: "the size that rearrange-codebook was given")
   }
 }

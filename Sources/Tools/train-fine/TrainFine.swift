@@ -38,7 +38,7 @@ import Training
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output, isEstimate: training.estimate)
     try InputPath.requireDistinct(tokens, mapping, start.initial)
-    try start.requireOwnSizes(sizes)
+    try start.check(sizes)
     try tokenTraining.requireParts(of: training.batchSize, leaves: training.leaves)
   }
 
@@ -97,9 +97,10 @@ import Training
     guard model.fineToCoarse == mapping.table, description.codebookSHA256 == mapping.sourceCodebookSHA256
     else {
       throw ToolError(
-        .badData,
-        "\(path.path): expected a model of the mapping \(self.mapping.path); found one of another mapping; try: the "
-          + "mapping that it was trained with")
+        .badData, path.path,
+        expected: "a model of the mapping \(self.mapping.path)",
+        found: "one of another mapping",
+        try: "the mapping that it was trained with")
     }
     return (
       model.transformer,
@@ -110,8 +111,10 @@ import Training
   private func requireFit(_ header: TokenHeader, _ mapping: CodeMapping, _ session: ToolSession) throws {
     guard mapping.oldToNew == nil else {
       throw ToolError(
-        .badData,
-        "\(self.mapping.path): expected a fine-to-coarse mapping; found a permutation; try: cluster-codebook")
+        .badData, self.mapping.path,
+        expected: "a fine-to-coarse mapping",
+        found: "a permutation",
+        try: "cluster-codebook")
     }
     try session.requireFine(
       header.codebookSHA256, of: tokens.path, fine: mapping.sourceCodebookSHA256,

@@ -97,9 +97,10 @@ struct ImageLossOptions: ParsableArguments {
   func requireStart(steps: Int) throws {
     if let start = adversarialStart, start > steps {
       throw ToolError(
-        .usage,
-        "--adversarial-start: expected at most \(steps), the number of steps; found \(start); try: more --steps"
-      )
+        .usage, "--adversarial-start",
+        expected: "at most \(steps), the number of steps",
+        found: "\(start)",
+        try: "more --steps")
     }
   }
 
@@ -107,7 +108,10 @@ struct ImageLossOptions: ParsableArguments {
   /// - Throws: `FormatError`, `StreamError`, and `ToolError` (usage) for images that are too small.
   func read(_ session: ToolSession, imageSize: Int, device: Device) throws -> ImageLosses? {
     guard perceptualNetwork != nil || adversarialStart != nil || reconstructionWeight != 1 else { return nil }
-    if let problem = problem(imageSize: imageSize) { throw ToolError(.usage, problem) }
+    if let problem = problem(imageSize: imageSize) {
+      throw ToolError(
+        .usage, "", expected: "networks for images of this size", found: problem, try: "a larger --size")
+    }
     let perceptual = try perceptualNetwork.map {
       try PerceptualLoss(weights: session.readRecord($0), side: imageSize, device: device)
     }

@@ -51,7 +51,11 @@ struct InitialTokenizerOptions: ParsableArguments {
     if let size {
       var configuration = try record.jsonMetadata("config", as: TokenizerConfiguration.self)
       configuration.imageSize = size
-      if let problem = configuration.problem { throw ToolError(.usage, "--size: \(problem)") }
+      if let problem = configuration.problem {
+        throw ToolError(
+          .usage, "--size", expected: "a size that the tokenizer of --initial can have", found: problem,
+          try: "another --size, or the sizes of \(initial.path)")
+      }
       try record.setJSONMetadata("config", configuration)
     }
     let model = try Tokenizer(record, device: device)

@@ -62,7 +62,10 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let first = try start.read(session, size: sizes.size, device: device)
     guard let configuration = first?.model.configuration ?? sizes.configuration else { return }
     // The quantiser of --initial is known only now.
-    if let problem = quantizer.problem(configuration) { throw ToolError(.usage, problem) }
+    if let problem = quantizer.problem(configuration) {
+      throw ToolError(
+        .usage, "", expected: "a quantiser and sizes that fit together", found: problem, try: "other sizes")
+    }
     let size = configuration.imageSize
     // The discriminator is made before the images are opened.
     if losses.adversarialStart != nil { try requireMemory(session, configuration) }

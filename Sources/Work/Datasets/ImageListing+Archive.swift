@@ -72,7 +72,7 @@ extension ImageListing {
         throw ForeignFileError(
           defect: .malformed, file: "\(archive): \(file.name)", offset: nil,
           expected: "the number of a class, from 0 to \(largestLabel), in JSON as 'label'",
-          found: "'\(String(decoding: file.bytes.prefix(40), as: UTF8.self))'",
+          found: "'\(shortened(String(decoding: file.bytes.prefix(160), as: UTF8.self), to: 40))'",
           hint: "write the archive again")
       }
       guard labels.updateValue(label, forKey: key(of: file.path)) ?? label == label else {

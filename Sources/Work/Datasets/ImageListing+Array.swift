@@ -23,7 +23,7 @@ extension ImageListing {
           hint: "write it with numpy.savez(file, images, labels)")
       }
       elements = images
-      labels = try Self.labels(archive)
+      labels = try Self.labels(archive, classCount ?? Self.largestLabel + 1)
     } else {
       elements = try StoredElements(file.bytes, name: file.name)
     }
@@ -57,15 +57,23 @@ extension ImageListing {
     try self.init(numbered: images, classCount: classCount, name: place)
   }
 
-  private static func labels(_ archive: NumPyArchive) throws -> [Int]? {
+  /// The labels of an archive, which must be below a number; nil where it has none.
+  private static func labels(_ archive: NumPyArchive, _ limit: Int) throws -> [Int]? {
     guard let array = try archive.tensor("arr_1") else { return nil }
-    do {
-      return try array.integers()
-    } catch {
-      throw ForeignFileError(
-        defect: .malformed, file: "\(archive.name): arr_1", offset: nil,
-        expected: "labels, which are integers",
-        found: "\(array.elementType.rawValue) \(array.shape)", hint: "save them as int64")
+    func refuse(_ expected: String, _ found: String, _ hint: String) -> ForeignFileError {
+      ForeignFileError(
+        defect: .malformed, file: "\(archive.name): arr_1", offset: nil, expected: expected, found: found,
+        hint: hint)
     }
+    guard let labels = try? array.integers() else {
+      throw refuse(
+        "labels, which are integers", "\(array.elementType.rawValue) \(array.shape)", "save them as int64")
+    }
+    if let image = labels.firstIndex(where: { !(0..<limit).contains($0) }) {
+      throw refuse(
+        "labels from 0 to \(limit - 1)", "\(labels[image]) for image \(image)",
+        "labels that are counted from 0")
+    }
+    return labels
   }
 }

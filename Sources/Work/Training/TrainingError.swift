@@ -18,8 +18,10 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible, Sendable {
         "step \(step): expected a finite loss and gradient; found loss \(loss), gradient norm \(norm); \(kept); "
         + "try: a smaller --learning-rate"
     case .settingsChanged(let name, let checkpoint, let now):
-      return
-        "expected \(name) \(now), as it is now; found \(checkpoint); try: the settings it was made with, or remove it"
+      let kept =
+        name.hasPrefix("initial")
+        ? "the --initial and --freeze that it began with" : "the settings it was made with"
+      return "expected \(name) \(now), as it is now; found \(checkpoint); try: \(kept), or remove it"
     case .interrupted(let step): return "interrupted after step \(step); the state has been saved"
     case .ranksDiffer(let rank):
       return

@@ -19,6 +19,7 @@ public final class ArchiveReader {
   private var block = UnsafeRawBufferPointer(start: nil, count: 0)
   private var blockOffset = 0
   private var isAtEnd = true
+  private let hasMembers: Bool
 
   /// The bytes that zip files begin with; an empty archive begins with the second.
   static let starts: [[UInt8]] = [[0x50, 0x4B, 3, 4], [0x50, 0x4B, 5, 6]]
@@ -38,9 +39,10 @@ public final class ArchiveReader {
     starts.contains { start.starts(with: $0) }
   }
 
-  /// True of the first bytes of a tar archive, which has its mark at byte 257.
+  /// True of the first bytes of a tar archive, which has its mark at byte 257; one without members is blocks of zeros.
   public static func isTarArchive(_ start: some Collection<UInt8>) -> Bool {
     start.count >= 262 && start.dropFirst(257).starts(with: Array("ustar".utf8))
+      || start.count >= 512 && start.prefix(512).allSatisfy { $0 == 0 }
   }
 
   /// Opens a zip or tar archive, whichever it is.
@@ -72,6 +74,8 @@ public final class ArchiveReader {
   init(_ file: MappedFile, spare: Int, format: Format = .zip) throws {
     guard let archive = archive_read_new() else { fatalError("out of memory") }
     (mapped, self.archive, self.spare) = (file, archive, spare)
+    // libarchive takes a zip archive without members for no archive.
+    hasMembers = format == .tar || !file.bytes.starts(with: Self.starts[1])
     switch format {
     case .zip: archive_read_support_format_zip_seekable(archive)
     case .tar:
@@ -81,6 +85,7 @@ public final class ArchiveReader {
     }
     // An archive takes 22 bytes at least; the bytes of a Data this long do not move.
     guard bytes.count >= 22 else { throw error(.truncated, "a \(format) archive", "\(bytes.count) bytes") }
+    guard hasMembers else { return }
     let opened = bytes.withUnsafeBytes {
       archive_read_open_memory2(archive, $0.baseAddress, $0.count, Self.blockSize)
     }
@@ -92,7 +97,7 @@ public final class ArchiveReader {
   /// The next member's name, or nil after the last; folders are passed over.
   /// - Throws: ``ForeignFileError``.
   public func next() throws -> String? {
-    while true {
+    while hasMembers {
       var entry: OpaquePointer?
       let status = archive_read_next_header(archive, &entry)
       if status == ARCHIVE_EOF { return nil }
@@ -108,6 +113,35 @@ public final class ArchiveReader {
       (block, blockOffset, isAtEnd) = (UnsafeRawBufferPointer(start: nil, count: 0), 0, false)
       if !name.hasSuffix("/") { return name }
     }
+    return nil
+  }
+
+  /// The folders and the name of the member that the reader is at: `.` among them and a leading `/` are left out, as tar does.
+  /// - Throws: ``ForeignFileError`` (unsupported) for a path with `..`, which may be of any place.
+  func path() throws -> [String] {
+    let path = Self.components(name)
+    guard !path.contains("..") else { throw unsuitable("a path inside the archive", "'..' in it") }
+    return path
+  }
+
+  /// The parts of a path between its `/`, without `.`.
+  static func components(_ path: String) -> [String] {
+    path.split(separator: "/").map(String.init).filter { $0 != "." }
+  }
+
+  /// - Throws: ``ForeignFileError`` (unsupported) for a member that is no file with content of its own.
+  func requireFile() throws {
+    guard hardLink == nil, isRegular else {
+      throw unsuitable(
+        "a file", hardLink.map { "a link to '\($0.prefix(80))'" } ?? "a symbolic link, a device or a pipe")
+    }
+  }
+
+  /// What is wrong with the member that the reader is at, as a file of a folder that was packed.
+  func unsuitable(_ expected: String, _ found: String) -> ForeignFileError {
+    ForeignFileError(
+      defect: .unsupported, file: "\(file): \(shown)", offset: nil, expected: expected, found: found,
+      hint: "tar with --hard-dereference --dereference, from inside the folder")
   }
 
   /// Fills a buffer with what follows of the member, as far as there is any.

@@ -32,10 +32,7 @@ public struct ArchivedFiles {
     // The place of each path among those that were found; nil of the others.
     var known: [[String]: Int?] = [:]
     while let member = try reader.next() {
-      let path = Self.components(member)
-      guard !path.contains("..") else {
-        throw Self.unsuitable(member, "a path inside the archive", "'..' in it", archive)
-      }
+      let path = try reader.path()
       if path.isEmpty || path.contains(where: { $0.hasPrefix(".") }) { continue }
       guard known[path] == nil else { throw duplicate(member, in: archive.name) }
       guard isWanted(path) else {
@@ -45,16 +42,13 @@ public struct ArchivedFiles {
       }
       known[path] = found.count
       if let link = reader.hardLink {
-        guard case let place?? = known[Self.components(link)], place < found.count else {
-          throw Self.unsuitable(
-            member, "a link to an image before it", "one to '\(link.prefix(80))'", archive)
+        guard case let place?? = known[ArchiveReader.components(link)], place < found.count else {
+          throw reader.unsuitable("a link to an image before it", "one to '\(link.prefix(80))'")
         }
         found.append((path, found[place].bytes, found[place].place))
         continue
       }
-      guard reader.isRegular else {
-        throw Self.unsuitable(member, "a file", "a symbolic link, a device or a pipe", archive)
-      }
+      try reader.requireFile()
       let content = try reader.locatedContent()
       if content.isInFile {
         found.append((path, content.bytes, 0..<0))
@@ -70,18 +64,5 @@ public struct ArchivedFiles {
     files = found.map { file in
       File(path: file.path, bytes: file.bytes ?? copies[file.place.lowerBound..<file.place.upperBound])
     }
-  }
-
-  private static func components(_ member: String) -> [String] {
-    member.split(separator: "/").map(String.init).filter { $0 != "." }
-  }
-
-  private static func unsuitable(
-    _ member: String, _ expected: String, _ found: String, _ archive: MappedFile
-  ) -> ForeignFileError {
-    ForeignFileError(
-      defect: .unsupported, file: "\(archive.name): \(member.prefix(80))", offset: nil, expected: expected,
-      found: found,
-      hint: "tar with --dereference, from inside the folder")
   }
 }

@@ -41,25 +41,38 @@ public protocol ForeignTokenSequence: AnyObject {
   func next() throws -> ForeignImageTokens?
 }
 
-/// Tells classes by the names of folders: where all names are numbers they are the classes' numbers, otherwise the names
+/// Tells classes by the names of folders: where all names are digits they are the classes' numbers, otherwise the names
 /// are the classes' names, sorted byte by byte.
 struct FolderClasses {
   let names: [String]
   let count: Int
   private let numbers: [String: Int]
 
-  init(_ folders: some Collection<String>) {
-    let sorted = Set(folders).sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
-    let values = sorted.map { name in
-      Int(name).flatMap { (0..<TokenHeader.maximumSize).contains($0) ? $0 : nil }
-    }
-    if values.allSatisfy({ $0 != nil }) {
-      (names, count) = ([], (values.compactMap { $0 }.max() ?? 0) + 1)
-      numbers = Dictionary(zip(sorted, values.compactMap { $0 })) { first, _ in first }
-    } else {
+  /// - Throws: ``ForeignFileError`` for numbers that are too large, and for two folders of one number, as `7` and `07`.
+  init(_ folders: Set<String>, in root: String) throws {
+    let sorted = folders.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+    guard sorted.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }) else {
       (names, count) = (sorted, sorted.count)
-      numbers = Dictionary(sorted.enumerated().map { ($1, $0) }) { first, _ in first }
+      numbers = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1, $0) })
+      return
     }
+    func refuse(_ expected: String, _ found: String) -> ForeignFileError {
+      ForeignFileError(
+        defect: .malformed, file: root, offset: nil, expected: expected, found: found,
+        hint: "rename the folders; names that are not all numbers are the classes' names")
+    }
+    var folders: [Int: String] = [:]
+    for name in sorted {
+      guard let number = Int(name), number < TokenHeader.maximumSize else {
+        throw refuse(
+          "folders with the numbers of classes, below \(TokenHeader.maximumSize)", "'\(name.prefix(40))'")
+      }
+      if let other = folders.updateValue(name, forKey: number) {
+        throw refuse("a folder for each number", "'\(other.prefix(40))' and '\(name.prefix(40))'")
+      }
+    }
+    (names, count) = ([], (folders.keys.max() ?? 0) + 1)
+    numbers = Dictionary(uniqueKeysWithValues: folders.map { ($1, $0) })
   }
 
   func number(of folder: String) -> Int? { numbers[folder] }

@@ -27,12 +27,13 @@ public final class NumPyTokenArray: ForeignTokenSequence {
       return bytes
     }
     start = taken
-    self.labels = try ForeignWeights(labels).integerArray(of: labels.name).integers()
+    self.labels = try StoredTensor(numpyIntegers: labels.bytes, file: labels.name).integers()
     func error(_ expected: String, _ found: String, _ hint: String) -> ForeignFileError {
       ForeignFileError(
         defect: .malformed, file: codes.name, offset: nil, expected: expected, found: found, hint: hint)
     }
-    guard !header.elementType.isFloatingPoint, !header.isFortran, (2...3).contains(header.shape.count),
+    guard !header.elementType.isFloatingPoint, header.elementType != .bool, !header.isFortran,
+      (2...3).contains(header.shape.count),
       let size = header.byteCount
     else {
       throw error(

@@ -16,16 +16,18 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
   }
 
   /// Files of one folder with labels in another one.
-  /// - Throws: ``ForeignFileError`` for files without a label.
+  /// - Throws: ``ForeignFileError`` for files without a label, and for labels without codes, which were lost then.
   public init(codes: String, labels: String) throws {
-    let stems = try Self.stems(in: codes)
-    let known = Set(try Self.stems(in: labels))
-    if let missing = stems.first(where: { !known.contains($0) }) {
+    let (stems, labelled) = try (Self.stems(in: codes), Self.stems(in: labels))
+    func require(_ stems: [String], in folder: String, like wanted: [String], _ expected: String) throws {
+      let known = Set(stems)
+      guard let missing = wanted.first(where: { !known.contains($0) }) else { return }
       throw ForeignFileError(
-        defect: .malformed, file: "\(labels)/\(missing).npy", offset: nil,
-        expected: "a label for each file of \(codes)", found: "no such file",
-        hint: "extract codes and labels again")
+        defect: .malformed, file: "\(folder)/\(missing).npy", offset: nil, expected: expected,
+        found: "no such file", hint: "extract codes and labels again")
     }
+    try require(labelled, in: labels, like: stems, "a label for each file of \(codes)")
+    try require(stems, in: codes, like: labelled, "codes for each file of \(labels)")
     (classNames, classCount) = ([], nil)
     files = stems.map { ("\(codes)/\($0).npy", .file("\(labels)/\($0).npy")) }
   }
@@ -34,7 +36,7 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
   /// - Throws: ``ForeignFileError`` where there are none.
   public init(classFolders root: String) throws {
     let folders = try Self.entries(of: root).filter { !$0.hasPrefix(".") && Self.isFolder("\(root)/\($0)") }
-    let classes = FolderClasses(folders)
+    let classes = try FolderClasses(Set(folders), in: root)
     (classNames, classCount) = (classes.names, classes.count)
     // In the order of the classes.
     files = try inNumericOrder(folders).flatMap { folder in
@@ -81,7 +83,7 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
   private static let largestFile = 100 * 8 * TokenHeader.maximumTokens + 1 << 16
 
   private static func array(in path: String) throws -> StoredTensor {
-    try ForeignWeights(bytesOfSmallFile(path, atMost: largestFile), file: path).integerArray(of: path)
+    try StoredTensor(numpyIntegers: Data(bytesOfSmallFile(path, atMost: largestFile)), file: path)
   }
 
   private static func stems(in folder: String) throws -> [String] {
@@ -108,22 +110,18 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
   }
 }
 
-extension ForeignWeights {
+extension StoredTensor {
   /// The array of an `.npy` file, which must be of integers.
   /// - Parameter file: what messages call it.
-  func integerArray(of file: String) throws -> StoredTensor {
-    guard let stored = try tensor("array") else {
+  /// - Throws: ``ForeignFileError``.
+  init(numpyIntegers bytes: Data, file: String) throws {
+    let tensor = try PickleTensor(numpy: bytes, name: file)
+    guard case .bytes(let elements, let type) = tensor.source, !type.isFloatingPoint, type != .bool else {
       throw ForeignFileError(
-        defect: .malformed, file: file, offset: nil, expected: "one array of integers",
-        found: names.prefix(6).joined(separator: ", "), hint: "save it with numpy.save")
-    }
-    guard !stored.elementType.isFloatingPoint else {
-      throw ForeignFileError(
-        defect: .malformed, file: file, offset: nil, expected: "integers", found: stored.elementType.rawValue,
+        defect: .malformed, file: file, offset: nil, expected: "integers", found: tensor.elementType.rawValue,
         hint: "save the codes as integers, such as uint16 or int64")
     }
-    var named = stored
-    named.origin = Origin(file: file)
-    return named
+    self.init(name: "array", elementType: type, shape: tensor.shape, bytes: tensor.dense(from: elements))
+    origin = Origin(file: file)
   }
 }

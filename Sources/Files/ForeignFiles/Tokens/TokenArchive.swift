@@ -24,14 +24,14 @@ public final class TokenArchive: ForeignTokenSequence {
           defect: .malformed, file: file.name, offset: nil, expected: "each member once",
           found: "'\(member.prefix(80))' twice", hint: "write the archive again")
       }
-      if let folder = Self.folder(of: member) { folders.insert(folder) }
+      if let folder = Self.folder(of: try listing.path()) { folders.insert(folder) }
     }
     guard !folders.isEmpty else {
       throw ForeignFileError(
         defect: .malformed, file: file.name, offset: nil, expected: "members CLASS/INDEX.npy", found: "none",
         hint: "check what the archive holds")
     }
-    classes = FolderClasses(folders)
+    classes = try FolderClasses(folders, in: file.name)
     (classNames, classCount) = (classes.names, classes.count)
     reader = try ArchiveReader.open(file)
   }
@@ -43,21 +43,22 @@ public final class TokenArchive: ForeignTokenSequence {
 
   public func next() throws -> ForeignImageTokens? {
     while let member = try reader.next() {
-      guard let folder = Self.folder(of: member), let label = classes.number(of: folder) else { continue }
+      guard let folder = Self.folder(of: try reader.path()), let label = classes.number(of: folder) else {
+        continue
+      }
+      try reader.requireFile()
       let place = "\(file.name): \(member)"
-      let bytes = try [UInt8](reader.content())
       return try ForeignImageTokens(
-        ForeignWeights(bytes, file: place).integerArray(of: place), label: label, place: place)
+        StoredTensor(numpyIntegers: reader.content(), file: place), label: label, place: place)
     }
     return nil
   }
 
   /// The folder that a member is in, which is its class; nil of what is no `.npy` file in a folder.
-  private static func folder(of member: String) -> String? {
-    let words = member.split(separator: "/").filter { $0 != "." }
-    guard words.count >= 2, let file = words.last, file.hasSuffix(".npy"), !file.hasPrefix(".") else {
+  private static func folder(of path: [String]) -> String? {
+    guard path.count >= 2, let file = path.last, file.hasSuffix(".npy"), !file.hasPrefix(".") else {
       return nil
     }
-    return String(words[words.count - 2])
+    return path[path.count - 2]
   }
 }

@@ -32,7 +32,7 @@ public final class TokenLines: ForeignTokenSequence {
         throw ForeignFileError(
           defect: .malformed, file: place, offset: nil,
           expected: "an object with an integer 'class_id' and a list of integers 'tokens'",
-          found: "'\(String(decoding: text.prefix(60), as: UTF8.self))'",
+          found: "'\(shortened(String(decoding: text.prefix(240), as: UTF8.self), to: 60))'",
           hint: "write one such object per line")
       }
       return ForeignImageTokens(tokens: found.tokens, views: 1, label: found.label, place: place)

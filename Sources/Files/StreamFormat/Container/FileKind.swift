@@ -55,7 +55,7 @@ extension Record {
       throw FormatError(
         .wrongKind, at: origin,
         expected: "a file of kind " + wanted.map(\.rawValue).joined(separator: " or "),
-        found: kind.rawValue, hint: "check the order of the files on the command line")
+        found: kind.rawValue, hint: "check which file stands at which place or option of the command line")
     }
     return kind
   }

@@ -64,7 +64,7 @@ public struct MultiScaleConfiguration: Codable, Equatable, Sendable {
     if scales[0] < 1 || zip(scales, scales.dropFirst()).contains(where: { $0 >= $1 }) || side > 256 {
       return "scales must ascend from at least 1 to at most 256"
     }
-    if tokenCount > 1 << 16 { return "\(tokenCount) tokens an image; at most 65536 are possible" }
+    if tokenCount > 1 << 16 { return "\(tokenCount) tokens per image; at most 65536 are possible" }
     if !(0...64).contains(phiCount) { return "phi_count \(phiCount); 0 to 64 is possible" }
     if !(residualRatio >= 0 && residualRatio <= 1) {
       return "residual_ratio \(residualRatio); 0 to 1 is possible"
