@@ -6,6 +6,8 @@ import TestSupport
 @Suite struct MatrixProductTests {
   static let sizes = [
     (1, 1, 1), (3, 5, 7), (16, 16, 16), (17, 33, 9), (50, 1, 40), (1, 64, 31), (70, 40, 65),
+    // Rows of the transposed left operand are 512 elements apart.
+    (509, 20, 33),
   ]
 
   /// A stored matrix with rows further apart than they are long, and the element at (row, column) as read.

@@ -6,14 +6,20 @@
 #include <sys/auxv.h>
 #endif
 
-const char *tsr_instruction_set(void) {
+bool tsr_has_avx512(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-    return __builtin_cpu_supports("avx512bf16") ? "x86-64-v4 with AVX-512 BF16" : "x86-64-v4";
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "x86-64-v3";
-  return "x86-64";
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+#else
+  return false;
+#endif
+}
+
+const char *tsr_instruction_set(void) {
+#if defined(__x86_64__)
+  if (tsr_has_avx512()) return tsr_has_bfloat16() ? "x86-64-v4 with AVX-512 BF16" : "x86-64-v4";
+  return tsr_has_wide_vectors() ? "x86-64-v3" : "x86-64";
 #elif defined(__aarch64__)
   return tsr_has_dot_products() ? "aarch64 with NEON and dot products" : "aarch64 with NEON";
 #else

@@ -135,6 +135,8 @@ bool tsr_has_bfloat16(void);
 /// Whether the processor has vectors for which the packed layers of all formats have a version: those of 256 bits with
 /// integers and fused products (AVX2, FMA), or NEON.
 bool tsr_has_wide_vectors(void);
+/// Whether the processor has AVX-512, as far as x86-64-v4 asks for it.
+bool tsr_has_avx512(void);
 #if defined(__aarch64__)
 /// Whether the processor has dot products of bytes (sdot, udot).
 bool tsr_has_dot_products(void);

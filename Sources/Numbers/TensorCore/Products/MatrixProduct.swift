@@ -50,16 +50,28 @@ public func multiplySerially(
     return
   }
   #if OneDNN
-    let status = tsr_dnnl_sgemm(
-      a.transposed, b.transposed, m, n, k, alpha, a.pointer, a.stride, b.pointer, b.stride, beta, c, stride)
-    precondition(status == 0, "multiplySerially: oneDNN status \(status) for m \(m), n \(n), k \(k)")
-  #else
-    cblas_sgemm(
-      CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
-      Int32(m), Int32(n), Int32(k), alpha, a.pointer, Int32(a.stride), b.pointer, Int32(b.stride), beta, c,
-      Int32(stride))
+    if !isSlowInOneDNN(n: n, a, b) {
+      let status = tsr_dnnl_sgemm(
+        a.transposed, b.transposed, m, n, k, alpha, a.pointer, a.stride, b.pointer, b.stride, beta, c, stride)
+      precondition(status == 0, "multiplySerially: oneDNN status \(status) for m \(m), n \(n), k \(k)")
+      return
+    }
   #endif
+  cblas_sgemm(
+    CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
+    Int32(m), Int32(n), Int32(k), alpha, a.pointer, Int32(a.stride), b.pointer, Int32(b.stride), beta, c,
+    Int32(stride))
 }
+
+#if OneDNN
+  /// With AVX2, oneDNN 2.6 reads a transposed operand in place where the result has fewer than 378 columns. Rows that are a multiple
+  /// of 2 KB apart then fall into the same cache sets, and OpenBLAS, which copies them, is up to 2.2 times as fast. Such products
+  /// are the gradients of a narrow model's output layer. Does not depend on `m`, which threads cut. Elsewhere oneDNN is
+  /// the faster one; with AVX-512 the two have not been compared.
+  private func isSlowInOneDNN(n: Int, _ a: MatrixOperand, _ b: MatrixOperand) -> Bool {
+    a.transposed && !b.transposed && n < 378 && a.stride % 512 == 0 && !tsr_has_avx512()
+  }
+#endif
 
 extension Device {
   /// c [m, n] = alpha a [m, k] b [k, n] + beta c, whose parts the threads share out. With `beta` 0, c is only written. The same
