@@ -3,12 +3,14 @@
 
     write_tokens.py tokens.npy labels.npy --tokenizer tokenizer.tensors.zst --output own.tokens.zst
 
-tokens.npy has integers of the shape [images, rows, columns], labels.npy of the shape [images]. The tokenizer says how
-many codes there are, and its hash lets the tools refuse a model of another codebook.
+tokens.npy has integers of the shape [images, rows, columns] or, as export-tokens writes them, [images, 1, tokens] of a
+square grid; labels.npy has the shape [images]. The tokenizer says how many codes there are, and its hash lets the tools
+refuse a model of another codebook.
 
 Needs tessera_files (pip install ./python)."""
 
 import argparse
+import math
 
 import numpy as np
 import tessera_files
@@ -25,6 +27,8 @@ def main():
     tokens, labels = np.load(options.tokens, mmap_mode="r"), np.load(options.labels)
     tokenizer = tessera_files.read_model(options.tokenizer)
     images, rows, columns = tokens.shape
+    if rows == 1 and math.isqrt(columns) ** 2 == columns:
+        rows = columns = math.isqrt(columns)
     header = tessera_files.TokenHeader(
         vocab_size=tokenizer.config["codebook_size"], rows=rows, columns=columns,
         codebook_sha256=tokenizer.metadata["codebook_sha256"], num_classes=int(labels.max()) + 1)

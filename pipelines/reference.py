@@ -26,9 +26,14 @@ This page answers one question: is the loss of my run normal? `pipelines/referen
 `docs/reference`.
 
 A curve is the loss of the held-out images in nats per token (for IAR without the cluster loss), as the log of
-`train-ar` has it under `held_out_loss`. Seeds of one setting differ; the range goes from the least to the greatest of
-them, and 4 % beyond.
-`make check-reference NAME=... LOG=...` compares a log with a curve and names the steps at which it is out of the range.
+`train-ar` has it under `held_out_loss`. Seeds of one setting differ; the tables have the least and the greatest of
+them. A run is as expected if its loss is at most 4 % below the least and 4 % above the greatest.
+
+    make check-reference NAME=emoji-1024-iar LOG=out/quickstart/logs/model.jsonl
+
+compares a log with a curve and names the steps at which the loss is higher or lower than expected. Losses can be
+compared only for the same settings of the tokenizer (the codes of a poor one are easier to predict) and the same number
+of steps (the learning rate follows the length of the run).
 """
 
 RUNS = {
@@ -55,6 +60,9 @@ RUNS = {
 def curve_of(path):
     """The held-out losses of a log by step, and its summary with the seconds and megabytes."""
     curve, last = {}, {}
+    if not os.path.exists(path):
+        sys.exit(f"reference.py: {path}: expected a log of train-ar; found no such file; "
+                 "try: the folder logs of the run")
     with open(path, encoding="utf-8") as log:
         for line in map(json.loads, log):
             if "step" in line and line.get("held_out_loss") is not None:
@@ -97,7 +105,7 @@ def write(name, logs, docs):
 
 
 def check(name, log, docs):
-    """Prints each step that both have, and returns those that are out of the range."""
+    """Prints each step that both have, and returns where its loss is out of the range, in words."""
     _, rows = read(name, docs)
     curve, _ = curve_of(log)
     common = sorted(set(rows) & set(curve))
@@ -108,10 +116,10 @@ def check(name, log, docs):
     for step in common:
         mean, least, greatest = rows[step]
         low, high = least * (1 - MARGIN), greatest * (1 + MARGIN)
-        inside = low <= curve[step] <= high
-        outside += [] if inside else [step]
+        found = "LOWER" if curve[step] < low else "HIGHER" if curve[step] > high else ""
+        outside += [f"step {step}, where it is {found.lower()}"] if found else []
         print(f"step {step}: {curve[step]:.3f}, expected {low:.3f} to {high:.3f} (mean {mean:.3f})"
-              f"{'' if inside else '  OUT OF THE RANGE'}")
+              f"{found and '  ' + found}")
     return outside
 
 
@@ -152,7 +160,8 @@ def main():
     elif options.action == "check":
         outside = check(options.name, options.log, options.docs)
         if outside:
-            sys.exit(f"reference.py: {options.log}: out of the range at {len(outside)} steps, first at {outside[0]}")
+            sys.exit(f"reference.py: {options.log}: not as expected at {len(outside)} of the steps, first at "
+                     f"{outside[0]}; try: the settings of docs/reference-runs.md, those of the tokenizer too")
     else:
         path, text = os.path.join(options.docs, "reference-runs.md"), "\n".join(page(options.docs)).rstrip() + "\n"
         if not options.check:

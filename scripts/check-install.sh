@@ -30,6 +30,17 @@ for shell in zsh fish; do
   command -v $shell >/dev/null || echo "check-install: no $shell, so its completions are not checked" >&2
 done
 
+# A file name must complete, as an argument and as the value of an option.
+completed() {
+  bash -c 'cd "$1" && source "share/bash-completion/completions/$2" && COMP_WORDS=("${@:2}") COMP_CWORD=$(($# - 2)) &&
+    COMP_LINE="${*:2}" && COMP_POINT=${#COMP_LINE} && "_$2" "$2" "${*: -1}" "${*: -2:1}" && echo "${COMPREPLY[*]}"' \
+    bash "$work" "$@"
+}
+touch "$work/model.tensors.zst"
+[[ $(completed show-file mod) == model.tensors.zst ]] || fail "show-file completes no file name"
+[[ $(completed sample --model mod) == model.tensors.zst ]] || fail "sample --model completes no file name"
+rm "$work/model.tensors.zst"
+
 scripts/uninstall.sh "$work" "${tools[@]}"
 left=$(find "$work" -type f)
 [[ -z $left ]] || fail "left behind: $left"

@@ -64,6 +64,11 @@ import TestSupport
     let named = try succeed("score-tokens", [files.relabelled, "--model", files.model])
     #expect(result.text == named.text)
     #expect(result.errors.contains("classes are matched by their numbers"))
+    // Arrays of images call each class by its number.
+    record.metadata["class_names"] = #"["0","1","2"]"#
+    let array = try write(file(of: [record]), "array", in: folder)
+    #expect(try succeed("score-tokens", [array, "--model", files.model]).text == named.text)
+    record.metadata["class_names"] = "[]"
     record.metadata["num_classes"] = "5"
     let more = try write(file(of: [record]), "five", in: folder)
     expectRefusal(

@@ -56,9 +56,16 @@ import TestSupport
       "--classes", "3", "--output", "again")
     let again = try record(folder.path("again"))
     expectEqual(again, original)
-    for key in ["codebook_sha256", "class_names", "cluster_size"] {
+    for key in ["codebook_sha256", "class_names", "cluster_size", "config"] {
       #expect(again.metadata[key] == original.metadata[key], "\(key)")
     }
+    // The file says its sizes itself, and which commands have made it.
+    try importWeights(
+      "--as", "ar-model", "m.safetensors", "--tokenizer", files.rearranged, "--output", "bare")
+    let bare = try record(folder.path("bare"))
+    #expect(bare.metadata["config"] == original.metadata["config"])
+    #expect(try #require(bare.metadata["provenance"]).contains("export-weights"))
+    expectEqual(bare, original)
   }
 
   /// What a file says of its clusters is taken over only where the codes have such clusters.
@@ -106,11 +113,11 @@ import TestSupport
     exported.tensors.removeAll { $0.name == usage.name }
     let original = try record(files.tokenizer)
     expectEqual(exported, original)
-    try importWeights(
-      "--as", "tokenizer", "t.safetensors", "--groups", "4", "--image-size", "16", "--output", "again")
+    try importWeights("--as", "tokenizer", "t.safetensors", "--output", "again")
     let again = try record(folder.path("again"))
     expectEqual(again, original)
     #expect(again.metadata["codebook_sha256"] == original.metadata["codebook_sha256"])
+    #expect(again.metadata["config"] == original.metadata["config"])
   }
 
   @Test func whatLlamaGenDoesNotKnowIsRefused() throws {

@@ -158,6 +158,7 @@ import TestSupport
       Array("{\"class_id\": 0, \"tokens\": [1,2,3,4]}\n{\"class_id\": 0, \"tokens\": [1]}\n".utf8),
       "short.jsonl", in: folder)
     _ = try write([], "nothing", in: folder)
+    _ = try write(Array("{\"class_id\": 0, \"tokens\": [1,2,3,4]}\n".utf8), "four.jsonl", in: folder)
     _ = try write(npy(.uint8, [1, 1, 8, 8], [UInt8](repeating: 1, count: 64)), "square.npy", in: folder)
     _ = try write(npy(.uint64, [1, 64], [UInt8](repeating: 255, count: 512)), "wide.npy", in: folder)
     _ = try write(Array("{\"class_id\": 0, \"tokens\": [1,2,3,4,]}\n".utf8), "comma.jsonl", in: folder)
@@ -174,7 +175,7 @@ import TestSupport
       (["large.npy"] + one, 65, "large.npy: image 0: expected codes from 0 to 31; found 32"),
       (["negative.npy"] + one, 65, "found -1"),
       (["sixty.npy"] + one, 65, "expected square grids of tokens; found 60"),
-      (["sixty.npy", "--grid", "7x8"] + one, 65, "expected views of 7x8 tokens; found 60"),
+      (["sixty.npy", "--grid", "7x8"] + one, 65, "expected 1, 2 or 10 views of 7x8 tokens; found 60"),
       (
         ["c.npy", "--labels", "three.npy"], 65, "expected as many images as three.npy has labels, 1; found 60"
       ),
@@ -183,6 +184,14 @@ import TestSupport
         "expected a label from 0 to 1; found 2; try: --classes 3"
       ),
       (["c.npy", "--labels", "l.npy", "--views", "flip"], 65, "try: --grid"),
+      (
+        ["c.npy", "--labels", "l.npy", "--grid", "4x4"], 65, "expected 1 view of 4x4 tokens; found 64 tokens"
+      ),
+      (["four.jsonl", "--grid", "2x1", "--classes", "1"], 0, "1 images"),
+      (
+        ["four.jsonl", "--grid", "1x1", "--classes", "1"], 65,
+        "expected 1, 2 or 10 views of 1x1 tokens; found 4"
+      ),
       (["c.npy"], 64, "expected --labels, the array of labels"), (["none"], 65, "expected .npy files"),
       (["llamagen/labels"], 64, "expected --labels, the folder of labels"),
       (["one/codes", "--labels", "one/labels", "--classes", "3"], 65, "one/labels/7.npy"),
@@ -242,7 +251,8 @@ import TestSupport
       #expect(
         result.status == status && result.errors.contains(words),
         "\(arguments): \(result.status) \(result.errors)")
-      #expect(!FileManager.default.fileExists(atPath: folder.path("out")), "\(arguments)")
+      #expect(FileManager.default.fileExists(atPath: folder.path("out")) == (status == 0), "\(arguments)")
+      try? FileManager.default.removeItem(atPath: folder.path("out"))
     }
   }
 

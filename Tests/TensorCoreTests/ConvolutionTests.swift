@@ -124,6 +124,29 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     }
   }
 
+  /// A shape that some processors compute by patches where the weights are kept: the same numbers, whatever the threads.
+  @Test(arguments: [ConvolutionWeights.Activation.none, .relu])
+  func keptWeightsOfWideImages(activation: ConvolutionWeights.Activation) {
+    let geometry = ConvolutionGeometry(inChannels: 64, outChannels: 72, kernel: 3)
+    var whole: [Float]?
+    for threads in 1...3 {
+      let device = Device(threadCount: threads)
+      let x = device.tensor(normals(2 * 32 * 40 * 64, 110), [2, 32, 40, 64])
+      let weight = device.tensor(normals(geometry.weightCount, 111), geometry.weightShape)
+      let bias = device.tensor(normals(72, 112), [72])
+      let kept = ConvolutionWeights(geometry, weight: weight, bias: bias, activation: activation)
+      var plain = device.convolve(x, weight: weight, bias: bias, geometry).toArray()
+      if activation == .relu { plain = plain.map { max($0, 0) } }
+      for _ in 0..<2 {
+        let found = device.convolve(x, kept).toArray()
+        expectClose(found, plain, relativeToNorm: 64 * 9 * unitRoundoff, floor: 1e-6, "\(threads) threads")
+        let isSame = found == (whole ?? found)
+        #expect(isSame, "\(threads) threads")
+        whole = found
+      }
+    }
+  }
+
   /// The gradient of the input without those of the parameters, and by weights that are not trained.
   @Test(arguments: ConvolutionCase.all) func theInputsGradientAlone(_ c: ConvolutionCase) {
     let device = Device(threadCount: 2)

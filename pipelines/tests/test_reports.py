@@ -215,9 +215,10 @@ class ReferenceTests(Folder):
         good = self.log("good", {100: 5.1, 200: 4.57})
         self.assertIn("step 200: 4.570, expected 3.840 to 4.576",
                       synthetic.run("reference.py", *docs, "check", "small", good))
-        for loss in (4.58, 3.83):
+        for loss, word in ((4.58, "higher"), (3.83, "lower")):
             message = self.fails("reference.py", *docs, "check", "small", self.log("bad", {100: 5.1, 200: loss}))
-            self.assertIn("out of the range at 1 steps, first at 200", message)
+            self.assertIn(f"not as expected at 1 of the steps, first at step 200, where it is {word}", message)
+        self.assertIn("found no such file", self.fails("reference.py", *docs, "check", "small", self.path("gone")))
         self.assertIn("found none", self.fails("reference.py", *docs, "check", "small", self.log("none", {50: 1.0})))
         self.assertIn("expected one of the references small", self.fails("reference.py", *docs, "check", "large", good))
         synthetic.run("reference.py", *docs, "page")

@@ -4,7 +4,8 @@ import ToolRuntime
 
 /// Classes by name and number, as a token file or a model has them.
 public struct ClassList {
-  /// The names in the order of the numbers, or empty.
+  /// The names in the order of the numbers; empty where there are none, or each class is called by its own number, as those of
+  /// arrays of images are.
   public let names: [String]
   /// Number of classes.
   public let count: Int
@@ -19,7 +20,8 @@ public struct ClassList {
 
   /// The classes of a file.
   public init(names: [String], count: Int, file: String) {
-    (self.names, self.count, self.file) = (names, count, file)
+    self.names = names.indices.allSatisfy { names[$0] == "\($0)" } ? [] : names
+    (self.count, self.file) = (count, file)
   }
 
   /// The classes of a token file.

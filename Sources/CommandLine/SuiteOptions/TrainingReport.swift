@@ -10,12 +10,23 @@ extension ToolSession {
   public func reportTraining(
     _ outcome: TrainingOutcome, _ task: any TrainingTask, parameters: Int, data: TokenDataset
   ) throws {
+    sayScores(outcome)
     let tokens = outcome.steps * task.imagesPerStep * task.viewsPerImage * data.header.tokensPerView
     try report(
       outcome.summary(task).merging([
         "parameters": .integer(parameters), "unigram_entropy": .number(data.unigramEntropy),
         "tokens_per_second": .number(Double(tokens) / outcome.seconds),
       ]) { $1 })
+  }
+}
+
+extension ToolSession {
+  /// The scores of the held-out images at the end of a training, in a line.
+  public func sayScores(_ outcome: TrainingOutcome) {
+    let words = outcome.scores.sorted { $0.key < $1.key }.map { name, value in
+      "\(name.replacing("_", with: " ")) \(printed("%.4g", value))"
+    }
+    if !words.isEmpty { say(words.joined(separator: ", ")) }
   }
 }
 

@@ -8,6 +8,8 @@ public struct InputPath: FileNaming, ExpressibleByArgument, Equatable, Sendable 
   /// The path as the user gave it.
   public let path: String
 
+  public static var defaultCompletionKind: CompletionKind { .file() }
+
   /// An input of a path, or nil if it is empty.
   public init?(argument: String) {
     if argument.isEmpty { return nil }
@@ -48,6 +50,8 @@ public struct OutputPath: FileNaming, ExpressibleByArgument, Equatable, Sendable
   /// The path as the user gave it.
   public let path: String
 
+  public static var defaultCompletionKind: CompletionKind { .file() }
+
   /// An output of a path, or nil if it is empty.
   public init?(argument: String) {
     if argument.isEmpty { return nil }
@@ -71,6 +75,8 @@ public struct OutputFolder: FileNaming, ExpressibleByArgument, Equatable, Sendab
   /// The path as the user gave it, without slashes at its end.
   public let path: String
 
+  public static var defaultCompletionKind: CompletionKind { .directory }
+
   /// A folder of a path, or nil if it is empty.
   public init?(argument: String) {
     if argument.isEmpty { return nil }
@@ -86,6 +92,8 @@ public struct CheckpointPath: FileNaming, ExpressibleByArgument, Equatable, Send
   /// The path as the user gave it; "-" is a name as any other.
   public let path: String
 
+  public static var defaultCompletionKind: CompletionKind { .file() }
+
   /// A checkpoint of a path, or nil if it is empty.
   public init?(argument: String) {
     if argument.isEmpty { return nil }
@@ -100,6 +108,8 @@ public struct CheckpointPath: FileNaming, ExpressibleByArgument, Equatable, Send
 public struct LogPath: FileNaming, ExpressibleByArgument, Equatable, Sendable {
   /// The path as the user gave it.
   public let path: String
+
+  public static var defaultCompletionKind: CompletionKind { .file() }
 
   /// A log of a path; nil for an empty one, and for "-", since standard output is the product's or the summary's.
   public init?(argument: String) {

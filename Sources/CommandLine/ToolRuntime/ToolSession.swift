@@ -237,9 +237,11 @@ public final class ToolSession {
         hint: "make the file again")
     }
     if let second = try reader.nextSummary() {
+      let kind = second.metadata["kind"].map { ", of kind \($0)" } ?? ""
       throw FormatError(
-        .streamMismatch, at: second.origin, expected: "one record in the file", found: "a second one",
-        hint: "models and mappings cannot be concatenated; give one of them")
+        .streamMismatch, at: second.origin, expected: "one record in the file, as a model or a mapping is",
+        found: "a second one" + visible(shortened(kind, to: 40)),
+        hint: "check which file stands at which place or option; models and mappings cannot be concatenated")
     }
     return content
   }
@@ -250,7 +252,9 @@ public final class ToolSession {
     if !options.noProvenance { history.merge(try Provenance(record)) }
   }
 
-  private func inherit(_ metadata: [String: String], from input: InputPath) throws {
+  /// Adds the provenance among the metadata of a file to that of this run.
+  /// - Throws: ``FormatError`` (badMetadata).
+  public func inherit(_ metadata: [String: String], from input: InputPath) throws {
     var record = Record(metadata: metadata)
     record.origin = Origin(file: input.path, record: 0)
     try inherit(record)

@@ -21,7 +21,9 @@ public struct WeightsExport {
       let sizes = model.configuration
       arguments = try sortedJSON(TransformerArguments(sizes))
       obstacles = Self.obstacles(sizes)
-      weights = RecordStream(metadata: try description.metadata(), model.store)
+      weights = RecordStream(
+        metadata: try description.metadata().merging(["config": sortedJSON(sizes)]) { own, _ in own },
+        model.store)
     case FileKind.tokenizer.rawValue:
       let tokenizer = try Tokenizer(record, device: device)
       let sizes = tokenizer.configuration
@@ -29,7 +31,9 @@ public struct WeightsExport {
       arguments = try sortedJSON(TokenizerArguments(sizes))
       obstacles = Self.obstacles(sizes)
       weights = RecordStream(
-        metadata: ["codebook_sha256": tokenizer.codebookSHA256], tokenizer.store, besides: Self.usageBuffer)
+        metadata: ["codebook_sha256": tokenizer.codebookSHA256, "config": try sortedJSON(sizes)],
+        tokenizer.store,
+        besides: Self.usageBuffer)
     default:
       throw FormatError(
         .wrongKind, at: record.origin, expected: "a file of kind ar-model or tokenizer, which LlamaGen knows",

@@ -18,7 +18,7 @@ extension WeightsImport {
       zChannels: try shape("encoder.conv_out.weight", rank: 4)[0], codebookSize: codebook[0],
       codeDimension: codebook[1],
       normalizesCodes: settings.normalizesCodes ?? arguments.normalizesCodes ?? !(isVQGAN || isVAR),
-      groups: settings.groups,
+      groups: settings.groups ?? arguments.groups ?? 32,
       imageSize: settings.imageSize ?? arguments.imageSize ?? 256)
     for level in 0..<count({ "encoder.conv_blocks.\($0).res.0.conv1.weight" }) {
       let width = try shape("encoder.conv_blocks.\(level).res.0.conv1.weight", rank: 4)[0]
@@ -138,7 +138,7 @@ extension WeightsImport {
   }
 
   private func grid(_ arguments: CheckpointArguments) throws -> (rows: Int, columns: Int) {
-    if let grid = settings.grid { return grid }
+    if let grid = settings.grid ?? arguments.grid { return grid }
     if let side = arguments.gridSide { return (side, side) }
     throw ambiguous("which grid of tokens the model has", "--grid, such as 16x16 for images of 256 pixels")
   }
@@ -203,21 +203,31 @@ extension WeightsImport {
   }
 }
 
-/// What the `args` of training say of a model, under the names of LlamaGen's scripts and of its model's options.
+/// What a file says of a model besides its shapes: the `args` of training, under the names of LlamaGen's scripts and of its
+/// model's options, and the `config` of a file of this suite, or of one that export-weights wrote.
 struct CheckpointArguments {
   private let values: [String: SettingValue]
+  private let transformer: TransformerConfiguration?
+  private let tokenizer: TokenizerConfiguration?
 
-  init(_ weights: ForeignWeights) { values = weights.arguments }
-
-  var heads: Int? { integer("n_head") ?? named?.heads }
-  var classes: Int? { integer("num_classes") }
-  var imageSize: Int? { integer("image_size") }
-  var normalizesCodes: Bool? {
-    if case .bool(let value) = values["codebook_l2_norm"] { value } else { nil }
+  init(_ weights: ForeignWeights) {
+    values = weights.arguments
+    let config = weights.metadata["config"].map { Array($0.utf8) }
+    transformer = config.flatMap { try? decodeStrictJSON(TransformerConfiguration.self, from: $0) }
+    tokenizer = config.flatMap { try? decodeStrictJSON(TokenizerConfiguration.self, from: $0) }
   }
-  var multipleOf: Int? { integer("multiple_of") }
-  var ropeBase: Double? { number("rope_base") }
-  var normEpsilon: Double? { number("norm_eps") }
+
+  var heads: Int? { integer("n_head") ?? named?.heads ?? transformer?.heads }
+  var classes: Int? { integer("num_classes") ?? transformer?.classCount }
+  var imageSize: Int? { integer("image_size") ?? tokenizer?.imageSize }
+  var groups: Int? { tokenizer?.groups }
+  var grid: (rows: Int, columns: Int)? { transformer.map { ($0.gridRows, $0.gridColumns) } }
+  var normalizesCodes: Bool? {
+    if case .bool(let value) = values["codebook_l2_norm"] { value } else { tokenizer?.normalizesCodes }
+  }
+  var multipleOf: Int? { integer("multiple_of") ?? transformer?.feedForwardMultiple }
+  var ropeBase: Double? { number("rope_base") ?? transformer?.ropeBase }
+  var normEpsilon: Double? { number("norm_eps") ?? transformer?.normEpsilon }
 
   /// Tokens along a side: the images' size over the tokenizer's downsampling, or the root of the sequence's length.
   var gridSide: Int? {

@@ -30,8 +30,8 @@ public struct ImportSettings {
   public var part: String?
   /// Of a tokenizer: side of the images it was trained on; nil for what the checkpoint's `args` say, or 256.
   public var imageSize: Int?
-  /// Of a tokenizer: groups of group normalisation.
-  public var groups = 32
+  /// Of a tokenizer: groups of group normalisation; nil for what a file of this suite says, or 32.
+  public var groups: Int?
   /// Of a tokenizer: whether latents and codes are scaled to length 1; nil for what the checkpoint's `args` say, or else
   /// for true of LlamaGen's and false of a VQGAN.
   public var normalizesCodes: Bool?

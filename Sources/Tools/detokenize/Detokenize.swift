@@ -37,7 +37,7 @@ import ToolRuntime
   @Option(
     help: ArgumentHelp(
       "Height of the images in pixels, to which they are scaled before they are rounded to bytes, as PyTorch's bicubic "
-        + "interpolation does (without antialiasing): published figures of models of 384 pixels are of 256. (default: the "
+        + "interpolation does (without antialiasing). Models of 384 pixels have published figures at 256. (default: the "
         + "tokenizer's)"))
   var resize: Int?
   @OptionGroup var view: ViewOptions
@@ -224,7 +224,10 @@ import ToolRuntime
   private func sheet(_ decoded: [LabelledImage], above: [[RGBImage]]) throws -> RGBImage {
     let images = decoded.map(\.image)
     let sheet = ContactSheet(enlargement: enlarge)
-    let columns = columns ?? max(1, Int(Double(images.count).squareRoot().rounded(.up)))
+    let side = max(1, Int(Double(images.count).squareRoot().rounded(.up)))
+    // All completions of an image stand in one row, below the image itself.
+    let fillings = above.first.map { row in row.prefix { $0 == row[0] }.count } ?? 1
+    let columns = columns ?? (side + fillings - 1) / fillings * fillings
     if rowPerClass {
       let rows = Dictionary(grouping: decoded, by: \.label).sorted { $0.key < $1.key }
       return try sheet.compose(rows: rows.map { $0.value.map(\.image) })

@@ -128,16 +128,20 @@ import ToolRuntime
     let count = first.tokens.count
     if let grid {
       let (rows, columns) = (grid.rows, grid.columns)
-      guard count > 0, count % (rows * columns) == 0 else {
+      let viewCount = first.views ?? count / (rows * columns)
+      // A plain list may have the views of a plan one after the other.
+      let isPossible =
+        first.views != nil || views != nil || Self.plans.values.contains { $0.names.count == viewCount }
+      guard count > 0, viewCount * rows * columns == count, isPossible else {
         throw ToolError(
           .badData, first.place,
-          expected: "views of \(rows)x\(columns) tokens",
-          found: "\(count) tokens",
-          try: "another --grid")
+          expected:
+            "\(first.views.map { $0 == 1 ? "1 view" : "\($0) views" } ?? "1, 2 or 10 views") of \(rows)x\(columns) tokens",
+          found: "\(count) tokens", try: "another --grid")
       }
-      return (rows, columns, count / (rows * columns))
+      return (rows, columns, viewCount)
     }
-    let viewCount = views.flatMap { Self.plans[$0]?.names.count } ?? first.views
+    let viewCount = views.flatMap { Self.plans[$0]?.names.count } ?? first.views ?? 1
     let side = Int(Double(count / max(1, viewCount)).squareRoot())
     guard count > 0, viewCount * side * side == count, side * side <= TokenHeader.maximumTokens else {
       throw ToolError(

@@ -50,7 +50,11 @@ import ToolRuntime
       "For tokenizer: the side of its images in pixels. (default: from the checkpoint's args, "
         + "or 256)"))
   var imageSize: Int?
-  @Option(help: "For tokenizer: the number of groups of group normalisation.") var groups = 32
+  @Option(
+    help: ArgumentHelp(
+      "For tokenizer: the number of groups of group normalisation. (default: what export-weights wrote, "
+        + "or 32)"))
+  var groups: Int?
   @Flag(
     inversion: .prefixedNo,
     help: ArgumentHelp(
@@ -78,11 +82,15 @@ import ToolRuntime
     guard let kind = ImportTarget(rawValue: target) else {
       throw ValidationError("--as must be one of \(Self.targets), not '\(target)'.")
     }
-    if (kind == .arModel) != (tokenizer != nil) {
-      throw ValidationError("--tokenizer belongs to --as ar-model, which needs it to know the codebook.")
+    let takesHeads = [.lpipsAlex, .lpipsVGG].contains(kind)
+    if kind == .arModel && tokenizer == nil {
+      throw ValidationError(
+        "--as ar-model needs --tokenizer FILE, the tokenizer whose codes the model predicts.")
     }
-    if [.lpipsAlex, .lpipsVGG].contains(kind) != (linearHeads != nil) {
-      throw ValidationError("--linear-heads belongs to --as lpips-alex and lpips-vgg, which need it.")
+    if kind != .arModel && tokenizer != nil { throw ValidationError("--tokenizer belongs to --as ar-model.") }
+    if takesHeads && linearHeads == nil { throw ValidationError("--as \(target) needs --linear-heads FILE.") }
+    if !takesHeads && linearHeads != nil {
+      throw ValidationError("--linear-heads belongs to --as lpips-alex and lpips-vgg.")
     }
     if kind != .tokenizer && (scales != nil || residualRatio != nil) {
       throw ValidationError("--scales and --residual-ratio belong to --as tokenizer.")
@@ -91,7 +99,7 @@ import ToolRuntime
     if !(0...1).contains(residualRatio ?? 0) {
       throw ValidationError("--residual-ratio must be from 0 to 1.")
     }
-    if (imageSize ?? 1) < 1 || groups < 1 || (heads ?? 1) < 1 || (classes ?? 1) < 1 {
+    if (imageSize ?? 1) < 1 || (groups ?? 1) < 1 || (heads ?? 1) < 1 || (classes ?? 1) < 1 {
       throw ValidationError("--image-size, --groups, --heads and --classes must be at least 1.")
     }
   }
@@ -101,7 +109,9 @@ import ToolRuntime
   func execute(_ session: ToolSession) throws {
     guard let kind = ImportTarget(rawValue: target) else { return }
     let device = Device(threadCount: session.threads)
-    let source = try WeightsImport(read(weights, session), as: kind, settings(session, device))
+    let foreign = try read(weights, session)
+    try session.inherit(foreign.metadata, from: weights)
+    let source = try WeightsImport(foreign, as: kind, settings(session, device))
     if !source.part.isEmpty { session.say("taking the part '\(source.part)' of \(weights.path)") }
     for warning in try source.warnings(as: kind) { session.warn("warning: \(warning)") }
     let stream = try source.stream(as: kind, device: device)

@@ -101,6 +101,6 @@ import ToolRuntime
       "adjacent_distance_sum_after": .number(points.rows(permutation.newToOld).adjacentDistanceSum),
       "seconds": .number(seconds),
     ])
-    session.say("inner MSE \(before.innerMSE) -> \(after.innerMSE)")
+    session.say("inner MSE \(printed("%.4g", before.innerMSE)) -> \(printed("%.4g", after.innerMSE))")
   }
 }

@@ -3,12 +3,12 @@ import ImageModels
 
 extension Guidance.Schedule: ExpressibleByArgument {}
 
-/// How tokens are drawn: by a preset, and by options, which count more.
+/// How tokens are drawn: by a preset, and by options, which replace its values.
 struct DrawingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Settings of guidance, temperature, top-k and top-p with which a published model gave its figures; an option beside it "
-        + "counts more.", valueName: "name"))
+      "Settings of guidance, temperature, top-k and top-p with which a published model gave its figures. Any option beside it "
+        + "replaces its value.", valueName: "name"))
   var preset: PresetName?
   @Option(
     parsing: .unconditional,

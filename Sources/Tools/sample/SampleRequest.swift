@@ -103,7 +103,8 @@ struct SampleRequest: Decodable {
   func labels(classCount: Int, names: [String]) throws -> [Int] {
     guard (1...65_536).contains(count), (1...65_536 / count).contains(classes.count) else {
       throw Refusal(
-        "1 to 65536 images", "\(classes.count) classes, \(count) images of each", try: "several requests")
+        "1 to 65536 images", "\(classes.count) classes, \(count) images of each",
+        try: count < 1 || classes.isEmpty ? #"{"classes": [0], "count": 1}"# : "several requests")
     }
     return try classes.flatMap { wanted in
       let number: Int? =
@@ -132,7 +133,8 @@ struct SampleRequest: Decodable {
     else {
       throw Refusal(
         "temperature and top_k at least 0, top_p above 0 and at most 1",
-        "\(draw.temperature), \(draw.topK), \(draw.topP)", try: "the values of the command line")
+        "temperature \(draw.temperature), top_k \(draw.topK), top_p \(draw.topP)",
+        try: "the values of the command line")
     }
     return draw
   }

@@ -87,6 +87,7 @@ import ToolRuntime
       records, header: header, metadata: session.provenanceMetadata, shard: part.shard)
     var usage = CodeUsage(codes: header.vocabSize)
     var skipped = 0
+    session.say("\(images.listing.entries.count) images of \(header.classCount) classes")
     let progress = session.progress("images", total: part.items.count)
     let start = ContinuousClock.now
     let empty = TokenBatch(header: header, tokens: [], labels: [])

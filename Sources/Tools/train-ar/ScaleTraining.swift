@@ -75,7 +75,8 @@ extension TrainAR {
     let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens in "
-        + "\(quantizer.scales.count) scales, \(task.counts.heldOut) held out")
+        + "\(quantizer.scales.count) scales, \(configuration.classCount) classes, \(task.counts.heldOut) held out"
+    )
     try train(task, parameters: model.store.scalarCount, data, session) {
       try model.record(values: $0, description: $1)
     }

@@ -28,8 +28,8 @@ import Training
   @OptionGroup(title: "Training on tokens") var tokenTraining: TokenTrainingOptions
   @Option(
     help: ArgumentHelp(
-      "m, the number of codes per cluster of a rearranged codebook; turns IAR's cluster loss "
-        + "on. 0 means off."))
+      "Number of codes per cluster of the rearranged codebook (m in the paper). A number above 0 adds IAR's cluster "
+        + "loss; 0 leaves it out."))
   var clusterSize = 0
   @Option(help: "lambda, the weight of the cluster loss, at least 0.") var clusterWeight: Float = 1
   @OptionGroup(title: "Several scales (VAR)") var scales: ScaleOptions
@@ -93,7 +93,7 @@ import Training
     let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens, "
-        + "\(task.counts.heldOut) held out")
+        + "\(configuration.classCount) classes, \(task.counts.heldOut) held out")
     try train(task, parameters: model.store.scalarCount, data, session) {
       try model.record(values: $0, description: $1)
     }

@@ -78,7 +78,8 @@ import Training
     let task = try TransformerTask(model, data: data, settings: settings)
     session.say(
       "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(configuration.tokenCount) tokens, "
-        + "\(task.counts.heldOut) held out, \(mapping.targetCount) coarse labels")
+        + "\(configuration.classCount) classes, \(task.counts.heldOut) held out, \(mapping.targetCount) coarse labels"
+    )
     let description = FineModelDescription(
       codebookSHA256: mapping.sourceCodebookSHA256, coarseCodebookSHA256: mapping.targetCodebookSHA256,
       classNames: data.header.classNames)

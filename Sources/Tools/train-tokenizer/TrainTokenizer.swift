@@ -78,6 +78,11 @@ extension ReconstructionLoss: ExpressibleByArgument {}
       listed: images.listing.entries.count, present: usable)
     let loop = try training.options(images: split.training.count)
     try losses.requireStart(steps: loop.steps)
+    if quantizer.autoencoderSteps >= loop.steps {
+      session.warn(
+        "warning: --autoencoder-steps \(quantizer.autoencoderSteps) is not less than --steps \(loop.steps): the codes are never "
+          + "trained")
+    }
     let options = quantizer.options(
       configuration, batchSize: training.batchSize, reconstruction: reconstruction, steps: loop.steps,
       seed: session.seed, imageLosses: imageLosses?.options)
@@ -88,9 +93,11 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let task = try TokenizerTask(
       model, images: images, usable: usable, settings: settings, imageLosses: imageLosses)
     session.say(
-      "\(model.store.scalarCount) parameters, \(task.counts.training) images, \(task.counts.heldOut) held out"
+      "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(images.listing.classNames.count) classes, "
+        + "\(task.counts.heldOut) held out"
     )
     let outcome = try session.train(task, training, output: output) { try model.record(values: $0) }
+    session.sayScores(outcome)
     try session.report(
       outcome.summary(task).merging([
         "parameters": .integer(model.store.scalarCount),

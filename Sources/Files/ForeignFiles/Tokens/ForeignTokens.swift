@@ -8,10 +8,10 @@ public struct ForeignImageTokens: Equatable, Sendable {
   public var label: Int
   /// Where it stood, for messages: a file and, in files of several images, the place in it.
   public var place: String
-  /// The number of views as the array has it; 1 where the codes are a plain list.
-  public var views: Int
+  /// The number of views as the array has it; nil where the codes are a plain list.
+  public var views: Int?
 
-  init(tokens: [Int], views: Int, label: Int, place: String) {
+  init(tokens: [Int], views: Int?, label: Int, place: String) {
     (self.tokens, self.views, self.label, self.place) = (tokens, views, label, place)
   }
 
@@ -26,7 +26,7 @@ public struct ForeignImageTokens: Equatable, Sendable {
         found: "\(array.shape)", hint: "reshape the array: rows and columns of the grid become one dimension")
     }
     self.init(
-      tokens: try array.integers(), views: shape.count == 2 ? shape[0] : 1, label: label, place: place)
+      tokens: try array.integers(), views: shape.count == 2 ? shape[0] : nil, label: label, place: place)
   }
 }
 

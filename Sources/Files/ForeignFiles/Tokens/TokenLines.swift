@@ -35,7 +35,7 @@ public final class TokenLines: ForeignTokenSequence {
           found: "'\(shortened(String(decoding: text.prefix(240), as: UTF8.self), to: 60))'",
           hint: "write one such object per line")
       }
-      return ForeignImageTokens(tokens: found.tokens, views: 1, label: found.label, place: place)
+      return ForeignImageTokens(tokens: found.tokens, views: nil, label: found.label, place: place)
     }
     return nil
   }

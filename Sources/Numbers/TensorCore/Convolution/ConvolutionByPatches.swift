@@ -1,33 +1,45 @@
 import CKernels
 
 /// Convolution as a matrix product over patches: needs nothing but a matrix product, and is the whole
-/// implementation where oneDNN is absent. Also the oracle of the other one.
+/// implementation where oneDNN is absent. Also the oracle of the other one, which leaves some shapes to it.
 final class ConvolutionByPatches {
   /// Floats of patches a thread holds at a time: half a level-2 cache, so that the product reads them
   /// from there.
   private static let patchFloats = 128 * 1024
+  /// Patches are at least so many, whatever their size: the product packs all weights for each block of them.
+  private static let fewestPatches = 64
 
   func forward(
     _ device: Device, input: ConvolutionInput, weight: Tensor, bias: Tensor, output: Tensor,
     _ geometry: ConvolutionGeometry, training: Bool
   ) {
+    forward(
+      device, input: input, matrix: Self.weightMatrix(device, weight, geometry), bias: bias, output: output,
+      geometry)
+  }
+
+  /// The blocks do not depend on the threads, which share them, and neither do the bytes.
+  private func forward(
+    _ device: Device, input: ConvolutionInput, matrix: Tensor, bias: Tensor, output: Tensor,
+    _ geometry: ConvolutionGeometry
+  ) {
     let input = input.float32
-    let parts = convolutionParts(
-      geometry, inputShape: input.shape, threads: device.threads.count, byRowsAllowed: true)
-    let matrix = Self.weightMatrix(device, weight, geometry)
-    let outWidth = output.shape[2]
-    let scratch = device.empty([parts.count, Self.patchCount(geometry, width: outWidth)])
-    device.forRanges(parts.count) { range in
-      for index in range {
-        let (part, image, _, outputRow) = parts[index]
-        let columns = scratch.pointer + index * scratch.shape[1]
-        for b in image..<image + part.batch {
-          Self.forEachRowBlock(part, from: outputRow) { row, rows in
-            Self.patches(columns, input, image: b, row: row, rows: rows, part)
-            let y = output.pointer + ((b * output.shape[1] + row) * outWidth) * geometry.outChannels
-            Self.product(columns, matrix, into: y, rows: rows * outWidth, geometry)
-            tsr_add_bias(y, bias.pointer, rows * outWidth, geometry.outChannels)
-          }
+    let (outHeight, outWidth) = (output.shape[1], output.shape[2])
+    let step = Self.rowsPerBlock(geometry, width: outWidth)
+    let blocksPerImage = (outHeight + step - 1) / step
+    let blocks = input.shape[0] * blocksPerImage
+    let parts = min(device.threads.count, blocks)
+    let scratch = device.empty([parts, Self.patchCount(geometry, width: outWidth)])
+    device.forRanges(parts) { range in
+      for part in range {
+        let columns = scratch.pointer + part * scratch.shape[1]
+        for block in blocks * part / parts..<blocks * (part + 1) / parts {
+          let (image, row) = (block / blocksPerImage, block % blocksPerImage * step)
+          let rows = min(step, outHeight - row)
+          Self.patches(columns, input, image: image, row: row, rows: rows, geometry, outWidth: outWidth)
+          let y = output.pointer + ((image * outHeight + row) * outWidth) * geometry.outChannels
+          Self.product(columns, matrix, into: y, rows: rows * outWidth, geometry)
+          tsr_add_bias(y, bias.pointer, rows * outWidth, geometry.outChannels)
         }
       }
     }
@@ -35,9 +47,9 @@ final class ConvolutionByPatches {
 
   /// As above, for weights that are used again and again.
   func forward(_ device: Device, input: ConvolutionInput, _ weights: ConvolutionWeights, output: Tensor) {
-    forward(
-      device, input: input, weight: weights.weight, bias: weights.bias, output: output, weights.geometry,
-      training: false)
+    let matrix = weights.matrix ?? Self.weightMatrix(device, weights.weight, weights.geometry)
+    weights.matrix = matrix
+    forward(device, input: input, matrix: matrix, bias: weights.bias, output: output, weights.geometry)
     guard weights.upper > 0 else { return }
     device.forRanges(output.count, grain: 4096) {
       tsr_clamp_positive(output.pointer + $0.lowerBound, weights.upper, $0.count)
@@ -65,12 +77,12 @@ final class ConvolutionByPatches {
         let columns = scratch.pointer + index * scratch.shape[1]
         for b in image..<image + part.batch {
           inputGradient.map { ($0.pointer + b * imageSize).update(repeating: 0, count: imageSize) }
-          Self.forEachRowBlock(part, from: 0) { row, rows in
+          Self.forEachRowBlock(part) { row, rows in
             let dy = outputGradient.pointer + (b * outputGradient.shape[1] + row) * outWidth * g.outChannels
             if weightGradient != nil {
               tsr_column_sums(
                 partialBias.pointer + index * g.outChannels, dy, rows * outWidth, g.outChannels)
-              Self.patches(columns, input, image: b, row: row, rows: rows, part)
+              Self.patches(columns, input, image: b, row: row, rows: rows, g, outWidth: outWidth)
               multiplySerially(
                 m: g.outChannels, n: patch, k: rows * outWidth,
                 MatrixOperand(dy, stride: g.outChannels, transposed: true),
@@ -107,29 +119,27 @@ final class ConvolutionByPatches {
   }
 
   private static func rowsPerBlock(_ g: ConvolutionGeometry, width: Int) -> Int {
-    max(1, patchFloats / (g.kernelArea * g.inChannels * width))
+    max((fewestPatches + width - 1) / width, patchFloats / (g.kernelArea * g.inChannels * width))
   }
 
   private static func patchCount(_ g: ConvolutionGeometry, width: Int) -> Int {
     rowsPerBlock(g, width: width) * width * g.kernelArea * g.inChannels
   }
 
-  private static func forEachRowBlock(_ part: ConvolutionPart, from first: Int, _ body: (Int, Int) -> Void) {
+  private static func forEachRowBlock(_ part: ConvolutionPart, _ body: (_ row: Int, _ rows: Int) -> Void) {
     let step = rowsPerBlock(part.geometry, width: part.outWidth)
-    for row in stride(from: first, to: first + part.outHeight, by: step) {
-      body(row, min(step, first + part.outHeight - row))
-    }
+    for row in stride(from: 0, to: part.outHeight, by: step) { body(row, min(step, part.outHeight - row)) }
   }
 
-  /// Patches of whole images: the rows of a part keep the numbers they have in the image.
+  /// Patches of some rows of the output of an image.
   private static func patches(
     _ columns: UnsafeMutablePointer<Float>, _ input: Tensor, image: Int, row: Int, rows: Int,
-    _ part: ConvolutionPart
+    _ g: ConvolutionGeometry, outWidth: Int
   ) {
-    let (height, width, g) = (input.shape[1], input.shape[2], part.geometry)
+    let (height, width) = (input.shape[1], input.shape[2])
     tsr_patches(
       columns, input.pointer + image * height * width * g.inChannels, height, width, g.inChannels,
-      g.kernelHeight, g.kernelWidth, g.stride, g.padTop, g.padLeft, row, rows, part.outWidth)
+      g.kernelHeight, g.kernelWidth, g.stride, g.padTop, g.padLeft, row, rows, outWidth)
   }
 
   private static func product(

@@ -12,6 +12,8 @@ public final class ConvolutionWeights {
   var packed: [ConvolutionPart: Tensor] = [:]
   /// The same for the gradient of the input.
   var packedBackward: [ConvolutionPart: Tensor] = [:]
+  /// As the rows of a product over patches, once they are needed so: [O, kH * kW * I].
+  var matrix: Tensor?
 
   /// What happens to the output of a convolution.
   public enum Activation: Sendable, Equatable {
