@@ -211,12 +211,15 @@ import VQGAN
     #expect(try !one.task.settings.json().contains("leaves"))
   }
 
-  @Test func ranksOfDifferentTrainingsStop() {
+  /// The second rank's machine has another file of this name, or it saves at other steps, or has another number of threads.
+  @Test(arguments: ["data", "checkpoints", "threads"]) func ranksOfDifferentTrainingsStop(what: String) {
     let ends = ThreadRanks.run(2) { communicator in
-      // The second rank's machine has another file of this name.
-      let tiny = TinyTransformer(items: 12 + communicator.rank, batchSize: 8)
+      let isOther = communicator.rank == 1
+      let tiny = TinyTransformer(items: isOther && what == "data" ? 13 : 12, batchSize: 8)
       _ = try Run(
-        tiny, steps: 2, device: Device(threadCount: 1), leaves: 2, communicator: communicator
+        tiny, steps: 2, checkpointEvery: isOther && what == "checkpoints" ? 1 : 0,
+        device: Device(threadCount: isOther && what == "threads" ? 2 : 1), leaves: 2,
+        communicator: communicator
       ).loop.run()
     }
     for end in ends {

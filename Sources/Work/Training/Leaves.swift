@@ -48,10 +48,14 @@ extension TrainingLoop {
     return Dictionary(uniqueKeysWithValues: zip(names, sums.map { $0 / Double(options.leafCount) }))
   }
 
-  /// Stops where a rank has other settings or data, or stands at another step: what they compute would not be one training.
+  /// Stops where a rank has other settings or data, scores at other steps, computes on another number of threads, which rounds
+  /// otherwise, or stands at another step: what they compute would not be one training.
   /// - Throws: `TrainingError.ranksDiffer`.
   func requireEqualRanks() throws {
-    let state = try "\(optimizer.stepCount) \(task.settings.json())"
+    let threads = task.store.device.threads.count
+    let state =
+      try
+      "\(optimizer.stepCount) \(options.evaluateEvery) \(options.checkpointEvery) \(threads) \(task.settings.json())"
     let states = communicator.gather([UInt8](state.utf8))
     if let rank = states.firstIndex(where: { $0 != states[0] }) {
       throw TrainingError.ranksDiffer(rank: rank)

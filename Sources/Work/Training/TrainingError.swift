@@ -25,8 +25,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible, Sendable {
     case .interrupted(let step): return "interrupted after step \(step); the state has been saved"
     case .ranksDiffer(let rank):
       return
-        "expected the options, the data and the checkpoint of rank 0 on all ranks; found others on rank \(rank); "
-        + "try: files that all machines see"
+        "expected the options, the data, the checkpoint and the threads of rank 0 on all ranks; found others on rank \(rank); "
+        + "try: files that all machines see, and --threads"
     }
   }
 }
