@@ -217,9 +217,8 @@ import VQGAN
       let isOther = communicator.rank == 1
       let tiny = TinyTransformer(items: isOther && what == "data" ? 13 : 12, batchSize: 8)
       _ = try Run(
-        tiny, steps: 2, checkpointEvery: isOther && what == "checkpoints" ? 1 : 0,
-        device: Device(threadCount: isOther && what == "threads" ? 2 : 1), leaves: 2,
-        communicator: communicator
+        tiny, steps: 2, device: Device(threadCount: isOther && what == "threads" ? 2 : 1),
+        checkpointEvery: isOther && what == "checkpoints" ? 1 : 0, leaves: 2, communicator: communicator
       ).loop.run()
     }
     for end in ends {
