@@ -157,6 +157,15 @@ import TestSupport
     _ = try write(
       Array("{\"class_id\": 0, \"tokens\": [1,2,3,4]}\n{\"class_id\": 0, \"tokens\": [1]}\n".utf8),
       "short.jsonl", in: folder)
+    _ = try write(
+      Array("{\"class_id\": 9223372036854775807, \"tokens\": [1,2,3,4]}\n".utf8), "label.jsonl", in: folder)
+    // Zeros of 64 KB are a hole in the file.
+    let zeros = npy(.uint16, [65_536], [UInt8](repeating: 0, count: 131_072))
+    try FileManager.default.createDirectory(atPath: folder.path("holes/0"), withIntermediateDirectories: true)
+    _ = try write(zeros, "holes/0/whole.npy", in: folder)
+    _ = try ToolProcess.shell(
+      "cd holes/0 && cp --sparse=always whole.npy 0.npy && rm whole.npy && cd .. && tar -Scf ../sparse.tar 0",
+      in: folder.url, timeout: 30)
     _ = try write([], "nothing", in: folder)
     _ = try write(Array("{\"class_id\": 0, \"tokens\": [1,2,3,4]}\n".utf8), "four.jsonl", in: folder)
     _ = try write(npy(.uint8, [1, 1, 8, 8], [UInt8](repeating: 1, count: 64)), "square.npy", in: folder)
@@ -240,6 +249,14 @@ import TestSupport
       ),
       (["short.jsonl"], 64, "expected --classes"),
       (["nothing", "--classes", "3"], 65, "found an empty file"),
+      (
+        ["label.jsonl", "--classes", "3"], 65,
+        "expected a label from 0 to 2; found 9223372036854775807; try: smaller"
+      ),
+      (
+        ["sparse.tar", "--classes", "1"], 65,
+        "sparse.tar: 0/0.npy: unsupported; expected a file as it is; found a sparse"
+      ),
       (["missing"], 66, "no such file"), (["c.npy", "--labels", "gone.npy"], 66, "gone.npy"),
       (
         ["c.npy", "--grid", "0x4"], 64,

@@ -216,6 +216,8 @@ def write_tokens(file: File, batches: Tokens | Iterable[Tokens], *, images_per_r
 def _cut(whole: Tokens, images: int) -> Iterator[Tokens]:
     if images < 1:
         raise ValueError(f"expected at least one image per record; found {images}")
+    if len(whole.tokens) != len(whole.labels):
+        raise ValueError(f"expected a label for each of {len(whole.tokens)} images; found {len(whole.labels)}")
     listed = np.delete(np.arange(len(whole) + len(whole.skipped)), whole.skipped)
     for begin in range(0, max(1, len(whole)), images):
         end = begin + images

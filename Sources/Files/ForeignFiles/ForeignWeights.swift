@@ -116,7 +116,10 @@ public struct ForeignWeights {
     // Tensors may share storages; a small file whose tensors would fill the memory is no weights file.
     let most = 8 * byteCount + 1 << 20
     var total = 0
-    for (_, tensor) in tensors { total = min(most + 1, total + tensor.count * tensor.elementType.byteCount) }
+    for (_, tensor) in tensors {
+      let (bytes, overflow) = tensor.count.multipliedReportingOverflow(by: tensor.elementType.byteCount)
+      total = overflow || bytes > most ? most + 1 : min(most + 1, total + bytes)
+    }
     guard total <= most else {
       throw ForeignFileError(
         defect: .tooLarge, file: file, offset: nil, expected: "tensors of at most \(most) bytes",

@@ -24,6 +24,8 @@ extension WeightsImport {
       let width = try shape("encoder.conv_blocks.\(level).res.0.conv1.weight", rank: 4)[0]
       configuration.multipliers.append(width / first[0])
     }
+    // Without a level there is no downsampling, which the scales are counted by.
+    if configuration.multipliers.isEmpty { try require(configuration.problem, scalars: 0, tensors) }
     if isVAR {
       configuration.codeKernel = try shape("quant_conv.weight", rank: 4)[2]
       configuration.multiScale = try multiScale(side: configuration.imageSize / configuration.downsampling)
@@ -148,7 +150,7 @@ extension WeightsImport {
     if let classes = settings.classes ?? arguments.classes {
       guard classes == rows || classes == rows - 1 else {
         throw FormatError(
-          .wrongShape, at: origin, expected: "\(classes) or \(classes + 1) rows in \(Self.classTable)",
+          .wrongShape, at: origin, expected: "\(classes) rows in \(Self.classTable), or one more",
           found: "\(rows)", hint: "check --classes")
       }
       return classes

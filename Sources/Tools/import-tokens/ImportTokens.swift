@@ -174,7 +174,9 @@ import ToolRuntime
     guard (0..<header.classCount).contains(image.label) else {
       throw refuse(
         "a label from 0 to \(header.classCount - 1)", "\(image.label)",
-        image.label < 0 ? "labels that are counted from 0" : "--classes \(image.label + 1) or more")
+        image.label < 0
+          ? "labels that are counted from 0"
+          : image.label < TokenHeader.maximumSize ? "--classes \(image.label + 1) or more" : "smaller labels")
     }
     batch.append(
       TokenBatch(header: header, tokens: image.tokens.map { UInt32($0) }, labels: [UInt32(image.label)]))

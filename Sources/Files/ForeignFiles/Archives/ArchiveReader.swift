@@ -14,6 +14,8 @@ public final class ArchiveReader {
   private var name = ""
   /// Whether the member is a file with content of its own, and no symbolic link, device or pipe.
   private(set) var isRegular = true
+  /// Whether the archive leaves out parts of the member that are zero.
+  private var isSparse = false
   /// The member that this one is a second name of; nil of any other.
   private(set) var hardLink: String?
   private var block = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -108,6 +110,7 @@ public final class ArchiveReader {
       guard let text = archive_entry_pathname_utf8(entry) ?? archive_entry_pathname(entry) else { continue }
       name = String(cString: text)
       isRegular = archive_entry_filetype(entry) & S_IFMT == S_IFREG || archive_entry_filetype(entry) == 0
+      isSparse = archive_entry_sparse_reset(entry) > 0
       let target = archive_entry_hardlink_utf8(entry) ?? archive_entry_hardlink(entry)
       hardLink = target.map { String(cString: $0) }
       (block, blockOffset, isAtEnd) = (UnsafeRawBufferPointer(start: nil, count: 0), 0, false)
@@ -138,10 +141,13 @@ public final class ArchiveReader {
   }
 
   /// What is wrong with the member that the reader is at, as a file of a folder that was packed.
-  func unsuitable(_ expected: String, _ found: String) -> ForeignFileError {
+  func unsuitable(
+    _ expected: String, _ found: String,
+    hint: String = "tar with --hard-dereference --dereference, from inside the folder"
+  ) -> ForeignFileError {
     ForeignFileError(
       defect: .unsupported, file: "\(file): \(shown)", offset: nil, expected: expected, found: found,
-      hint: "tar with --hard-dereference --dereference, from inside the folder")
+      hint: hint)
   }
 
   /// Fills a buffer with what follows of the member, as far as there is any.
@@ -209,6 +215,7 @@ public final class ArchiveReader {
 
   private func nextBlock() throws -> Bool {
     if isAtEnd { return false }
+    guard !isSparse else { throw unsuitable("a file as it is", "a sparse one", hint: "tar without --sparse") }
     var (start, count, offset) = (UnsafeRawPointer?.none, 0, la_int64_t(0))
     let status = archive_read_data_block(archive, &start, &count, &offset)
     isAtEnd = status == ARCHIVE_EOF || status == ARCHIVE_WARN

@@ -102,7 +102,7 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     if let width = ([zChannels] + multipliers.map { $0 * channels }).first(where: { $0 > 1 << 16 }) {
       return "width \(width); at most 65536 is possible"
     }
-    if residualBlocks > 64 { return "\(residualBlocks) residual blocks a level; at most 64 are possible" }
+    if residualBlocks > 64 { return "\(residualBlocks) residual blocks per level; at most 64 are possible" }
     if let width = multipliers.map({ $0 * channels }).first(where: { $0 % groups != 0 }) {
       return "width \(width) does not divide into \(groups) groups"
     }
