@@ -47,10 +47,10 @@
         output: output)
     }
 
-    /// With AVX2, oneDNN 2.6 takes the sums of a convolution over wide images with their channels last from one channel block after the
-    /// other, and reaches half of the processor's limit; a product over patches reaches 0.9 of it. With AVX-512 it is fast.
+    /// Wide images with their channels last: measured at half of the processor's limit by oneDNN, and at 0.8 to 0.9 of it as a
+    /// product over patches.
     private func isSlow(_ g: ConvolutionGeometry, _ output: Tensor, _ precision: Precision) -> Bool {
-      precision == .float32 && !tsr_has_avx512() && g.kernelArea > 1 && g.stride == 1
+      precision == .float32 && isWidestAVX2() && g.kernelArea > 1 && g.stride == 1
         && (64...384).contains(g.inChannels) && g.outChannels >= 64
         && output.shape[1] * output.shape[2] >= 1024
     }

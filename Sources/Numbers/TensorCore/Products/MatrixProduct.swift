@@ -64,12 +64,21 @@ public func multiplySerially(
 }
 
 #if OneDNN
-  /// With AVX2, oneDNN 2.6 reads a transposed operand in place where the result has fewer than 378 columns. Rows that are a multiple
-  /// of 2 KB apart then fall into the same cache sets, and OpenBLAS, which copies them, is up to 2.2 times as fast. Such products
-  /// are the gradients of a narrow model's output layer. Does not depend on `m`, which threads cut. Elsewhere oneDNN is
-  /// the faster one; with AVX-512 the two have not been compared.
+  /// Whether AVX2 is the processor's widest vector unit. Some loops of oneDNN 2.6 were found slow there, and are left to others;
+  /// with AVX-512 and on ARM they were not compared.
+  func isWidestAVX2() -> Bool {
+    #if arch(x86_64)
+      tsr_has_wide_vectors() && !tsr_has_avx512()
+    #else
+      false
+    #endif
+  }
+
+  /// A transposed operand whose rows are a multiple of 2 KB apart, and a result of fewer than 378 columns: measured up to 2.2 times as
+  /// fast by OpenBLAS. Such products are the gradients of a narrow model's output layer. Does not depend on `m`, which
+  /// threads cut.
   private func isSlowInOneDNN(n: Int, _ a: MatrixOperand, _ b: MatrixOperand) -> Bool {
-    a.transposed && !b.transposed && n < 378 && a.stride % 512 == 0 && !tsr_has_avx512()
+    a.transposed && !b.transposed && n < 378 && a.stride % 512 == 0 && isWidestAVX2()
   }
 #endif
 
