@@ -121,5 +121,17 @@ expect some 'rank 1 of 2: missing.zst' ranks 1 train-ar "${small[@]}" --leaves 2
   -n 1 train-ar missing.zst "${small[@]:1}" --leaves 2
 expect some 'found others on rank 1' ranks 1 train-ar "${small[@]}" --leaves 2 : \
   -n 1 train-ar "${small[@]}" --leaves 2 --seed 2
+# One rank does another thing than the others, or does it for another file.
+for other in --version --help; do
+  expect some 'a run on rank 0, help or the version on rank 1' ranks 1 train-ar "${small[@]}" --leaves 2 : \
+    -n 1 train-ar "$other"
+done
+for other in --estimate '--checkpoint other.zst'; do
+  read -ra other <<<"$other"
+  expect some 'found others on rank 1' ranks 1 train-ar "${small[@]}" --leaves 2 : \
+    -n 1 train-ar "${small[@]}" --leaves 2 "${other[@]}"
+done
+expect some 'rank 1 of 2: .*--lambda' ranks 1 train-ar "${small[@]}" --leaves 2 : \
+  -n 1 train-ar "${small[@]}" --leaves 2 --lambda 2
 [[ ! -e small.zst ]] || fail "a run that was refused leaves a file"
 echo "check-ranks: all is well with $library"

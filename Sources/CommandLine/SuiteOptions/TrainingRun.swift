@@ -28,6 +28,7 @@ extension ToolSession {
     _ task: any TrainingTask, _ command: TrainingCommandOptions, output: OutputPath,
     record: @escaping ([Tensor]) throws -> Record
   ) throws -> TrainingOutcome {
+    try requireEqualRanks(command, output)
     let steps = task.settings.training.steps
     let savedSteps = try command.saving.savedSteps(through: steps, besides: output)
     let saved = savedSteps.steps(through: steps).map { SavingOptions.path(of: $0, besides: output.path) }
@@ -75,6 +76,14 @@ extension ToolSession {
     return TrainingOutcome(
       scores: scores, seconds: seconds, steps: steps - first,
       communication: communicator.count > 1 ? loop.communication : nil)
+  }
+
+  /// Stops where the ranks were told to end in different ways or to write to different places. The loop compares the rest.
+  private func requireEqualRanks(_ command: TrainingCommandOptions, _ output: OutputPath) throws {
+    let checkpoint = command.checkpointPath(besides: output) ?? "none"
+    let own = "\(command.estimate) \(command.resume) \(output.path) \(checkpoint)"
+    let all = communicator.gather([UInt8](own.utf8))
+    if let rank = all.firstIndex(where: { $0 != all[0] }) { throw TrainingError.ranksDiffer(rank: rank) }
   }
 
   /// Takes a few steps to say how long all would take, and ends the run.

@@ -69,6 +69,7 @@ extension Tool {
       return endOfParsing(error, standardOutput, interruption, communicator)
     }
     do {
+      try communicator.requireSame("a run")
       let session = ToolSession(
         name: toolName, arguments: arguments, options: tool.common, interruption: interruption,
         communicator: communicator)
@@ -98,10 +99,17 @@ extension Tool {
   ) -> ToolEnd {
     let code = exitCode(for: error)
     guard code.isSuccess else {
-      let text = "\(toolName): \(message(for: error))\nUsage: \(usageString())\nSee '\(toolName) --help'.\n"
+      // It has what the user typed, line by line.
+      let words = message(for: error).split(separator: "\n", omittingEmptySubsequences: false).map {
+        visible(String($0))
+      }
+      let text =
+        "\(toolName): \(communicator.place)\(words.joined(separator: "\n"))\nUsage: \(usageString())\n"
+        + "See '\(toolName) --help'.\n"
       return ToolEnd(exit: .usage, message: text, interruption, communicator)
     }
     do {
+      try communicator.requireSame("help or the version")
       if communicator.isFirst { try standardOutput.write(text: fullMessage(for: error) + "\n") }
       try closeStandardOutput()
       return ToolEnd(exit: .done, interruption, communicator)
@@ -143,10 +151,26 @@ extension ToolEnd {
     // pipe.
     let cause = interruption.raised ?? error
     let exit = ToolExit(for: cause)
-    let place = communicator.count == 1 ? "" : "rank \(communicator.rank) of \(communicator.count): "
     // Names of files and what stands in them may hold anything; errors are one line.
-    let message = exit == .closedPipe ? "" : visible("\(tool): \(place)\(cause)") + "\n"
+    let message = exit == .closedPipe ? "" : visible("\(tool): \(communicator.place)\(cause)") + "\n"
     self.init(exit: exit, message: message, interruption, communicator)
+  }
+}
+
+extension Communicator {
+  /// The rank, before a message; nothing for a process alone.
+  fileprivate var place: String { count == 1 ? "" : "rank \(rank) of \(count): " }
+
+  /// Stops where the ranks do different things: one that waits for another would wait for ever.
+  /// - Throws: ``ToolError`` (usage).
+  fileprivate func requireSame(_ what: String) throws {
+    let all = gather([UInt8](what.utf8))
+    guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
+    throw ToolError(
+      .usage, "the command line", expected: "the same on all ranks",
+      found: "\(String(decoding: all[0], as: UTF8.self)) on rank 0, "
+        + "\(String(decoding: all[other], as: UTF8.self)) on rank \(other)",
+      try: "one command line for all ranks, as mpirun -n \(count) starts it")
   }
 }
 
