@@ -223,6 +223,27 @@ import TestSupport
     expectRefusal(result, "score-tokens", 65, "-: ", "expected", "found", "try:")
   }
 
+  /// One shard was scored by another model, or otherwise: the sums would add up, and mean nothing.
+  @Test(arguments: ["model", "view", "precision", "batch_size", "cluster_size", "held_out", "split_seed"])
+  func shardsOfOtherScoringsAreRefused(what: String) throws {
+    let arguments = [files.relabelled, "--model", files.model, "--held-out", "0.15", "--batch-size", "2"]
+    var lines = try scores(arguments, in: 3).lines
+    var line = try #require(JSONSerialization.jsonObject(with: Data(lines[1].utf8)) as? [String: Any])
+    var setting = try #require(line["scored_with"] as? [String: Any])
+    #expect((setting["model"] as? String)?.count == 64 && setting["precision"] as? String == "float32")
+    setting[what] = "another"
+    line["scored_with"] = setting
+    lines[1] = String(decoding: try JSONSerialization.data(withJSONObject: line), as: UTF8.self) + "\n"
+    let result = try ToolProcess.run("score-tokens", ["-", "--merge"], input: Array(lines.joined().utf8))
+    expectRefusal(result, "score-tokens", 65, "-: line 2: expected \(what) ", "found \(what) \"another\"")
+    // The real thing.
+    if what == "split_seed" {
+      lines[1] = try run("score-tokens", arguments + ["--split-seed", "7", "--shard", "2/3"]).text
+      let result = try ToolProcess.run("score-tokens", ["-", "--merge"], input: Array(lines.joined().utf8))
+      expectRefusal(result, "score-tokens", 65, "expected split_seed 0, as in line 1; found split_seed 7")
+    }
+  }
+
   /// The bytes of a tensor in all records, and its shape without the rows.
   private func rows(of name: String, _ bytes: [UInt8]) throws -> (shapes: Set<[Int]>, bytes: [UInt8]) {
     let reader = RecordReader(MemorySource(bytes, name: "joined"))

@@ -12,10 +12,14 @@ struct FineScoring {
   let model: FineModel
   let description: FineModelDescription
   let path: String
+  /// Of the model, where it is asked for.
+  let weightsSHA256: String?
 
   /// - Throws: `FormatError`, `StreamError`.
-  init(_ input: InputPath, _ session: ToolSession, _ device: Device) throws {
-    (model, description) = try FineModel.read(session.readRecord(input), device: device)
+  init(_ input: InputPath, hashed: Bool, _ session: ToolSession, _ device: Device) throws {
+    let record = try session.readRecord(input)
+    weightsSHA256 = hashed ? record.weightsSHA256 : nil
+    (model, description) = try FineModel.read(record, device: device)
     path = input.path
   }
 

@@ -14,6 +14,8 @@ struct ScoreSummary: Equatable {
   /// Of all tokens of the file, in nats.
   var unigramEntropy: Double?
   var shard: Shard?
+  /// What a shard was scored with: by this, shards of one whole are told from others. Nil without a shard.
+  var scoredWith: [String: JSONValue]?
 
   /// Adds the scores of a model, whose names get a prefix.
   mutating func add(_ scores: [String: MeanSum], prefix: String = "") {
@@ -41,6 +43,7 @@ struct ScoreSummary: Equatable {
     summary["unigram_entropy"] = unigramEntropy.map { .number($0) }
     guard let shard else { return summary }
     summary["shard"] = shard.summary
+    summary["scored_with"] = scoredWith.map { .object($0) }
     summary["sums"] = .object(
       sums.mapValues { ["count": .integer($0.count), "sum": .array($0.sum.terms.map { .number($0) })] })
     return summary
@@ -63,6 +66,7 @@ struct ScoreSummary: Equatable {
       guard numbers.count == terms.count else { return nil }
       self.sums[name] = MeanSum(sum: UnroundedSum(numbers), count: count)
     }
+    if case .object(let setting)? = fields["scored_with"] { scoredWith = setting }
     guard let place = fields["shard"] else { return }
     guard let shard = Shard(summary: place) else { return nil }
     self.shard = shard
@@ -118,31 +122,46 @@ extension ScoreSummary {
       let origin = Origin(file: input.path, record: index)
       try sequence.add(shard, listed: part.images, at: origin)
       try sequence.close(at: origin)
-      // Each run has read the whole file.
-      guard index == 0 || part.unigramEntropy == unigramEntropy else {
-        throw ToolError(
-          .badData, "\(input.path): line \(index + 1)",
-          expected: "the unigram entropy of line 1, \(unigramEntropy ?? 0)",
-          found: "\(part.unigramEntropy ?? 0)",
-          try: "score the same tokens in each shard")
-      }
-      guard index == 0 || part.images == 0 || images == 0 || part.sums.keys == sums.keys else {
-        throw ToolError(
-          .badData, "\(input.path): line \(index + 1)",
-          expected: "the sums \(sums.keys.sorted().joined(separator: ", ")), as before",
-          found: "others",
-          try: "score all shards with the same options")
-      }
+      if index > 0 { try requireSameWhole(as: part, at: "\(input.path): line \(index + 1)") }
       add(part.sums)
       images += part.images
-      unigramEntropy = part.unigramEntropy
+      (unigramEntropy, scoredWith) = (part.unigramEntropy, part.scoredWith)
     }
+    scoredWith = nil
     guard !lines.isEmpty, try sequence.finish(at: Origin(file: input.path, record: lines.count)) == nil else {
       throw ToolError(
         .badData, input.path,
         expected: "the summaries of all shards, one per line",
         found: "\(lines.count)",
         try: "cat them in order")
+    }
+  }
+
+  /// Stops at a shard of another whole.
+  private func requireSameWhole(as part: ScoreSummary, at line: String) throws {
+    func refuse(_ expected: String, _ found: String, _ remedy: String) -> ToolError {
+      ToolError(.badData, line, expected: expected, found: found, try: remedy)
+    }
+    if part.scoredWith != scoredWith {
+      let (others, own) = (part.scoredWith ?? [:], scoredWith ?? [:])
+      let name = Set(others.keys).union(own.keys).sorted().first { others[$0] != own[$0] } ?? ""
+      func shown(_ setting: [String: JSONValue]) -> String {
+        "\(name) " + ((try? setting[name].map { try sortedJSON($0) }) ?? "unknown")
+      }
+      throw refuse(
+        "\(shown(own)), as in line 1", shown(others),
+        "score all shards of the same tokens with the same models and options")
+    }
+    // Each run has read the whole file.
+    guard part.unigramEntropy == unigramEntropy else {
+      throw refuse(
+        "the unigram entropy of line 1, \(unigramEntropy ?? 0)", "\(part.unigramEntropy ?? 0)",
+        "score the same tokens in each shard")
+    }
+    guard part.images == 0 || images == 0 || part.sums.keys == sums.keys else {
+      throw refuse(
+        "the sums \(sums.keys.sorted().joined(separator: ", ")), as before", "others",
+        "score all shards with the same options")
     }
   }
 }

@@ -79,10 +79,11 @@ import VAR
   func execute(_ session: ToolSession) throws {
     if merge { return try report(ScoreSummary(mergedFrom: tokens), session) }
     let device = session.device(precision)
-    let fine = try fine.map { try FineScoring($0, session, device) }
+    let fine = try fine.map { try FineScoring($0, hashed: sharding.shard != nil, session, device) }
     let record = try model.map { try session.readRecord($0) }
+    let setting = try self.setting(record, fine, device, session)
     if let record, let path = model, try record.kind() == .varModel {
-      return try scoreScales(record, path, device, session)
+      return try scoreScales(record, path, setting, device, session)
     }
     let model = try record.map { try Transformer.read($0, device: device) }
     let tokens = try TokenDataset(session.openTokens(self.tokens))
@@ -124,8 +125,33 @@ import VAR
     }
     summary.addJointLoss()
     (summary.images, summary.unigramEntropy) = (items.count, tokens.unigramEntropy)
-    summary.shard = shard(part)
+    (summary.shard, summary.scoredWith) = (shard(part), self.setting(of: header, setting))
     try report(summary, session)
+  }
+
+  /// What the summary of a shard says of the models and options: shards of one whole have the same. Nil without a shard.
+  private func setting(
+    _ record: Record?, _ fine: FineScoring?, _ device: Device, _ session: ToolSession
+  ) throws -> [String: JSONValue]? {
+    if sharding.shard == nil { return nil }
+    var setting: [String: JSONValue] = [
+      "batch_size": .integer(batchSize), "precision": .string(device.precision.rawValue),
+      "held_out": .number(heldOut.chosen?.fraction ?? 0), "split_seed": .large(heldOut.splitSeed),
+    ]
+    setting["model"] = (record?.weightsSHA256).map { .string($0) }
+    setting["fine"] = (fine?.weightsSHA256).map { .string($0) }
+    setting["cluster_size"] = clusterSize.map { .integer($0) }
+    if let mapping, session.isRegularFile(mapping) {
+      setting["mapping"] = .string(try SHA256Hasher.hex(of: try mapping.open()))
+    }
+    return setting
+  }
+
+  /// The setting with what the tokens decide.
+  private func setting(of header: TokenHeader, _ setting: [String: JSONValue]?) -> [String: JSONValue]? {
+    setting?.merging([
+      "codebook": .string(header.codebookSHA256), "view": .integer(view.number(in: header)),
+    ]) { $1 }
   }
 
   /// What the summary says of the part: also of one shard of one, whose summary `--merge` can read as that of any.
@@ -140,9 +166,10 @@ import VAR
   }
 
   /// Scores of a model that predicts scale by scale, at each scale too.
-  private func scoreScales(_ record: Record, _ path: InputPath, _ device: Device, _ session: ToolSession)
-    throws
-  {
+  private func scoreScales(
+    _ record: Record, _ path: InputPath, _ setting: [String: JSONValue]?, _ device: Device,
+    _ session: ToolSession
+  ) throws {
     let (model, description) = try VARTransformer.read(record, device: device)
     if let fine {
       throw ToolError(
@@ -179,7 +206,7 @@ import VAR
     var summary = ScoreSummary()
     summary.add(scores.sums)
     (summary.images, summary.unigramEntropy) = (items.count, data.unigramEntropy)
-    summary.shard = shard(part)
+    (summary.shard, summary.scoredWith) = (shard(part), self.setting(of: data.header, setting))
     try report(summary, session)
   }
 
