@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Iterable, Iterator
 from types import TracebackType
 from typing import BinaryIO
@@ -129,12 +130,33 @@ def _expect_end(source: Input, counts: StreamCounts) -> None:
     counts.expect_closed(Origin(source.name, offset=source.offset))
 
 
+# The files that this program is writing.
+_targets: set[str] = set()
+_targets_lock = threading.Lock()
+
+
 class _NewFile:
     """A file that takes its place at the end: until then the data is in `PATH.partial-PID` beside it. A path that names
     a pipe or a device is written to directly: it must never be replaced by a file."""
 
     def __init__(self, path: Path) -> None:
         self.target = os.path.realpath(path)
+        with _targets_lock:
+            if self.target in _targets:
+                raise FileExistsError(f"{os.fspath(path)}: this program is writing the file already; "
+                                      "try: another name for each thread")
+            _targets.add(self.target)
+        try:
+            self._begin()
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        with _targets_lock:
+            _targets.discard(self.target)
+
+    def _begin(self) -> None:
         self._partial = f"{self.target}.partial-{os.getpid()}"
         self._direct = os.path.exists(self.target) and not os.path.isfile(self.target)
         self.stream: BinaryIO = open(self.target if self._direct else self._partial, "wb")  # noqa: SIM115
@@ -150,6 +172,7 @@ class _NewFile:
         finally:
             if not self._direct and os.path.exists(self._partial):
                 os.unlink(self._partial)
+            self._end()
 
 
 class RecordWriter:
@@ -160,18 +183,21 @@ class RecordWriter:
             writer.write(record)
 
     A path gets the file when the block ends without an error. A binary stream, such as `sys.stdout.buffer`, is written
-    to directly and stays open."""
+    to directly and stays open. Records are written inside of the block only."""
 
     def __init__(self, file: File, *, level: int = 3) -> None:
         self._level = level
         self._records = self._items = 0
         self._shard: str | None = None
-        self._file = _NewFile(file) if isinstance(file, (str, os.PathLike)) else None
-        self._stream = file if not isinstance(file, (str, os.PathLike)) else self._opened().stream
+        self._target = file
+        self._file: _NewFile | None = None
+        self._open: BinaryIO | None = None
 
-    def _opened(self) -> _NewFile:
-        assert self._file is not None
-        return self._file
+    @property
+    def _stream(self) -> BinaryIO:
+        if self._open is None:
+            raise ValueError("a RecordWriter writes inside of its block: with RecordWriter(file) as writer")
+        return self._open
 
     def write(self, record: Record) -> None:
         metadata = {key: text for key, text in record.metadata.items() if key != "end_mark"}
@@ -195,6 +221,11 @@ class RecordWriter:
         self._records = self._items = 0
 
     def __enter__(self) -> RecordWriter:
+        if isinstance(self._target, (str, os.PathLike)):
+            self._file = _NewFile(self._target)
+            self._open = self._file.stream
+        else:
+            self._open = self._target
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
@@ -207,6 +238,8 @@ class RecordWriter:
             if self._file:
                 self._file.close(keep=False)
             raise
+        finally:
+            self._open = None
         if self._file:
             self._file.close(keep=error is None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -41,17 +42,32 @@ class TensorInfo:
 def encode_header(metadata: Mapping[str, str], tensors: Iterable[TensorInfo]) -> tuple[bytes, list[TensorInfo]]:
     """The length and the JSON of a header, and the tensors in the order in which their data must follow: by falling
     element size, then by name. Equal content gives the bytes that the tools write."""
+    for key, text in metadata.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise TypeError(f"metadata {key!r}: expected a string; found {type(text).__name__}; "
+                            "try: str, or sorted_json for a list")
     order = sorted(tensors, key=lambda t: (-ELEMENT_BYTES[t.dtype], t.name.encode()))
     fields: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
     end = 0
+    _require_distinct(tensor.name for tensor in order)
     for tensor in order:
-        if tensor.name in fields or tensor.name == "__metadata__":
-            raise ValueError(f"two tensors named {tensor.name}")
+        if tensor.name == "__metadata__":
+            raise ValueError(f"a tensor named {tensor.name}")
         begin, end = end, end + tensor.byte_count
         fields[tensor.name] = {"dtype": tensor.dtype, "shape": list(tensor.shape), "data_offsets": [begin, end]}
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text, order
+
+
+def _require_distinct(names: Iterable[str]) -> None:
+    """Two spellings of one name in Unicode, such as \u00e9 as one character and as two, are one name to the tools."""
+    known: set[str] = set()
+    for name in names:
+        spelling = name if name.isascii() else unicodedata.normalize("NFC", name)
+        if spelling in known:
+            raise ValueError(f"two tensors named {name}")
+        known.add(spelling)
 
 
 def encode_record(metadata: Mapping[str, str], tensors: Mapping[str, tuple[str, tuple[int, ...], bytes]]) -> bytes:

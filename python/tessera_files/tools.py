@@ -28,7 +28,7 @@ class ToolError(Exception):
         lines = [line for line in messages.splitlines() if line.startswith(f"{tool}: ")]
         text = lines[-1].removeprefix(f"{tool}: ") if lines else messages.strip()
         self.file = _part(r"^(.+?): ", text)
-        self.expected = _part(r"; expected (.*?)(?=; found |; try: |$)", text)
+        self.expected = _part(r"(?:; |: |^)expected (.*?)(?=; found |; try: |$)", text)
         self.found = _part(r"; found (.*?)(?=; try: |$)", text)
         self.hint = _part(r"; try: (.*)$", text)
         super().__init__(f"{tool}: {text or f'ended with {exit_code}'}")
@@ -119,7 +119,11 @@ def run(tool: str, *arguments: Path, input: bytes | BinaryIO | None = None, fold
 
     Raises a ToolError of the class of the exit code, and ToolNotFound."""
     command = [find(tool, folder), *(os.fspath(one) for one in arguments), *_words(options)]
-    data: dict[str, Any] = {"input": input} if isinstance(input, bytes) else {"stdin": input or subprocess.DEVNULL}
+    data: dict[str, Any] = {"stdin": subprocess.DEVNULL if input is None else input}
+    if isinstance(input, (bytes, bytearray, memoryview)):
+        data = {"input": input}
+    elif input is not None and not _has_descriptor(input):
+        data = {"input": input.read()}
     ended = subprocess.run(command, capture_output=True, check=False, **data)
     messages = ended.stderr.decode(errors="replace")
     if ended.returncode != 0:
@@ -135,7 +139,8 @@ def stream(tool: str, *arguments: Path, folder: Path | None = None, **options: O
             for batch in iterate_tokens(output): ...
 
     An error of the tool is raised at the end of the block, also in place of the FormatError of a product that ends too
-    early. A tool whose product is not read to its end is ended, which is no error."""
+    early. A tool whose product is not read to its end, or whose block raises another exception, is ended, which is no
+    error."""
     command = [find(tool, folder), *(os.fspath(one) for one in arguments), *_words(options)]
     # A file, because a pipe for messages that nobody reads would stop a tool that has many.
     with tempfile.TemporaryFile() as messages, subprocess.Popen(
@@ -149,12 +154,23 @@ def stream(tool: str, *arguments: Path, folder: Path | None = None, **options: O
         # A product that ends too early is a consequence of the tool's error; of other failures the tool knows nothing.
         at_end = (failure is None or isinstance(failure, FormatError)) and not process.stdout.read(1)
         process.stdout.close()
+        if not at_end:
+            process.terminate()
         code = process.wait()
         if code != 0 and at_end:
             messages.seek(0)
             raise tool_error(tool, code, messages.read().decode(errors="replace")) from failure
         if failure:
             raise failure
+
+
+def _has_descriptor(file: BinaryIO) -> bool:
+    """Whether the system can read it: a BytesIO is in this program alone."""
+    try:
+        file.fileno()
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 def find(tool: str, folder: Path | None = None) -> str:

@@ -211,6 +211,31 @@ class OutputTests(Folder):
         self.assertEqual(os.listdir(self.folder), ["a.tokens.zst"])
         self.assertEqual((self.folder / "a.tokens.zst").read_bytes(), before)
 
+    def test_a_target_has_one_writer(self):
+        target = self.path("r.zst")
+        record = tessera_files.Record.of({"kind": "mapping"}, {"a": np.arange(3)})
+        tessera_files.RecordWriter(target)  # Nothing is begun before the block.
+        self.assertEqual(os.listdir(self.folder), [])
+        with self.assertRaisesRegex(ValueError, "inside of its block"):
+            tessera_files.RecordWriter(target).write(record)
+        with tessera_files.RecordWriter(target) as writer:
+            writer.write(record)
+            with self.assertRaisesRegex(FileExistsError, "another name for each thread"):
+                tessera_files.write_records(target, [record, record])
+            self.assertEqual(len(os.listdir(self.folder)), 1)
+        self.assertEqual(os.listdir(self.folder), ["r.zst"])
+        tessera_files.write_records(target, [record])
+        np.testing.assert_array_equal(tessera_files.read_record(target)["a"], np.arange(3))
+
+    def test_what_is_no_text_is_refused_by_name(self):
+        for metadata in ({"epochs": 3}, {"kind": None}):
+            with self.assertRaisesRegex(TypeError, f"metadata '{next(iter(metadata))}': expected a string"):
+                tessera_files.write_records(self.path("r.zst"), [tessera_files.Record.of(metadata, {})])
+        two = {"caf\u00e9": np.arange(3), "cafe\u0301": np.arange(3)}
+        with self.assertRaisesRegex(ValueError, "two tensors"):
+            tessera_files.write_records(self.path("r.zst"), [tessera_files.Record.of({}, two)])
+        self.assertEqual(os.listdir(self.folder), [])
+
     def test_a_link_stays_and_its_target_is_replaced(self):
         os.symlink("target.zst", self.path("link.zst"))
         tessera_files.write_tokens(self.path("link.zst"), tokens())

@@ -1,9 +1,11 @@
 """Files that go from the package to the tools and back, and tools run from Python."""
 
+import io
 import json
 import os
 import pickle
 import subprocess
+import time
 import unittest
 import zlib
 
@@ -169,8 +171,11 @@ class RunTests(Folder):
         with open(self.path("o"), "wb") as file:
             file.write(drawn.output)
         self.assertEqual(len(tessera_files.read_tokens(self.path("o"))), 6)
-        shown = run("show-file", "-", input=drawn.output, json=True)
-        self.assertEqual(shown.summary["items"], 6)
+        for given in (drawn.output, bytearray(drawn.output), io.BytesIO(drawn.output)):
+            shown = run("show-file", "-", input=given, json=True)
+            self.assertEqual(shown.summary["items"], 6)
+        with open(self.path("o"), "rb") as file:
+            self.assertEqual(run("show-file", "-", input=file, json=True).summary["items"], 6)
 
     def test_streams(self):
         tessera_files.write_model(self.path("m.zst"), random_model())
@@ -183,6 +188,17 @@ class RunTests(Folder):
             self.assertEqual(output.read(4), b"\x28\xb5\x2f\xfd")
         with self.assertRaises(KeyError), stream("sample", model=self.path("m.zst"), count=5):
             raise KeyError("of the program's own")
+
+    def test_an_exception_of_the_block_does_not_wait_for_the_tool(self):
+        tessera_files.write_model(self.path("m.zst"), random_model())
+        start = time.monotonic()
+        with self.assertRaises(KeyError), stream("sample", model=self.path("m.zst"), count=1 << 20, quiet=True):
+            raise KeyError
+        self.assertLess(time.monotonic() - start, 30)
+
+    def test_a_place_may_come_before_what_was_expected(self):
+        error = tessera_files.tools.tool_error("t", 65, "t: f.jsonl: line 2: expected a; found b: c; try: d\n")
+        self.assertEqual((error.file, error.expected, error.found, error.hint), ("f.jsonl", "a", "b: c", "d"))
 
     def test_a_signal(self):
         from tessera_files.tools import tool_error
