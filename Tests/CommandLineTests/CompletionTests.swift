@@ -96,6 +96,15 @@ import TestSupport
     for image in 0..<6 {
       #expect(Array(refilled.tokens(image: image)).suffix(48) == Array(given.tokens(image: image)).suffix(48))
     }
+    // The same images, of other classes.
+    var other = given
+    other.labels[2] = (other.labels[2] + 1) % 3
+    let path = try write(file(of: [other.record()]), "other", in: folder)
+    let refused = try ToolProcess.run(
+      "sample",
+      ["--fine", coarse.fine, "--coarse-tokens", folder.path("of-given"), "--keep", path, "-o", "out"],
+      in: folder.url)
+    expectRefusal(refused, "sample", 65, "expected class \(given.labels[2]) for image 2 of")
   }
 
   @Test func theSheetShowsGivenCoveredAndCompleted() throws {

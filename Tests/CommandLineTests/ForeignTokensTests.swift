@@ -106,6 +106,17 @@ import TestSupport
     expected(try imported(["codes.tar", "--grid", "8x8"]), inOrder: false)
   }
 
+  /// A folder without files is a class too: those after it have the same numbers in the folder as in the archive.
+  @Test func aClassMayBeEmpty() throws {
+    _ = try exportClasses(["a", "b", "c"])
+    _ = try ToolProcess.shell(
+      "mv classes/b/* classes/c/ && tar cf codes.tar -C classes .", in: folder.url, timeout: 30)
+    for source in ["classes", "codes.tar"] {
+      let batch = try imported([source])
+      #expect(batch.header.classNames == ["a", "b", "c"] && Set(batch.labels) == [0, 2], "\(source)")
+    }
+  }
+
   @Test func linesOfJSON() throws {
     let batch = try tokenBatch(files.tokens)
     let lines = batch.labels.enumerated().map { image, label in
@@ -142,8 +153,25 @@ import TestSupport
       for f in soft/a hard/a numbers/0 numbers/99999999 same/7 same/07; do cp classes/a/0.npy $f; done
       ln -s 0.npy soft/a/1.npy; tar cf soft.tar soft/a/0.npy soft/a/1.npy
       ln hard/a/0.npy hard/a/1.npy; tar cf hard.tar hard/a/0.npy hard/a/1.npy
+      mkdir -p maybe/a; sed 's/False/Maybe/' classes/a/0.npy > maybe/a/0.npy
+      mkdir -p changing/a t/a v/a hidden/.git/b spell/caf$'\\303\\251' spell/cafe$'\\314\\201' link/a emptied/b
+      for f in t/a/0.npy v/a/0.npy hidden/.git/b/0.npy link/a/0.npy; do cp classes/a/0.npy $f; done
+      for f in spell/caf*; do cp classes/a/0.npy $f/${#f}.npy; done
+      cp -r classes/a hidden/a; cp -r classes/a emptied/a; cp -r classes/c emptied/c; ln -s a link/b
+      tar cf places.tar t v; tar cf hidden.tar -C hidden .; tar cf spellings.tar -C spell .
+      tar cf link.tar -C link a b; tar cf emptied.tar -C emptied .
+      python3 - <<'END'
+      from zipfile import ZipFile
+      for archive, names in (('accents.zip', ('caf\\u00e9', 't\\u00e9', 'tea')), ('other.zip', ('tea',))):
+          with ZipFile(archive, 'w') as file:
+              for name in names:
+                  file.write('classes/a/0.npy', name + '/0.npy')
+      END
+      cat other.zip accents.zip > both.zip
       tar cf same.tar same; (cd soft; tar cPf ../up.tar ../classes)
       """, in: folder.url, timeout: 30)
+    _ = try write(npy(.uint8, [4, 16], [UInt8](repeating: 1, count: 64)), "changing/a/0.npy", in: folder)
+    _ = try write(npy(.uint8, [16, 4], [UInt8](repeating: 1, count: 64)), "changing/a/1.npy", in: folder)
     _ = try write(Array(whole.dropLast()), "cut.npy", in: folder)
     _ = try write(whole + [0], "long.npy", in: folder)
     _ = try write(npy(.float32, [1, 64], [UInt8](repeating: 0, count: 256)), "float.npy", in: folder)
@@ -192,7 +220,19 @@ import TestSupport
         ["c.npy", "--labels", "l.npy", "--classes", "2"], 65,
         "expected a label from 0 to 1; found 2; try: --classes 3"
       ),
-      (["c.npy", "--labels", "l.npy", "--views", "flip"], 65, "try: --grid"),
+      (
+        ["c.npy", "--labels", "l.npy", "--views", "flip"], 65,
+        "c.npy: image 0: expected 2 in the dimension of the views, for --views flip; found 1"
+      ),
+      (["changing"], 65, "changing/a/1.npy: expected 4 views, as the first image has; found 16"),
+      (["accents.zip"], 0, "3 images"), (["hidden.tar"], 0, "20 images"), (["emptied.tar"], 0, "40 images"),
+      (["spellings.tar"], 65, "expected one spelling of each class; found two of 'caf"),
+      (["both.zip"], 65, "both.zip: malformed; expected one zip archive; found"),
+      (["link.tar"], 65, "link.tar: b: unsupported; expected a file; found a symbolic link"),
+      (
+        ["places.tar"], 65,
+        "expected the folders of all classes in one folder; found classes in 't' and in 'v'"
+      ),
       (
         ["c.npy", "--labels", "l.npy", "--grid", "4x4"], 65, "expected 1 view of 4x4 tokens; found 64 tokens"
       ),
@@ -257,6 +297,15 @@ import TestSupport
         ["sparse.tar", "--classes", "1"], 65,
         "sparse.tar: 0/0.npy: unsupported; expected a file as it is; found a sparse"
       ),
+      (
+        ["llamagen/labels", "--labels", "l.npy"], 65,
+        "l.npy: malformed; expected a folder of .npy files; found a file"
+      ),
+      (
+        ["llamagen/labels", "--labels", "llamagen/labels"], 64,
+        "--labels must be another folder or file than that of the codes"
+      ),
+      (["maybe"], 65, "maybe/a/0.npy: malformed; expected a header with descr, fortran_order and shape"),
       (["missing"], 66, "no such file"), (["c.npy", "--labels", "gone.npy"], 66, "gone.npy"),
       (
         ["c.npy", "--grid", "0x4"], 64,

@@ -58,6 +58,32 @@ import TestSupport
     #expect(try bytes(folder.path("t")) == bytes(files.tokens))
   }
 
+  /// Codes of several scales go to NumPy and back, in the order of the tokenizer.
+  @Test func codesComeBackFromNumPy() throws {
+    try succeed(
+      "export-tokens", [files.tokens, "--codes", folder.path("c.npy"), "--labels", folder.path("l.npy")])
+    let codes = [folder.path("c.npy"), "--labels", folder.path("l.npy")]
+    try succeed("import-tokens", codes + ["--tokenizer", files.tokenizer, "-o", folder.path("back")])
+    let (back, batch) = try (tokenBatch(folder.path("back")), tokenBatch(files.tokens))
+    #expect(back.tokens == batch.tokens && back.labels == batch.labels)
+    #expect(back.header.layout == batch.header.layout && back.header.viewNames == batch.header.viewNames)
+    expectRefusal(
+      try ToolProcess.run("import-tokens", codes + ["--tokenizer", files.tokenizer, "--grid", "3x7"]),
+      "import-tokens", 64, "expected no grid, since the tokenizer's codes are of scales")
+    expectRefusal(
+      try ToolProcess.run("import-tokens", codes + ["--tokenizer", shared.tokenizer]), "import-tokens", 65,
+      "expected square grids of tokens; found 42 tokens in 2 views")
+    try succeed("export-tokens", [shared.tokens, "--folder", folder.path("f")])
+    expectRefusal(
+      try ToolProcess.run(
+        "import-tokens",
+        [
+          folder.path("f/codes"), "--labels", folder.path("f/labels"), "--classes", "3", "--tokenizer",
+          files.tokenizer,
+        ]),
+      "import-tokens", 65, "expected 21 tokens in each view, scales 1,2,4; found 64 tokens")
+  }
+
   @Test func aRearrangedTokenizerDecodesToTheSameImages() throws {
     try succeed(
       "rearrange-codebook",

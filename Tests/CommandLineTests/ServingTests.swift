@@ -120,10 +120,23 @@ import TestSupport
     #expect(cut[0].error?.contains("without a zero byte") == true && folder.names.isEmpty)
   }
 
+  /// Whatever an asker takes for a name of a request, it gets back.
+  @Test(arguments: ["null", "\"a\"", "[1,2]", "18446744073709551615", "{\"a\":null}"]) func idsComeBack(
+    id: String
+  )
+    throws
+  {
+    for request in ["{\"classes\":[0],\"id\":\(id)}", "{\"id\":\(id)}"] {
+      let result = try ToolProcess.run(
+        "sample", ["--serve", "--model", files.model], input: Array((request + "\n").utf8))
+      #expect(result.text.contains("\"id\":\(id)"), "\(result.text.prefix(200))")
+    }
+  }
+
   @Test func optionsThatMakeNoSense() throws {
     for arguments in [
       ["--serve"], ["--serve", "--model", files.model, "--count", "3"], ["--serve", "--model", "-"],
-      ["--serve", "--model", files.model, "-o", "x"],
+      ["--serve", "--model", files.model, "-o", "x"], ["--serve", "--model", files.model, "--shard", "1/2"],
       ["--model", files.model, "--tokenizer", files.tokenizer],
     ] {
       let result = try ToolProcess.run("sample", arguments, in: folder.url)

@@ -106,6 +106,10 @@ import TestSupport
       "eval-metrics --samples no --network pixels --write-statistics out --shard 1/2",
       "eval-metrics --samples no --reference no --shard 1/2", "score-tokens no --merge --model no",
       "score-tokens no --merge --shard 1/2",
+      "eval-metrics --reference no --samples no --held-out 0.2",
+      "eval-metrics --reference no --samples no --nearest-count 3",
+      "eval-metrics --reference no --samples no --enlarge 2", "sample --model no --count 99999999999",
+      "sample --model no --count 0", "import-tokens Tests --labels Tests --tokenizer no",
     ] {
       let words = line.split(separator: " ").map(String.init)
       let result = try ToolProcess.run(words[0], Array(words.dropFirst()), in: folder.url)

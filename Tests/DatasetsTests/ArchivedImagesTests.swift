@@ -61,6 +61,9 @@ import TestSupport
     #expect(try shown(listing) == ["3 n/0002.jpg [1]", "1 n/0001.seg.png [2]"])
     #expect(try ImageListing(archive: archive(form, members), classCount: 1000).classNames.count == 1000)
     #expect(throws: ImageError.self) { try ImageListing(archive: archive(form, members), classCount: 3) }
+    // A description without a label, beside a label.
+    let described = members.dropLast(3) + [("n/0002.json", Array(#"{"caption": "y"}"#.utf8))]
+    #expect(try shown(ImageListing(archive: archive(form, Array(described)))) == ["3 n/0002.jpg [1]"])
   }
 
   @Test(
@@ -74,6 +77,11 @@ import TestSupport
       ([("a/0.jpg", "x"), ("1.jpg", "x")], "found both"), ([("a/0.jpg", "x"), ("a/0.jpg", "y")], "twice"),
       ([("a/b", "x")], "no image found"),
       ([("a/0.png", "x"), ("../b/1.png", "y")], "a path inside the archive"),
+      ([("a/1.png", "x"), ("b/", ""), ("c/3.png", "x")], "b: a class folder without an image"),
+      ([("top/a/1.png", "x"), ("top/b/", ""), ("top/c/3.png", "x"), ("else/", "")], "top/b: a class folder"),
+      ([("a/1.png", "x"), (".b/", ""), ("c/3.png", "x"), ("__MACOSX/", ""), ("a/no/", "")], ""),
+      ([("caf\u{E9}/1.png", "x"), ("cafe\u{301}/2.png", "x")], "one folder and one spelling of each class"),
+      ([("a/1.png", "x"), ("a/\u{301}b.png", "x")], ""),
       ([("%2Ea/1.png", "x"), ("%2Ea /1.png", "x"), ("b%2F/1.png", "x"), ("b%2F/1.png/", "")], ""),
     ] as [([(String, String)], String)])
   func whatCannotBeListedIsRefusedInWords(form: Form, fault: ([(String, String)], String)) throws {
@@ -114,6 +122,50 @@ import TestSupport
     #expect(try shown(listing) == ["a a/1.png [1]", "b b/2.png [2]"])
   }
 
+  /// Zip archives keep their directory at the end, so that the second one's is all that is looked at.
+  @Test func zipArchivesThatFollowOneAnotherAreRefused() throws {
+    let one = try archiveBytes(.storedZip, [("a/1.png", [1])])
+    for both in try [one + one, one + archiveBytes(.deflatedZip, [("b/2.png", [2])])] {
+      #expect { try ImageListing(archive: MappedFile(both, name: "both")) } throws: {
+        "\($0)".contains("expected one zip archive; found \(one.count) bytes before it")
+      }
+    }
+  }
+
+  /// Zip says of a name beyond ASCII that it is UTF-8, and pax has all names so.
+  @Test func namesBeyondASCIIAreRead() throws {
+    let folder = try TemporaryFolder()
+    let made = try ToolProcess.shell(
+      """
+      python3 - <<'END'
+      import io, tarfile, zipfile
+      with zipfile.ZipFile('names.zip', 'w') as archive:
+          for name in ('caf\\u00e9/1.png', 'tea/\\u732b.png'):
+              archive.writestr(name, b'x')
+      with tarfile.open('names.tar', 'w', format=tarfile.PAX_FORMAT) as archive:
+          for name in ('caf\\u00e9/1.png', 'tea/\\u732b.png'):
+              member = tarfile.TarInfo(name)
+              member.size = 1
+              archive.addfile(member, io.BytesIO(b'x'))
+      with tarfile.open('latin.tar', 'w', format=tarfile.USTAR_FORMAT, encoding='latin-1') as archive:
+          archive.addfile(tarfile.TarInfo('caf\\u00e9/1.png'))
+      END
+      """, in: folder.url)
+    #expect(made.status == 0, "\(made.errors)")
+    func file(_ name: String) throws -> MappedFile {
+      MappedFile([UInt8](try Data(contentsOf: folder.url.appending(path: name))), name: "x/set.tar")
+    }
+    for name in ["names.zip", "names.tar"] {
+      #expect(
+        try shown(ImageListing(archive: file(name))) == [
+          "caf\u{E9} caf\u{E9}/1.png [120]", "tea tea/\u{732B}.png [120]",
+        ], "\(name)")
+    }
+    #expect { try ImageListing(archive: file("latin.tar")) } throws: {
+      "\($0)".contains("expected names of members in UTF-8")
+    }
+  }
+
   @Test func hardLinksAreImagesAndOtherLinksAreSaid() throws {
     let folder = try TemporaryFolder()
     let made = try ToolProcess.shell(
@@ -125,6 +177,15 @@ import TestSupport
     }
     #expect(try shown(ImageListing(archive: file("hard.tar"))) == ["a a/1.png [120]", "b b/2.png [120]"])
     #expect { try ImageListing(archive: file("soft.tar")) } throws: { "\($0)".contains("a symbolic link") }
+    // A link may stand for a class. One to a file does not.
+    let more = try ToolProcess.shell(
+      "rm s/b/3.png && ln -s a s/c && tar -C s -cf class.tar ./a ./b ./c && rm s/c && : > s/a/notes "
+        + "&& ln -s a/notes s/c && tar -C s -cf notes.tar ./a ./b ./c", in: folder.url)
+    #expect(more.status == 0, "\(more.errors)")
+    #expect { try ImageListing(archive: file("class.tar")) } throws: {
+      "\($0)".contains("a symbolic link to 'a'")
+    }
+    #expect(try ImageListing(archive: file("notes.tar")).classNames == ["a", "b"])
   }
 
   /// Archives without members: of zip's 22 bytes, and of tar's blocks of zeros.

@@ -181,6 +181,25 @@ private func numbers(_ tensor: StoredTensor) throws -> [Double] {
       defect([0x80, 2, 0x8D] + [UInt8](repeating: 0xFF, count: 8)) == .malformed, "a length above Int.max")
   }
 
+  /// A pickle that refers to one long text, or one long shape, again and again takes no more memory than its length allows.
+  @Test func copiesAreCounted() throws {
+    func repeated(_ call: String, _ value: [UInt8], _ arguments: [UInt8], times: Int) -> [UInt8] {
+      let named = Array("c\(call)\nq\u{0}0".utf8) + value + Array("q\u{1}0".utf8)
+      let calls = (0..<times).flatMap { _ in Array("h\u{0}(".utf8) + arguments + Array("tR".utf8) }
+      return [0x80, 2] + named + Array("]q\u{2}(".utf8) + calls + Array("e.".utf8)
+    }
+    let text = [0x58, 0xA0, 0x86, 1, 0] + [UInt8](repeating: 0x61, count: 100_000)
+    let encoding = Array("h\u{1}X\u{6}\0\0\0latin1".utf8)
+    #expect(try run(repeated("_codecs\nencode", text, encoding, times: 5)).isEmpty)
+    #expect(defect(repeated("_codecs\nencode", text, encoding, times: 100)) == .tooLarge)
+    let shape = Array("(".utf8) + (0..<50_000).flatMap { _ in Array("K\u{1}".utf8) } + Array("t".utf8)
+    let tensor =
+      Array(
+        "(X\u{7}\0\0\0storagectorch\nFloatStorage\nX\u{1}\0\0\00X\u{3}\0\0\0cpuK\u{1}tQK\0h\u{1}h\u{1}".utf8)
+    #expect(try run(repeated("torch._utils\n_rebuild_tensor", shape, tensor, times: 5)).count == 5)
+    #expect(defect(repeated("torch._utils\n_rebuild_tensor", shape, tensor, times: 50)) == .tooLarge)
+  }
+
   @Test func nestingAndRingsEnd() throws {
     #expect(defect([0x80, 2, UInt8(ascii: ")")] + [UInt8](repeating: 0x85, count: 100_000)) == .malformed)
     // A million lists, each the only item of the one before: appended from the outside in.

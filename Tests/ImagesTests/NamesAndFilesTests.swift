@@ -41,7 +41,7 @@ import Testing
         makeFile(path.appending(FilePath("1.png")))
       }
       let found = try ImageFolder.list(folder.path).classNames
-      #expect(found == sortedByBytes(Self.names))
+      #expect(found == Self.names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
     }
   }
 
@@ -68,6 +68,23 @@ import Testing
         try ImageFolder.list(folder.path)
       }
     }
+  }
+
+  /// Names that are one to every comparison of texts, and two to the system.
+  @Test func classesAreToldByTheirBytesOrNotAtAll() throws {
+    let names = ["caf\u{E9}", "cafez", "cafe\u{301}"]
+    try withTemporaryFolder { folder in
+      for name in names {
+        makeFolder(FilePath(folder.path + "/" + name))
+        makeFile(FilePath(folder.path + "/" + name + "/1.png"))
+      }
+      let error = #expect(throws: ImageError.self) { try ImageFolder.list(folder.path) }
+      guard case .sameClass = error else { Issue.record("\(String(describing: error))"); return }
+    }
+    let lines = names.map { "1.png\t\($0)\n" }.joined()
+    #expect(throws: ImageError.self) { try ImageListing(list: lines, name: "list") }
+    #expect(
+      try ImageListing(list: lines + lines, name: "list", classNames: [names[0], "cafez"]).entries.count == 6)
   }
 
   // MARK: What cannot be looked at

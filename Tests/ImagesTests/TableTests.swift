@@ -35,7 +35,9 @@ import Testing
     ("a.png\n", "line 1"), ("a.png,x\nb.png,\n", "line 2"), ("a.png,x\n\n,y\n", "line 3"),
     ("\"a.png,x\n", "line 1"),
     ("a.png,\"x\"y\n", "line 1"), ("path,label\n", "no image found"), (",x\na.png,y\n", "line 1"),
-    ("a.pgn\nb.png,y\n", "line 1"), ("", "no image found"),
+    ("a.pgn\nb.png,y\n", "line 1"),
+    ("a.png,x\rb.png,y\r", "line 1: expected 'path,class', found 'a carriage"),
+    ("a.png,caf\u{E9}\nb.png,cafe\u{301}\n", "one spelling of each class"), ("", "no image found"),
   ]) func otherRowsAreRefused(text: String, words: String) {
     do {
       _ = try list(text)

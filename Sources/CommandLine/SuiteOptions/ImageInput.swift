@@ -51,11 +51,12 @@ extension ToolSession {
       return try ImageListing(csv: source.readAll(), name: input.path, folder: folder, classCount: classCount)
     case .list: return try ImageListing(list: source.readAll(), name: "standard input")
     case nil:
+      let isCompressed = [".tar.zst", ".tzst"].contains { input.path.lowercased().hasSuffix($0) }
       throw ToolError(
         .noInput, input.path,
         expected: "a folder of images, a zip or tar archive, an .npz or .npy array, or a table .csv",
-        found: "another file",
-        try: "tar cf images.tar FOLDER")
+        found: isCompressed ? "an archive that is compressed as a whole" : "another file",
+        try: isCompressed ? "zstd -d, and the archive as it was" : "tar cf images.tar FOLDER")
     }
   }
 

@@ -91,7 +91,7 @@ extension ImageError: CustomStringConvertible {
     case .emptyClass(let folder):
       "\(folder): a class folder without an image; expected .png, .jpg or .jpeg files; remove it or fill it"
     case .sameClass(let folder, let name):
-      "\(folder): expected a folder for each class; found two for the class '\(shortened(name))'; rename one of them"
+      "\(folder): expected one folder and one spelling of each class; found two of the class '\(shortened(name))'; rename one of them"
     case .mixedFolder(let folder, let image, let subfolder):
       "\(folder): expected images, or folders of images (one a class), found both (\(image) and \(subfolder)/); "
         + "move the images into class folders"

@@ -160,9 +160,9 @@ struct EvaluationRun {
     _ output: OutputPath, _ images: (reference: ImageSet, samples: ImageSet),
     _ sets: (reference: FeatureSet, samples: FeatureSet)
   ) throws {
-    let look = ContactSheet(enlargement: outputs.enlarge)
+    let look = ContactSheet(enlargement: outputs.enlarge ?? 1)
     let sheet = NearestSheet(
-      count: outputs.nearestCount, samples: outputs.nearestSamples, device: device, sheet: look)
+      count: outputs.nearestCount ?? 8, samples: outputs.nearestSamples ?? 8, device: device, sheet: look)
     let rows = try sheet.rows(
       reference: PicturedFeatures(features: sets.reference, images: images.reference),
       samples: PicturedFeatures(features: sets.samples, images: images.samples))

@@ -68,6 +68,9 @@ struct InputOptions: ParsableArguments {
     if !(1...1 << 16).contains(size ?? 1) { throw ValidationError("--size must be from 1 to 65536.") }
     if allowUpscale && size == nil { throw ValidationError("--allow-upscale needs --size.") }
     if referencePart == .heldOut { try heldOut.requireSome() }
+    if referencePart == .all, heldOut.heldOut != nil {
+      throw ValidationError("--held-out goes with --reference-part.")
+    }
   }
 }
 
@@ -158,14 +161,17 @@ struct OutputOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Write a PNG that shows samples beside their nearest references.", valueName: "file"))
   var nearestSheet: OutputPath?
-  @Option(help: "Number of references beside each sample of --nearest-sheet, from 1 to 1024.")
-  var nearestCount = 8
-  @Option(help: "Number of samples on --nearest-sheet, from 1 to 4096.") var nearestSamples = 8
-  @Option(help: "Factor by which --nearest-sheet is enlarged, from 1 to 32.") var enlarge = 1
+  @Option(help: "Number of references beside each sample of --nearest-sheet, from 1 to 1024. (default: 8)")
+  var nearestCount: Int?
+  @Option(help: "Number of samples on --nearest-sheet, from 1 to 4096. (default: 8)") var nearestSamples: Int?
+  @Option(help: "Factor by which --nearest-sheet is enlarged, from 1 to 32. (default: 1)") var enlarge: Int?
 
   func validate() throws {
-    if !(1...1024).contains(nearestCount) || !(1...4096).contains(nearestSamples)
-      || !(1...32).contains(enlarge)
+    if nearestSheet == nil, nearestCount != nil || nearestSamples != nil || enlarge != nil {
+      throw ValidationError("--nearest-count, --nearest-samples and --enlarge go with --nearest-sheet.")
+    }
+    if !(1...1024).contains(nearestCount ?? 1) || !(1...4096).contains(nearestSamples ?? 1)
+      || !(1...32).contains(enlarge ?? 1)
     {
       throw ValidationError(
         "--nearest-count must be from 1 to 1024, --nearest-samples from 1 to 4096, --enlarge from 1 to 32.")

@@ -42,10 +42,13 @@ import ToolRuntime
   func validate() throws {
     try common.requireFreeStandardOutput(besides: output)
     try InputPath.requireDistinct(codes, labels, tokenizer)
+    if labels?.path == codes.path {
+      throw ValidationError("--labels must be another folder or file than that of the codes.")
+    }
     if let grid, grid.rows * grid.columns > TokenHeader.maximumTokens {
       throw ValidationError("--grid must have at most \(TokenHeader.maximumTokens) tokens.")
     }
-    if let views, Self.plans[views] == nil {
+    if let views, ImageLayout.plans[views] == nil {
       throw ValidationError("--views must be center, flip or ten-crop, not '\(views)'.")
     }
     if !(1...TokenHeader.maximumSize).contains(classes ?? 1) {
@@ -53,7 +56,6 @@ import ToolRuntime
     }
   }
 
-  private static let plans: [String: ViewPlan] = ["center": .center, "flip": .flip, "ten-crop": .tenCrop]
   private static let imagesPerRecord = 1024
 
   func execute(_ session: ToolSession) throws {
@@ -108,49 +110,14 @@ import ToolRuntime
         found: "\(classCount)",
         try: "without it")
     }
-    let (rows, columns, viewCount) = try layout(first)
-    let plan = views.flatMap { Self.plans[$0] } ?? Self.plans.values.first { $0.names.count == viewCount }
-    let names = plan?.names ?? (0..<viewCount).map { "view-\($0)" }
-    guard names.count == viewCount else {
-      throw ToolError(
-        .badData, first.place,
-        expected: "\(names.count) views of \(rows)x\(columns) tokens, for --views \(views ?? "")",
-        found: "\(viewCount)",
-        try: "another --views or --grid")
-    }
+    let sizes = model.configuration
+    let layout = try ImageLayout(
+      first, tokenizer: (sizes.tokenLayout, sizes.imageSize / sizes.downsampling), grid: grid, views: views)
     return TokenHeader(
-      vocabSize: model.configuration.codebookSize, rows: rows, columns: columns,
+      vocabSize: sizes.codebookSize, rows: layout.rows, columns: layout.columns,
       codebookSHA256: model.codebookSHA256,
-      classCount: classCount, classNames: source.classNames, viewNames: names)
-  }
-
-  private func layout(_ first: ForeignImageTokens) throws -> (rows: Int, columns: Int, views: Int) {
-    let count = first.tokens.count
-    if let grid {
-      let (rows, columns) = (grid.rows, grid.columns)
-      let viewCount = first.views ?? count / (rows * columns)
-      // A plain list may have the views of a plan one after the other.
-      let isPossible =
-        first.views != nil || views != nil || Self.plans.values.contains { $0.names.count == viewCount }
-      guard count > 0, viewCount * rows * columns == count, isPossible else {
-        throw ToolError(
-          .badData, first.place,
-          expected:
-            "\(first.views.map { $0 == 1 ? "1 view" : "\($0) views" } ?? "1, 2 or 10 views") of \(rows)x\(columns) tokens",
-          found: "\(count) tokens", try: "another --grid")
-      }
-      return (rows, columns, viewCount)
-    }
-    let viewCount = views.flatMap { Self.plans[$0]?.names.count } ?? first.views ?? 1
-    let side = Int(Double(count / max(1, viewCount)).squareRoot())
-    guard count > 0, viewCount * side * side == count, side * side <= TokenHeader.maximumTokens else {
-      throw ToolError(
-        .badData, first.place,
-        expected: "square grids of tokens",
-        found: "\(count) tokens in \(viewCount) views",
-        try: "--grid ROWSxCOLUMNS")
-    }
-    return (side, side, viewCount)
+      classCount: classCount, classNames: source.classNames, viewNames: layout.viewNames, layout: layout.order
+    )
   }
 
   private func append(_ image: ForeignImageTokens, to batch: inout TokenBatch) throws {
@@ -161,6 +128,11 @@ import ToolRuntime
         expected: expected,
         found: found,
         try: hint)
+    }
+    guard image.views ?? header.viewCount == header.viewCount else {
+      throw refuse(
+        "\(header.viewCount) views, as the first image has", "\(image.views ?? 0)",
+        "import such images by themselves")
     }
     guard image.tokens.count == header.viewCount * header.tokensPerView else {
       throw refuse(

@@ -67,10 +67,13 @@ struct CompletionOptions: ParsableArguments {
     return (fine.map { given.tokens.mapped($0.fineToCoarse) } ?? given.tokens, labels)
   }
 
-  /// The coarse tokens of --coarse-tokens must be those of the images of --keep.
+  /// The coarse tokens of --coarse-tokens must be those of the images of --keep, and of their classes.
   /// - Throws: `ToolError` (bad data).
-  func requireSame(_ fine: FineStage?, _ stage: FileStage, _ coarse: InputPath, fillings: Int) throws {
-    guard let fine, let kept = fine.kept else { return }
+  func requireSame(
+    _ given: GivenImages?, _ fine: FineStage?, _ stage: FileStage, _ coarse: InputPath, fillings: Int,
+    _ session: ToolSession
+  ) throws {
+    guard let given, let fine, let kept = fine.kept else { return }
     func refuse(_ expected: String, _ found: String) -> ToolError {
       ToolError(
         .badData, keep?.path ?? "",
@@ -80,6 +83,14 @@ struct CompletionOptions: ParsableArguments {
     }
     guard kept.count == stage.labels.count else {
       throw refuse("the \(stage.labels.count / fillings) images", "\(kept.count / fillings)")
+    }
+    let classes = ClassList(stage.header, file: coarse.path)
+    let matched = try session.matchClasses(given.classes, to: classes, noClass: classes.count)
+    if let image = given.labels.indices.first(where: {
+      matched[given.labels[$0]] != stage.labels[$0 * fillings]
+    }) {
+      throw refuse(
+        "class \(stage.labels[image * fillings]) for image \(image)", "class \(matched[given.labels[image]])")
     }
     let labels = kept.mapped(fine.fineToCoarse)
     for image in stride(from: 0, to: kept.count, by: fillings) {

@@ -25,7 +25,8 @@ struct LabelOptions: ParsableArguments {
         "--labels and --per-class fix every class; leave --classes and --random-classes out.")
     }
     if !(1...1 << 28).contains(count ?? perClass ?? 1) {
-      throw ValidationError("at least one image must be drawn.")
+      throw ValidationError(
+        "--count and --per-class must be from 1 to \(1 << 28); draw more images in several runs.")
     }
     if classes != nil && chosen == nil { throw ValidationError("--classes must be numbers such as 0,3,5.") }
   }

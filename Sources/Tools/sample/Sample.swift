@@ -47,11 +47,11 @@ import VAR
       throw ValidationError("--serve reads requests from standard input; name files for its models.")
     }
     if labels.isGiven || completion.keep != nil || model == nil || second.coarseOutput != nil
-      || !output.isStandardOutput || estimating.estimate
+      || !output.isStandardOutput || estimating.estimate || sharding.shard != nil
     {
       throw ValidationError(
         "--serve needs --model, and answers on standard output: leave the options of classes, --output, --keep, "
-          + "--coarse-tokens, --coarse-output and --estimate out.")
+          + "--coarse-tokens, --coarse-output, --shard and --estimate out.")
     }
   }
 
@@ -174,7 +174,7 @@ import VAR
       let coarse = try session.openTokens(path).readAll()
       try sharding.requireWhole(coarse.shard, of: path.path)
       let stage = FileStage(coarse, fillings: second.fillings)
-      try completion.requireSame(fine, stage, path, fillings: second.fillings)
+      try completion.requireSame(given, fine, stage, path, fillings: second.fillings, session)
       return stage
     }
     guard let model else { preconditionFailure("sample: validated without a model") }

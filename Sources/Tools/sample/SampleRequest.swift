@@ -88,7 +88,8 @@ struct SampleRequest: Decodable {
       throw Refusal("'classes', \(Keys.classes.form)", "no such key", try: #"{"classes": [0]}"#)
     }
     self.classes = classes
-    id = try value(.id)
+    // Also null is given back.
+    id = try values.contains(.id) ? values.decode(JSONValue.self, forKey: .id) : nil
     count = try value(.count) ?? 1
     seed = try value(.seed)
     guidance = try value(.guidance)

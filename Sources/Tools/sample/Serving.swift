@@ -87,7 +87,16 @@ struct Server {
     }
   }
 
-  private struct Identified: Decodable { var id: JSONValue? }
+  private struct Identified: Decodable {
+    var id: JSONValue?
+
+    private enum Keys: String, CodingKey { case id }
+
+    init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: Keys.self)
+      id = try values.contains(.id) ? values.decode(JSONValue.self, forKey: .id) : nil
+    }
+  }
 
   private func answer(_ request: SampleRequest) throws {
     let draw = try request.drawing(draw)

@@ -52,7 +52,7 @@ struct ModelCard {
   }
 
   private func properties(_ kind: String) -> [(String, String)] {
-    var rows = [("kind", kind), ("numbers", "\(numbers)"), ("items", "\(items)")]
+    var rows = [("kind", Self.plain(kind)), ("numbers", "\(numbers)"), ("items", "\(items)")]
     if case .object(let sizes)? = metadata["config"].flatMap({ JSONValue(parsing: $0) }) {
       rows += sizes.sorted { $0.key < $1.key }.map { ("`\($0)`", Self.text($1)) }
     }
@@ -60,7 +60,7 @@ struct ModelCard {
       rows.append(("classes", names.map(Self.text).joined(separator: ", ")))
     }
     for key in ["codebook_sha256", "cluster_size", "vocab_size", "grid"] {
-      if let value = metadata[key] { rows.append(("`\(key)`", value)) }
+      if let value = metadata[key] { rows.append(("`\(key)`", Self.plain(value))) }
     }
     return rows + [("size", "\(size) bytes"), ("SHA-256", sha256)]
   }
@@ -72,13 +72,18 @@ struct ModelCard {
     case .fineModel:
       "The second stage of coarse-to-fine generation: it draws all fine codes of an image in one step."
     case .varModel: "A class-conditional transformer that predicts the tokens of images scale by scale."
-    default: "A file of kind \(kind)."
+    default: "A file of kind \(plain(kind))."
     }
   }
 
   private static func text(_ value: JSONValue) -> String {
-    if case .string(let text) = value { return text }
-    return (try? sortedJSON(value)) ?? ""
+    if case .string(let text) = value { return plain(text) }
+    return plain((try? sortedJSON(value)) ?? "")
+  }
+
+  /// Text of a file as text: no element of a page, which Markdown takes over.
+  private static func plain(_ text: String) -> String {
+    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;")
   }
 
   /// A table in Markdown; what would end a cell is escaped.

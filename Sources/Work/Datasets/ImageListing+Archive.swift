@@ -26,12 +26,12 @@ extension ImageListing {
       try self.init(
         numbered: Self.labelled(images, by: labels, archive.name), classCount: classCount, name: archive.name)
     } else {
-      try self.init(folders: images, archive.name)
+      try self.init(folders: images, besides: archived.folders, archive.name)
     }
     passedOver = Self.foreignEndings(of: archived.others)
   }
 
-  private init(folders images: [ArchivedFiles.File], _ archive: String) throws {
+  private init(folders images: [ArchivedFiles.File], besides named: [[String]], _ archive: String) throws {
     var shared = 0
     while let folder = images[0].path.dropLast(2).dropFirst(shared).first,
       images.allSatisfy({ $0.path.count > shared + 2 && $0.path[shared] == folder })
@@ -43,22 +43,28 @@ extension ImageListing {
       let image = images.first { $0.path.count == shared + 1 }?.name ?? ""
       throw ImageError.mixedFolder(folder: archive, image: image, subfolder: other.path[shared])
     }
-    let folders = Set(images.map { isFlat ? "" : $0.path[shared] })
-    let named = folders.map {
-      (folder: $0, name: isFlat ? Self.stem(of: archive) : ClassFolder.className(of: FilePath($0)))
-    }
-    .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-    for (one, other) in zip(named, named.dropFirst()) where one.name == other.name {
-      throw ImageError.sameClass(folder: archive, name: one.name)
-    }
-    let numbers = Dictionary(uniqueKeysWithValues: named.enumerated().map { ($1.folder, $0) })
-    let sorted = images.map { (image: $0, label: numbers[isFlat ? "" : $0.path[shared]] ?? 0) }
-      .sorted { a, b in
-        a.label != b.label
-          ? a.label < b.label : a.image.name.utf8.lexicographicallyPrecedes(b.image.name.utf8)
+    let classes: FolderClassNames
+    if isFlat {
+      classes = FolderClassNames(Self.stem(of: archive))
+    } else {
+      let folders = images.map { FilePath($0.path[shared]) }
+      classes = try FolderClassNames(folders, in: archive)
+      // As in a folder: without it, the classes after it would have other numbers than there.
+      let empty = named.first {
+        $0.count == shared + 1 && $0.starts(with: images[0].path.prefix(shared))
+          && classes.number(of: FilePath($0[shared])) == nil
       }
+      if let empty { throw ImageError.emptyClass(folder: "\(archive): \(empty.joined(separator: "/"))") }
+    }
+    let sorted = images.map { image in
+      (image: image, label: isFlat ? 0 : classes.number(of: FilePath(image.path[shared])) ?? 0)
+    }
+    .sorted { a, b in
+      a.label != b.label
+        ? a.label < b.label : a.image.name.utf8.lexicographicallyPrecedes(b.image.name.utf8)
+    }
     self.init(
-      classNames: named.map(\.name),
+      classNames: classes.names,
       entries: sorted.map { Entry($0.image.source(in: archive), label: $0.label) })
   }
 
@@ -67,7 +73,10 @@ extension ImageListing {
     _ images: [ArchivedFiles.File], by files: [ArchivedFiles.File], _ archive: String
   ) throws -> [(source: ImageSource, label: Int)] {
     var labels: [[String]: Int] = [:]
+    let numbered = Set(files.filter { $0.name.hasSuffix(".cls") }.map { key(of: $0.path) })
     for file in files {
+      // A description beside a label may say other things only.
+      if file.name.hasSuffix(".json"), numbered.contains(key(of: file.path)), label(file) == nil { continue }
       guard let label = Self.label(file) else {
         throw ForeignFileError(
           defect: .malformed, file: "\(archive): \(file.name)", offset: nil,
@@ -111,7 +120,9 @@ extension ImageListing {
 
   /// What the files of one image have in common: the path up to the first dot of the name.
   private static func key(of path: [String]) -> [String] {
-    path.dropLast() + [String(path[path.count - 1].prefix { $0 != "." })]
+    path.dropLast() + [
+      String(decoding: path[path.count - 1].utf8.prefix { $0 != UInt8(ascii: ".") }, as: UTF8.self)
+    ]
   }
 
   private static func isImage(_ path: [String]) -> Bool {

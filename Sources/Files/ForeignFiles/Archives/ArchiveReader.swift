@@ -18,10 +18,15 @@ public final class ArchiveReader {
   private var isSparse = false
   /// The member that this one is a second name of; nil of any other.
   private(set) var hardLink: String?
+  /// The path that this member stands for, as the archive has it; nil of any other.
+  private(set) var symbolicLink: String?
   private var block = UnsafeRawBufferPointer(start: nil, count: 0)
   private var blockOffset = 0
   private var isAtEnd = true
   private let hasMembers: Bool
+  private let inUTF8 = UTF8Locale()
+  /// The folders that are members of their own and were passed over so far, without hidden ones.
+  private(set) var folders: [[String]] = []
 
   /// The bytes that zip files begin with; an empty archive begins with the second.
   static let starts: [[UInt8]] = [[0x50, 0x4B, 3, 4], [0x50, 0x4B, 5, 6]]
@@ -87,6 +92,11 @@ public final class ArchiveReader {
     }
     // An archive takes 22 bytes at least; the bytes of a Data this long do not move.
     guard bytes.count >= 22 else { throw error(.truncated, "a \(format) archive", "\(bytes.count) bytes") }
+    if format == .zip, let before = Self.bytesBefore(bytes), before > 0 {
+      throw error(
+        .malformed, "one zip archive", "\(before) bytes before it",
+        hint: "give each archive by itself, or unpack them into one folder")
+    }
     guard hasMembers else { return }
     let opened = bytes.withUnsafeBytes {
       archive_read_open_memory2(archive, $0.baseAddress, $0.count, Self.blockSize)
@@ -101,23 +111,35 @@ public final class ArchiveReader {
   public func next() throws -> String? {
     while hasMembers {
       var entry: OpaquePointer?
-      let status = archive_read_next_header(archive, &entry)
+      let status = inUTF8 { archive_read_next_header(archive, &entry) }
       if status == ARCHIVE_EOF { return nil }
       // A warning is of a name in letters that this system does not know.
       guard status == ARCHIVE_OK || status == ARCHIVE_WARN, let entry else {
         throw damaged("a member of the archive, or its end")
       }
-      guard let text = archive_entry_pathname_utf8(entry) ?? archive_entry_pathname(entry) else { continue }
-      name = String(cString: text)
+      guard
+        let text = inUTF8({ archive_entry_pathname_utf8(entry) }).flatMap({ String(validatingCString: $0) })
+      else {
+        throw error(
+          .unsupported, "names of members in UTF-8", "another name after '\(shown)'",
+          hint: "unpack the archive, and give the folder")
+      }
+      name = text
       isRegular = archive_entry_filetype(entry) & S_IFMT == S_IFREG || archive_entry_filetype(entry) == 0
       isSparse = archive_entry_sparse_reset(entry) > 0
-      let target = archive_entry_hardlink_utf8(entry) ?? archive_entry_hardlink(entry)
-      hardLink = target.map { String(cString: $0) }
+      hardLink = inUTF8 { archive_entry_hardlink_utf8(entry) }.map { String(cString: $0) }
+      symbolicLink = inUTF8 { archive_entry_symlink_utf8(entry) }.map { String(cString: $0) }
       (block, blockOffset, isAtEnd) = (UnsafeRawBufferPointer(start: nil, count: 0), 0, false)
-      if !name.hasSuffix("/") { return name }
+      if name.utf8.last != UInt8(ascii: "/") { return name }
+      let folder = try path()
+      // Programs of macOS add a folder with their own descriptions of the files.
+      if let first = folder.first, first != "__MACOSX", !Self.isHidden(folder) { folders.append(folder) }
     }
     return nil
   }
+
+  /// Whether the member, or a folder above it, is hidden.
+  static func isHidden(_ path: [String]) -> Bool { path.contains { $0.utf8.first == UInt8(ascii: ".") } }
 
   /// The folders and the name of the member that the reader is at: `.` among them and a leading `/` are left out, as tar does.
   /// - Throws: ``ForeignFileError`` (unsupported) for a path with `..`, which may be of any place.
@@ -129,7 +151,10 @@ public final class ArchiveReader {
 
   /// The parts of a path between its `/`, without `.`.
   static func components(_ path: String) -> [String] {
-    path.split(separator: "/").map(String.init).filter { $0 != "." }
+    // By bytes: a mark that stands behind a '/' makes one character with it.
+    path.utf8.split(separator: UInt8(ascii: "/")).map { String(decoding: $0, as: UTF8.self) }.filter {
+      $0 != "."
+    }
   }
 
   /// - Throws: ``ForeignFileError`` (unsupported) for a member that is no file with content of its own.

@@ -20,10 +20,13 @@ public struct ArchivedFiles {
   public let files: [File]
   /// The paths of all other files.
   public let others: [[String]]
+  /// The paths of the folders that the archive has as members of their own; a folder may be there only in the paths of files.
+  public let folders: [[String]]
 
   /// Reads the whole archive once. Hidden files and folders are passed over.
   /// - Parameter isWanted: whether a file of this path is to be read.
-  /// - Throws: ``ForeignFileError`` for damage, and for two files of one path; `StreamError`.
+  /// - Throws: ``ForeignFileError`` for damage, for two files of one path, and for a symbolic link that may stand for a folder
+  ///   of files; `StreamError`.
   public init(_ archive: MappedFile, where isWanted: ([String]) -> Bool) throws {
     let reader = try ArchiveReader.open(archive)
     var unpacked: TemporaryBytes?
@@ -31,13 +34,19 @@ public struct ArchivedFiles {
     var others: [[String]] = []
     // The place of each path among those that were found; nil of the others.
     var known: [[String]: Int?] = [:]
+    var links: [(target: [String], refusal: ForeignFileError)] = []
     while let member = try reader.next() {
       let path = try reader.path()
-      if path.isEmpty || path.contains(where: { $0.hasPrefix(".") }) { continue }
+      if path.isEmpty || ArchiveReader.isHidden(path) { continue }
       guard known[path] == nil else { throw duplicate(member, in: archive.name) }
       guard isWanted(path) else {
         others.append(path)
         known[path] = .some(nil)
+        if let link = reader.symbolicLink {
+          let target = Self.target(of: link, at: path)
+          links.append(
+            (target, reader.unsuitable("a file or a folder", "a symbolic link to '\(link.prefix(80))'")))
+        }
         continue
       }
       known[path] = found.count
@@ -59,10 +68,26 @@ public struct ArchivedFiles {
         found.append((path, nil, start..<copies.count))
       }
     }
+    // A link to a file that is not wanted is none to a folder.
+    if let link = links.first(where: { known[$0.target] == nil }) { throw link.refusal }
     let copies = try unpacked?.mapped() ?? Data()
     self.others = others
+    folders = reader.folders
     files = found.map { file in
       File(path: file.path, bytes: file.bytes ?? copies[file.place.lowerBound..<file.place.upperBound])
     }
+  }
+
+  /// The path that a symbolic link stands for; one that leads out of the archive is none of a member.
+  private static func target(of link: String, at path: [String]) -> [String] {
+    var target = link.hasPrefix("/") ? [".."] : Array(path.dropLast())
+    for part in ArchiveReader.components(link) {
+      if part == "..", !target.isEmpty, target.last != ".." {
+        target.removeLast()
+      } else {
+        target.append(part)
+      }
+    }
+    return target
   }
 }

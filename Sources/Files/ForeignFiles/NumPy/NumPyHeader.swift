@@ -45,7 +45,9 @@ public struct NumPyHeader: Equatable, Sendable {
     guard length < 1 << 16 else { throw error(.malformed, "a header below 64 KiB", "\(length) bytes") }
     let text = String(decoding: try take(length), as: UTF8.self)
     guard text.utf8.count == length else { throw error(.truncated, "a header of \(length) bytes", "fewer") }
-    guard let code = Self.value(of: "descr", in: text), let order = Self.value(of: "fortran_order", in: text),
+    guard let code = Self.value(of: "descr", in: text),
+      let order = Self.value(of: "fortran_order", in: text)?.trimming(" "),
+      ["True", "False"].contains(order),
       let shape = Self.value(of: "shape", in: text).flatMap(Self.integers)
     else {
       throw error(.malformed, "a header with descr, fortran_order and shape", String(text.prefix(80)))

@@ -68,7 +68,7 @@ extension PickleMachine {
     case .numpyReconstruct, .numpyReconstruct2: return .array(PickleArray())
     case .numpyFromBuffer where items.count == 4, .numpyFromBuffer2 where items.count == 4:
       guard case .bytes(let bytes) = items[0], case .elementType(let type) = items[1],
-        let shape = items[2].asIntegers, let order = items[3].asString
+        let shape = try integers(items[2], at: start), let order = items[3].asString
       else { break }
       return .tensor(
         try PickleTensor(
@@ -102,6 +102,12 @@ extension PickleMachine {
     }
   }
 
+  /// A tuple of integers, which each tensor has a copy of.
+  private func integers(_ value: PickleValue, at start: Int) throws -> [Int]? {
+    try countCopy(value.asTuple?.count ?? 0, at: start)
+    return value.asIntegers
+  }
+
   // MARK: torch
 
   func persistentStorage(_ value: PickleValue, at start: Int) throws -> PickleStorage {
@@ -120,8 +126,8 @@ extension PickleMachine {
 
   private func torchTensor(_ items: [PickleValue], at start: Int) throws -> PickleTensor {
     guard case .storage(let storage) = items[0], let offset = items[1].asInteger,
-      let shape = items[2].asIntegers,
-      let strides = items[3].asIntegers, shape.count == strides.count, offset >= 0
+      let shape = try integers(items[2], at: start), let strides = try integers(items[3], at: start),
+      shape.count == strides.count, offset >= 0
     else { throw malformed("a tensor's storage, offset, shape and strides", "other arguments", at: start) }
     let tensor = PickleTensor(source: .storage(storage), offset: offset, shape: shape, strides: strides)
     try tensor.check(elementsOfSource: storage.elementCount, cursor, at: start)
@@ -135,6 +141,7 @@ extension PickleMachine {
     guard items.count == 2, let text = items[0].asString, items[1].asString == "latin1" else {
       throw malformed("text in Latin 1", "other arguments", at: start)
     }
+    try countCopy(text.utf8.count, at: start)
     let bytes = text.unicodeScalars.compactMap { UInt8(exactly: $0.value) }
     guard bytes.count == text.unicodeScalars.count else {
       throw malformed("text in Latin 1", "other text", at: start)
@@ -164,7 +171,7 @@ extension PickleMachine {
   }
 
   private func numpyTensor(_ state: PickleValue, at start: Int) throws -> PickleTensor {
-    guard let items = state.asTuple, items.count == 5, let shape = items[1].asIntegers,
+    guard let items = state.asTuple, items.count == 5, let shape = try integers(items[1], at: start),
       case .elementType(let type) = items[2], case .bool(let isFortran) = items[3],
       case .bytes(let bytes) = items[4]
     else { throw malformed("a numpy array's state", state.kind, at: start) }

@@ -1,7 +1,8 @@
 /// Runs a pickle (protocols 2 to 5) without the power to do anything: it makes plain values and descriptions of
 /// arrays, and refuses every name that is not in ``PickleGlobal``.
 ///
-/// Work and memory are bounded by the pickle's own length: each opcode makes at most one value.
+/// Work and memory are bounded by the pickle's own length: each opcode makes at most one value, and what is copied of values
+/// that opcodes refer to again and again is counted.
 final class PickleMachine {
   var cursor: ByteCursor
   private var stack: [PickleValue] = []
@@ -12,8 +13,21 @@ final class PickleMachine {
   private var lists: [PickleList] = []
   private var dictionaries: [PickleDictionary] = []
   private static let deepestTuple = 64
+  /// Bytes and numbers that may still be copied of values that are there: a pickle writes each of them once, so that its length
+  /// is enough, but for short ones that it writes once and uses often.
+  private var copiesLeft: Int
 
-  init(_ cursor: ByteCursor) { self.cursor = cursor }
+  init(_ cursor: ByteCursor) { (self.cursor, copiesLeft) = (cursor, cursor.remaining + 1 << 20) }
+
+  /// Counts a copy of a value that an opcode refers to.
+  func countCopy(_ count: Int, at start: Int) throws {
+    copiesLeft -= count
+    guard copiesLeft >= 0 else {
+      throw cursor.error(
+        .tooLarge, at: start, expected: "shapes and texts that take no more than the pickle", found: "more",
+        hint: "save the weights alone")
+    }
+  }
 
   deinit {
     memo = [:]

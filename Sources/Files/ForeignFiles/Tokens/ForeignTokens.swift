@@ -48,18 +48,27 @@ struct FolderClasses {
   let count: Int
   private let numbers: [String: Int]
 
-  /// - Throws: ``ForeignFileError`` for numbers that are too large, and for two folders of one number, as `7` and `07`.
-  init(_ folders: Set<String>, in root: String) throws {
-    let sorted = folders.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
-    guard sorted.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }) else {
-      (names, count) = (sorted, sorted.count)
-      numbers = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1, $0) })
-      return
-    }
+  /// The classes of folders, each of which may be named several times.
+  /// - Throws: ``ForeignFileError`` for numbers that are too large, for two folders of one number, as `7` and `07`, and for two
+  ///   whose names differ in their bytes only, such as é as one character and as two.
+  init(_ folders: some Sequence<String>, in root: String) throws {
     func refuse(_ expected: String, _ found: String) -> ForeignFileError {
       ForeignFileError(
         defect: .malformed, file: root, offset: nil, expected: expected, found: found,
         hint: "rename the folders; names that are not all numbers are the classes' names")
+    }
+    var known: Set<String> = []
+    for name in folders {
+      let (isNew, other) = known.insert(name)
+      guard isNew || other.utf8.elementsEqual(name.utf8) else {
+        throw refuse("one spelling of each class", "two of '\(name.prefix(40))'")
+      }
+    }
+    let sorted = known.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    guard sorted.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }) else {
+      (names, count) = (sorted, sorted.count)
+      numbers = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1, $0) })
+      return
     }
     var folders: [Int: String] = [:]
     for name in sorted {

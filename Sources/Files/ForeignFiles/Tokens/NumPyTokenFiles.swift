@@ -92,10 +92,18 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
   }
 
   private static func entries(of folder: String) throws -> [String] {
-    guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
-      throw StreamError.notFound(file: folder)
+    guard let stream = opendir(folder) else {
+      switch errno {
+      case ENOENT: throw StreamError.notFound(file: folder)
+      case ENOTDIR:
+        throw ForeignFileError(
+          defect: .malformed, file: folder, offset: nil, expected: "a folder of .npy files", found: "a file",
+          hint: "the folder whose files have the names of the codes")
+      case let code: throw StreamError.cannotOpen(file: folder, errno: code)
+      }
     }
-    return names
+    closedir(stream)
+    return try FileManager.default.contentsOfDirectory(atPath: folder)
   }
 
   private static func isFolder(_ path: String) -> Bool {

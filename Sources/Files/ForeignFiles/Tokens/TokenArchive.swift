@@ -15,7 +15,8 @@ public final class TokenArchive: ForeignTokenSequence {
   public init(_ file: MappedFile) throws {
     self.file = file
     let listing = try ArchiveReader.open(file)
-    var folders: Set<String> = []
+    // The paths of the folders that are classes, by their bytes: texts that differ in bytes only count as equal.
+    var folders: [[UInt8]: [String]] = [:]
     // Hashes of the names, which would take more memory than all else.
     var members: Set<Int> = []
     while let member = try listing.next() {
@@ -24,14 +25,30 @@ public final class TokenArchive: ForeignTokenSequence {
           defect: .malformed, file: file.name, offset: nil, expected: "each member once",
           found: "'\(member.prefix(80))' twice", hint: "write the archive again")
       }
-      if let folder = Self.folder(of: try listing.path()) { folders.insert(folder) }
+      let path = try listing.path()
+      if ArchiveReader.isHidden(path) { continue }
+      // It may stand for a class.
+      if listing.symbolicLink != nil { try listing.requireFile() }
+      if let folder = Self.folder(of: path) { folders[Array(folder.joined(separator: "/").utf8)] = folder }
     }
-    guard !folders.isEmpty else {
+    guard let first = folders.values.first else {
       throw ForeignFileError(
         defect: .malformed, file: file.name, offset: nil, expected: "members CLASS/INDEX.npy", found: "none",
         hint: "check what the archive holds")
     }
-    classes = try FolderClasses(folders, in: file.name)
+    let parents = Set(folders.values.map { Array($0.dropLast()) }).map { $0.joined(separator: "/") }.sorted()
+    guard parents.count == 1 else {
+      throw ForeignFileError(
+        defect: .malformed, file: file.name, offset: nil,
+        expected: "the folders of all classes in one folder",
+        found: "classes in '\(parents[0].prefix(80))' and in '\(parents[1].prefix(80))'",
+        hint: "an archive of one of them")
+    }
+    // A folder without files is a class, as it is where the archive is unpacked.
+    let empty = listing.folders.filter {
+      $0.count == first.count && $0.dropLast() == first.dropLast()
+    }
+    classes = try FolderClasses((folders.values + empty).compactMap(\.last), in: file.name)
     (classNames, classCount) = (classes.names, classes.count)
     reader = try ArchiveReader.open(file)
   }
@@ -43,7 +60,8 @@ public final class TokenArchive: ForeignTokenSequence {
 
   public func next() throws -> ForeignImageTokens? {
     while let member = try reader.next() {
-      guard let folder = Self.folder(of: try reader.path()), let label = classes.number(of: folder) else {
+      guard let folder = Self.folder(of: try reader.path())?.last, let label = classes.number(of: folder)
+      else {
         continue
       }
       try reader.requireFile()
@@ -54,11 +72,11 @@ public final class TokenArchive: ForeignTokenSequence {
     return nil
   }
 
-  /// The folder that a member is in, which is its class; nil of what is no `.npy` file in a folder.
-  private static func folder(of path: [String]) -> String? {
-    guard path.count >= 2, let file = path.last, file.hasSuffix(".npy"), !file.hasPrefix(".") else {
+  /// The folder that a member is in, which is its class; nil of what is no `.npy` file in a folder, and of what is hidden.
+  private static func folder(of path: [String]) -> [String]? {
+    guard path.count >= 2, let file = path.last, file.hasSuffix(".npy"), !ArchiveReader.isHidden(path) else {
       return nil
     }
-    return path[path.count - 2]
+    return path.dropLast()
   }
 }

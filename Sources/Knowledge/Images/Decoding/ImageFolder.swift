@@ -23,31 +23,21 @@ public enum ImageFolder {
       let entries = root.images.map { ImageListing.Entry(path: root.path.appending($0), label: 0) }
       return ImageListing(classNames: [ownName(of: path)], entries: entries, passedOver: foreign)
     }
-    let classes = try classes(of: root)
+    let classes = try FolderClassNames(root.folders, in: "\(root.path)")
     if let image = root.images.first {
-      throw .mixedFolder(folder: path, image: "\(image)", subfolder: classes[0].name)
+      throw .mixedFolder(folder: path, image: "\(image)", subfolder: classes.names[0])
     }
     var entries: [ImageListing.Entry] = []
     var empty: FilePath?
-    for (label, item) in classes.enumerated() {
-      let folder = root.path.appending(item.folder)
+    for (label, name) in classes.folders.enumerated() {
+      let folder = root.path.appending(name)
       let found = try images(below: folder, within: [root.identity], &foreign)
       if found.isEmpty { empty = empty ?? folder }
       entries += found.map { ImageListing.Entry(path: $0, label: label) }
     }
     if entries.isEmpty { throw .noImages(folder: path) }
     if let empty { throw .emptyClass(folder: "\(empty)") }
-    return ImageListing(classNames: classes.map(\.name), entries: entries, passedOver: foreign)
-  }
-
-  /// The folders with the names of their classes, in the order of the names.
-  private static func classes(of root: Folder) throws(ImageError) -> [(name: String, folder: FilePath)] {
-    let named = root.folders.map { (name: ClassFolder.className(of: $0), folder: $0) }
-      .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-    for (one, other) in zip(named, named.dropFirst()) where one.name == other.name {
-      throw .sameClass(folder: "\(root.path)", name: one.name)
-    }
-    return named
+    return ImageListing(classNames: classes.names, entries: entries, passedOver: foreign)
   }
 
   private static func images(

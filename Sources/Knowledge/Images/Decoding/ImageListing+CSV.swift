@@ -7,7 +7,7 @@ extension ImageListing {
   /// relative to `folder`. Where every class is a number, these are the labels; otherwise the classes are sorted by their
   /// bytes.
   /// - Parameter classCount: of classes that are numbers, how many there are; nil for the largest and one.
-  /// - Throws: `ImageError.malformedTable`, `.unknownClass` and `.noImages`.
+  /// - Throws: `ImageError.malformedTable`, `.sameClass`, `.unknownClass` and `.noImages`.
   public init(
     csv: [UInt8], name: String, folder: FilePath, classCount: Int? = nil
   ) throws(ImageError) {
@@ -35,7 +35,7 @@ extension ImageListing {
       try self.init(numbered: numbered, classCount: classCount, name: name)
       return
     }
-    let names = sortedByBytes(Set(images.map(\.className)))
+    let names = try ClassNames(images.map(\.className), in: name).names
     let labels = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
     self.init(
       classNames: names,
@@ -51,7 +51,7 @@ extension ImageListing {
 private struct CSVRows {
   private(set) var rows: [(fields: [[UInt8]], line: Int)] = []
 
-  /// - Throws: `ImageError.malformedTable` for quotes that do not pair.
+  /// - Throws: `ImageError.malformedTable` for quotes that do not pair, and for a carriage return that ends no line.
   init(_ text: [UInt8], name: String) throws(ImageError) {
     let (quote, comma, newline, carriage) = (
       UInt8(ascii: "\""), UInt8(ascii: ","), UInt8(ascii: "\n"), UInt8(ascii: "\r")
@@ -65,6 +65,7 @@ private struct CSVRows {
         case newline: break row
         case comma: fields.append([])
         case carriage where place + 1 == text.count || text[place + 1] == newline: break
+        case carriage: throw .malformedTable(table: name, line: line, found: "a carriage return")
         case quote where fields[fields.count - 1].isEmpty:
           guard let field = Self.quoted(text, &place, &line) else {
             throw .malformedTable(

@@ -43,7 +43,7 @@ extension ImageListing {
   /// bytes; a class that is no UTF-8 is named as ``ClassFolder`` says.
   ///
   /// With `classNames` labels follow that order; otherwise the classes are sorted by their bytes. `name` is the
-  /// list's, for errors. Throws `ImageError.malformedList`, `.unknownClass` and `.noImages`.
+  /// list's, for errors. Throws `ImageError.malformedList`, `.sameClass`, `.unknownClass` and `.noImages`.
   public init(list: [UInt8], name: String, classNames known: [String]? = nil) throws(ImageError) {
     let hasZeros = list.contains(0)
     let separator = hasZeros ? 0 : UInt8(ascii: "\n")
@@ -61,7 +61,8 @@ extension ImageListing {
       lines.append((FilePath(fields[0]), className, index + 1))
     }
     if lines.isEmpty { throw .noImages(folder: name) }
-    let names = known ?? sortedByBytes(Set(lines.map(\.className)))
+    let names: [String]
+    if let known { names = known } else { names = try ClassNames(lines.map(\.className), in: name).names }
     let labels = Dictionary(names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
     var entries: [Entry] = []
     for (path, className, line) in lines {
@@ -104,9 +105,4 @@ extension ImageListing {
 
   /// The largest number that a class can have: each record of a token file names all classes.
   public static let largestLabel = (1 << 16) - 1
-}
-
-/// Sorted by UTF-8 bytes: the same on every machine, whatever the locale.
-func sortedByBytes(_ names: some Sequence<String>) -> [String] {
-  names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
 }
