@@ -6,6 +6,7 @@ import StreamFormat
 /// The option of tools whose work several runs can share.
 public struct ShardOptions: ParsableArguments {
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Do only the i-th of n parts of the work, counted from 1, such as 2/8; 'slurm' takes both numbers from a Slurm array "
         + "job. The outputs of all n, concatenated in order, are that of one run.", valueName: "i/n"),

@@ -46,11 +46,12 @@ import ToolRuntime
   }
 
   func execute(_ session: ToolSession) throws {
-    let (replacement, codebook, source) = try readReplacement(session)
     let reader = try session.openTokens(tokens)
+    let input = try TokenSource(reader, sharding, of: tokens.path)
+    // The nearest codes of a large codebook take a minute: tokens that are refused are refused before.
+    let (replacement, codebook, source) = try readReplacement(session)
     try session.requireSameCodebook(
       reader.header, of: tokens.path, as: codebook, codes: replacement.codeCount, of: source)
-    let input = try TokenSource(reader, sharding, of: tokens.path)
     let sink = try session.create(output)
     let writer = TokenWriter(
       RecordWriter(sink), header: reader.header, metadata: session.provenanceMetadata,
