@@ -194,6 +194,8 @@ private func endAllRanks(_ end: ToolEnd) -> Never {
     if end.interruption.isRaised { _exit(end.exit.rawValue) }
   }
   try? FileDescriptorSink(descriptor: STDERR_FILENO, name: "standard error").write(text: end.message)
+  // A launcher may lose what it has not forwarded yet when a rank aborts.
+  usleep(200_000)
   end.communicator.abort(status: end.exit.rawValue)
 }
 
