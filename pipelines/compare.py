@@ -95,7 +95,7 @@ def origin():
             "date": datetime.date.today().isoformat()}
 
 
-def compare(groups, columns, output):
+def compare(groups, columns, output, steps=None):
     """Prints the table of (name, paths) groups; writes it as `output`.tsv and `output`.json where asked."""
     reports = [(path, report) for _, paths in groups for path, report in zip(paths, read_reports(paths))]
     network = one_network(reports)
@@ -106,7 +106,8 @@ def compare(groups, columns, output):
         print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
     if output:
         write(output + ".tsv", "".join("\t".join(line) + "\n" for line in table))
-        write(output + ".json", json.dumps({**origin(), "network": network, "rows": rows}, indent=1) + "\n")
+        about = {**origin(), "network": network, **({"training_steps": steps} if steps else {})}
+        write(output + ".json", json.dumps({**about, "rows": rows}, indent=1) + "\n")
 
 
 def parse_group(argument):
@@ -122,10 +123,11 @@ def main():
     parser.add_argument("groups", nargs="+", type=parse_group, metavar="NAME=FILE", help="a report.json, or a pattern")
     parser.add_argument("--figures", nargs="+", default=list(COLUMNS), metavar="KEY",
                         help="keys of `figures` in the reports; fd-*, kd-*, sfd-* and is-* for any network")
+    parser.add_argument("--steps", type=int, metavar="N", help="the length of the trainings, to be written into PREFIX.json")
     parser.add_argument("--output", metavar="PREFIX", help="write PREFIX.tsv and PREFIX.json too")
     options = parser.parse_args()
     try:
-        compare(options.groups, options.figures, options.output)
+        compare(options.groups, options.figures, options.output, options.steps)
     except ValueError as error:
         sys.exit(f"compare.py: {error}")
     except (OSError, KeyError) as error:

@@ -77,7 +77,8 @@ SCALES ?= 2.5 1 1.5 1.75 2 2.25 2.75 3.5
 iar-table-a4: FORCE
 	$(call run,baseline iar,GUIDANCES='$(SCALES)')
 	$(PYTHON) $(here)compare.py $(foreach arm,baseline iar,$(foreach scale,$(sort $(SCALES)),\
-	  $(arm)-$(scale)='$(STUDIES)/$(arm)/$(scale)/*/report.json')) --figures $(figures) --output $(RESULTS)/$@
+	  $(arm)-$(scale)='$(STUDIES)/$(arm)/$(scale)/*/report.json')) --figures $(figures) \
+	  --steps $(STEPS) --output $(RESULTS)/$@
 iar-figure-4a: iar-table-a4
 
 # Table A5 and Figure 4c: one training of each method, looked at after several

@@ -70,14 +70,14 @@ $(foreach figure,1a 1b 2 4 5,$(eval minutes-st-ar-figure-$(figure) := 135))
 both = $(foreach arm,st-ar-base st-ar,$(arm)=$(call first_runs,$(arm)))
 st-ar-figure-2: FORCE
 	$(call run,st-ar-base st-ar,GUIDANCES=$(firstword $(GUIDANCES)))
-	$(PYTHON) $(here)compare.py $(both) --figures $(distances) attention_uniform_distance --output $(RESULTS)/$@
+	$(PYTHON) $(here)compare.py $(both) --figures $(distances) attention_uniform_distance --steps $(STEPS) --output $(RESULTS)/$@
 	$(foreach arm,st-ar-base st-ar,cp $(STUDIES)/$(arm)/$(firstword $(GUIDANCES))/seed-$(firstword $(SEEDS))/attention.png \
 	  $(RESULTS)/$@-$(arm).png &&) true
 st-ar-figure-1a st-ar-figure-5: st-ar-figure-2
 st-ar-figure-4: FORCE
 	$(call run,st-ar-base st-ar,GUIDANCES=$(firstword $(GUIDANCES)))
 	$(PYTHON) $(here)compare.py $(both) --figures probe_majority $(addprefix probe_top1_at_,7 15 23 31 39 47 55 63) \
-	  --output $(RESULTS)/$@
+	  --steps $(STEPS) --output $(RESULTS)/$@
 	$(here)plot-probe.sh $(RESULTS)/$@.png $(foreach arm,st-ar-base st-ar,\
 	  $(STUDIES)/$(arm)/$(firstword $(GUIDANCES))/seed-$(firstword $(SEEDS))/probe.json=$(arm))
 st-ar-figure-1b: st-ar-figure-4
