@@ -123,7 +123,7 @@ def main():
     parser.add_argument("groups", nargs="+", type=parse_group, metavar="NAME=FILE", help="a report.json, or a pattern")
     parser.add_argument("--figures", nargs="+", default=list(COLUMNS), metavar="KEY",
                         help="keys of `figures` in the reports; fd-*, kd-*, sfd-* and is-* for any network")
-    parser.add_argument("--steps", type=int, metavar="N", help="the length of the trainings, to be written into PREFIX.json")
+    parser.add_argument("--steps", type=int, metavar="N", help="steps of each training, for PREFIX.json")
     parser.add_argument("--output", metavar="PREFIX", help="write PREFIX.tsv and PREFIX.json too")
     options = parser.parse_args()
     try:

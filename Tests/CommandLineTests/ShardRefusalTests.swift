@@ -89,7 +89,8 @@ import TestSupport
   @Test(arguments: tools) func numbersThatAreNoneAreUsageErrors(line: String) throws {
     let words = line.split(separator: " ").map(String.init)
     for (shard, hint) in [
-      ("4/3", "i from 1 to n"), ("-1/3", "i from 1 to n"), ("0/3", "i from 1 to n"), ("0/0", "i from 1 to n"), ("a/b", "i from 1 to n"),
+      ("4/3", "i from 1 to n"), ("-1/3", "i from 1 to n"), ("0/3", "i from 1 to n"), ("0/0", "i from 1 to n"),
+      ("a/b", "i from 1 to n"),
       ("3", "i from 1 to n"), ("", "i from 1 to n"), ("slurm", "SLURM_ARRAY_TASK_ID"),
     ] {
       let result = try ToolProcess.run(
