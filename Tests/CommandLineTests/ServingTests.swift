@@ -131,6 +131,11 @@ import TestSupport
         "sample", ["--serve", "--model", files.model], input: Array((request + "\n").utf8))
       #expect(result.text.contains("\"id\":\(id)"), "\(result.text.prefix(200))")
     }
+    for request in ["{\"classes\":[0]}", "{}"] {
+      let result = try ToolProcess.run(
+        "sample", ["--serve", "--model", files.model], input: Array((request + "\n").utf8))
+      #expect(!result.text.isEmpty && !result.text.contains("\"id\""), "\(result.text.prefix(200))")
+    }
   }
 
   @Test func optionsThatMakeNoSense() throws {

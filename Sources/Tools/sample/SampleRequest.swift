@@ -89,7 +89,7 @@ struct SampleRequest: Decodable {
     }
     self.classes = classes
     // Also null is given back.
-    id = try values.contains(.id) ? values.decode(JSONValue.self, forKey: .id) : nil
+    if values.contains(.id) { id = try values.decode(JSONValue.self, forKey: .id) }
     count = try value(.count) ?? 1
     seed = try value(.seed)
     guidance = try value(.guidance)

@@ -94,7 +94,7 @@ struct Server {
 
     init(from decoder: any Decoder) throws {
       let values = try decoder.container(keyedBy: Keys.self)
-      id = try values.contains(.id) ? values.decode(JSONValue.self, forKey: .id) : nil
+      if values.contains(.id) { id = try values.decode(JSONValue.self, forKey: .id) }
     }
   }
 
