@@ -227,6 +227,7 @@ import TestSupport
       (["changing"], 65, "changing/a/1.npy: expected 4 views, as the first image has; found 16"),
       (["accents.zip"], 0, "3 images"), (["hidden.tar"], 0, "20 images"), (["emptied.tar"], 0, "40 images"),
       (["spellings.tar"], 65, "expected one spelling of each class; found two of 'caf"),
+      (["spell"], 65, "expected one spelling of each class; found two of 'caf"),
       (["both.zip"], 65, "both.zip: malformed; expected one zip archive; found"),
       (["link.tar"], 65, "link.tar: b: unsupported; expected a file; found a symbolic link"),
       (

@@ -221,6 +221,8 @@ class RecordWriter:
         self._records = self._items = 0
 
     def __enter__(self) -> RecordWriter:
+        # Of an earlier block, which may have failed.
+        self._records, self._items, self._shard = 0, 0, None
         if isinstance(self._target, (str, os.PathLike)):
             self._file = _NewFile(self._target)
             self._open = self._file.stream

@@ -224,7 +224,12 @@ class OutputTests(Folder):
                 tessera_files.write_records(target, [record, record])
             self.assertEqual(len(os.listdir(self.folder)), 1)
         self.assertEqual(os.listdir(self.folder), ["r.zst"])
-        tessera_files.write_records(target, [record])
+        again = tessera_files.RecordWriter(target)
+        with self.assertRaises(KeyError), again:
+            again.write(record)
+            raise KeyError
+        with again:
+            again.write(record)
         np.testing.assert_array_equal(tessera_files.read_record(target)["a"], np.arange(3))
 
     def test_what_is_no_text_is_refused_by_name(self):

@@ -36,7 +36,7 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
   /// - Throws: ``ForeignFileError`` where there are none.
   public init(classFolders root: String) throws {
     let folders = try Self.entries(of: root).filter { !$0.hasPrefix(".") && Self.isFolder("\(root)/\($0)") }
-    let classes = try FolderClasses(Set(folders), in: root)
+    let classes = try FolderClasses(folders, in: root)
     (classNames, classCount) = (classes.names, classes.count)
     // In the order of the classes.
     files = try inNumericOrder(folders).flatMap { folder in
