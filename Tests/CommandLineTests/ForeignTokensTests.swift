@@ -111,7 +111,10 @@ import TestSupport
     _ = try exportClasses(["a", "b", "c"])
     _ = try ToolProcess.shell(
       "mv classes/b/* classes/c/ && tar cf codes.tar -C classes .", in: folder.url, timeout: 30)
-    for source in ["classes", "codes.tar"] {
+    // Also where another file stands in it, and the archive has no member for the folder.
+    _ = try ToolProcess.shell(
+      "touch classes/b/notes && (cd classes && tar cf ../files.tar */*)", in: folder.url, timeout: 30)
+    for source in ["classes", "codes.tar", "files.tar"] {
       let batch = try imported([source])
       #expect(batch.header.classNames == ["a", "b", "c"] && Set(batch.labels) == [0, 2], "\(source)")
     }
@@ -168,6 +171,9 @@ import TestSupport
                   file.write('classes/a/0.npy', name + '/0.npy')
       END
       cat other.zip accents.zip > both.zip
+      mkdir -p latin/$'caf\\351' beside/a; cp classes/a/0.npy latin/*/; cp classes/a/0.npy beside/a
+      cp classes/a/0.npy beside/1.npy; tar cf beside.tar -C beside 1.npy a
+      tar cf dots.tar -C beside a/0.npy; tar rf dots.tar -C beside ./a/0.npy
       tar cf same.tar same; (cd soft; tar cPf ../up.tar ../classes)
       """, in: folder.url, timeout: 30)
     _ = try write(npy(.uint8, [4, 16], [UInt8](repeating: 1, count: 64)), "changing/a/0.npy", in: folder)
@@ -228,6 +234,12 @@ import TestSupport
       (["accents.zip"], 0, "3 images"), (["hidden.tar"], 0, "20 images"), (["emptied.tar"], 0, "40 images"),
       (["spellings.tar"], 65, "expected one spelling of each class; found two of 'caf"),
       (["spell"], 65, "expected one spelling of each class; found two of 'caf"),
+      (["latin"], 65, "latin: unsupported; expected names in UTF-8; found 'caf"),
+      (
+        ["beside.tar"], 65,
+        "beside.tar: 1.npy: unsupported; expected codes in a folder of their class, CLASS/INDEX.npy; found a file"
+      ),
+      (["dots.tar"], 65, "dots.tar: malformed; expected each member once; found './a/0.npy' twice"),
       (["both.zip"], 65, "both.zip: malformed; expected one zip archive; found"),
       (["link.tar"], 65, "link.tar: b: unsupported; expected a file; found a symbolic link"),
       (

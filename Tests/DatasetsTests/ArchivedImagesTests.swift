@@ -80,6 +80,11 @@ import TestSupport
       ([("a/1.png", "x"), ("b/", ""), ("c/3.png", "x")], "b: a class folder without an image"),
       ([("top/a/1.png", "x"), ("top/b/", ""), ("top/c/3.png", "x"), ("else/", "")], "top/b: a class folder"),
       ([("a/1.png", "x"), (".b/", ""), ("c/3.png", "x"), ("__MACOSX/", ""), ("a/no/", "")], ""),
+      ([("a/1.png", "x"), ("b/notes.txt", "x"), ("c/3.png", "x")], "b: a class folder without an image"),
+      ([("a/1.png", "x"), ("b/c/notes.txt", "x")], "b: a class folder without an image"),
+      ([("a/1.png", "x"), (".b/notes.txt", "x"), ("notes.txt", "x"), ("a/b/notes.txt", "x")], ""),
+      ([("1.png", "x"), ("docs/notes.txt", "x")], "found both"),
+      ([("1.png", "x"), ("a/", "")], "found both"),
       ([("caf\u{E9}/1.png", "x"), ("cafe\u{301}/2.png", "x")], "one folder and one spelling of each class"),
       ([("a/1.png", "x"), ("a/\u{301}b.png", "x")], ""),
       ([("%2Ea/1.png", "x"), ("%2Ea /1.png", "x"), ("b%2F/1.png", "x"), ("b%2F/1.png/", "")], ""),
@@ -129,6 +134,121 @@ import TestSupport
       #expect { try ImageListing(archive: MappedFile(both, name: "both")) } throws: {
         "\($0)".contains("expected one zip archive; found \(one.count) bytes before it")
       }
+    }
+  }
+
+  /// What stands before or behind a zip archive, and what its second end says, the one for many members and large ones.
+  @Test func theEndOfAZipArchiveIsLookedAt() throws {
+    let folder = try TemporaryFolder()
+    let made = try ToolProcess.shell(
+      """
+      python3 - <<'END'
+      import struct, zipfile
+      def make(name, members, comment=b''):
+          with zipfile.ZipFile(name, 'w') as archive:
+              for member in members:
+                  archive.writestr(member, b'x')
+              archive.comment = comment
+      def lengthened(name):
+          # The second end, its place, and the first one without numbers, as of an archive of many members.
+          plain = open(name, 'rb').read()
+          count, size, offset = struct.unpack('<HII', plain[-12:-2])
+          second = struct.pack('<IQHHIIQQQQ', 0x06064b50, 44, 45, 45, 0, 0, count, count, size, offset)
+          place = struct.pack('<IIQI', 0x07064b50, 0, len(plain) - 22, 1)
+          end = struct.pack('<IHHHHIIH', 0x06054b50, 0, 0, 0xffff, 0xffff, 0xffffffff, 0xffffffff, 0)
+          return plain[:-22] + second + place + end
+      make('a.zip', ['a/1.png'])
+      make('b.zip', ['b/2.png', 'c/3.png'])
+      make('comment.zip', ['a/1.png'], b'c' * 1000)
+      make('long.zip', ['a/1.png'], b'c' * 65535)
+      a, b = (open(name, 'rb').read() for name in ('a.zip', 'b.zip'))
+      longA, longB = lengthened('a.zip'), lengthened('b.zip')
+      for name, content in {
+              'second.zip': longB, 'behind.zip': a + b'\\n', 'joined-behind.zip': a + b + b'\\n',
+              'joined.zip': longA + longB, 'twice.zip': longA + longA, 'mixed.zip': a + longB, 'other.zip': longA + b,
+              'no-place.zip': longB.replace(struct.pack('<Q', len(b) - 22), struct.pack('<Q', 7)),
+      }.items():
+          open(name, 'wb').write(content)
+      END
+      """, in: folder.url)
+    #expect(made.status == 0, "\(made.errors)")
+    let cases: [(name: String, fault: String?)] = [
+      ("second", nil), ("comment", nil), ("behind", "another end of the file"),
+      ("joined-behind", "another end of the file"), ("joined", "bytes before it"),
+      ("twice", "bytes before it"),
+      ("mixed", "bytes before it"), ("other", "bytes before it"), ("no-place", "bytes before it"),
+      ("long", "whose comment has at most 16,362 bytes; found 65535"),
+    ]
+    for (name, fault) in cases {
+      let bytes = [UInt8](try Data(contentsOf: folder.url.appending(path: "\(name).zip")))
+      if let fault {
+        #expect("\(name)") { try ImageListing(archive: MappedFile(bytes, name: name)) } throws: {
+          "\($0)".contains(fault)
+        }
+      } else {
+        #expect(try !ImageListing(archive: MappedFile(bytes, name: name)).entries.isEmpty, "\(name)")
+      }
+    }
+  }
+
+  /// An archive has names in which a letter and its accent are one character. As two, the class would stand elsewhere by its bytes.
+  @Test func accentsDoNotChangeTheOrder() throws {
+    let folder = try TemporaryFolder()
+    let made = try ToolProcess.shell(
+      """
+      python3 - <<'END'
+      import os, tarfile, zipfile
+      for name in ('f/1.png', 'e\\u0301/z.png', 'e\\u0301/e\\u0301.png', 'g/2.png'):
+          path = 'set/' + name
+          os.makedirs(os.path.dirname(path), exist_ok=True)
+          open(path, 'w').write(name[0] + name[-5])
+      with tarfile.open('set.tar', 'w', format=tarfile.PAX_FORMAT) as archive:
+          archive.add('set')
+      with zipfile.ZipFile('set.zip', 'w') as archive:
+          for path, _, names in os.walk('set'):
+              for name in names:
+                  archive.write(os.path.join(path, name))
+      END
+      """, in: folder.url)
+    #expect(made.status == 0, "\(made.errors)")
+    let plain = try ImageFolder.list(folder.path("set"))
+    #expect(plain.classNames == ["f", "g", "\u{E9}"])
+    let texts = try plain.entries.map { String(decoding: try $0.source.contents(), as: UTF8.self) }
+    #expect(texts == ["f1", "g2", "ez", "e\u{301}"])
+    for name in ["set.tar", "set.zip"] {
+      let bytes = [UInt8](try Data(contentsOf: folder.url.appending(path: name)))
+      let listing = try ImageListing(archive: MappedFile(bytes, name: name))
+      #expect(listing.classNames == plain.classNames)
+      #expect(try listing.entries.map { String(decoding: try $0.source.contents(), as: UTF8.self) } == texts)
+    }
+  }
+
+  /// Some programs write folders without a '/' at their ends.
+  @Test func aFolderIsOneBySortToo() throws {
+    let folder = try TemporaryFolder()
+    let made = try ToolProcess.shell(
+      """
+      python3 - <<'END'
+      import io, tarfile
+      with tarfile.open('set.tar', 'w') as archive:
+          for name in ('a/1.png', 'b', 'c/2.png'):
+              member = tarfile.TarInfo(name)
+              member.size, member.type = len(name) // 2 % 2, tarfile.DIRTYPE if name == 'b' else tarfile.REGTYPE
+              archive.addfile(member, io.BytesIO(b'x'))
+      # tarfile itself adds the '/'.
+      content = bytearray(open('set.tar', 'rb').read())
+      place = content.index(b'b/\\0')
+      content[place + 1] = 0
+      header = content[place:place + 512]
+      header[148:156] = b' ' * 8
+      content[place + 148:place + 156] = b'%06o\\0 ' % sum(header)
+      open('set.tar', 'wb').write(content)
+      END
+      """, in: folder.url)
+    #expect(made.status == 0, "\(made.errors)")
+    let bytes = [UInt8](try Data(contentsOf: folder.url.appending(path: "set.tar")))
+    #expect { try ImageListing(archive: MappedFile(bytes, name: "set.tar")) } throws: {
+      "\($0)".contains("b: a class folder without an image")
     }
   }
 
@@ -186,6 +306,14 @@ import TestSupport
       "\($0)".contains("a symbolic link to 'a'")
     }
     #expect(try ImageListing(archive: file("notes.tar")).classNames == ["a", "b"])
+    // A link to itself, or to another link, is none to a file.
+    let loops = try ToolProcess.shell(
+      "rm s/c && ln -s c s/c && tar -C s -cf loop.tar ./a ./b ./c && ln -sf d s/c && ln -s c s/d "
+        + "&& tar -C s -cf loops.tar ./a ./b ./c ./d", in: folder.url)
+    #expect(loops.status == 0, "\(loops.errors)")
+    for name in ["loop.tar", "loops.tar"] {
+      #expect { try ImageListing(archive: file(name)) } throws: { "\($0)".contains("a symbolic link to") }
+    }
   }
 
   /// Archives without members: of zip's 22 bytes, and of tar's blocks of zeros.

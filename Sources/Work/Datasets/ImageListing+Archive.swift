@@ -31,17 +31,20 @@ extension ImageListing {
     passedOver = Self.foreignEndings(of: archived.others)
   }
 
-  private init(folders images: [ArchivedFiles.File], besides named: [[String]], _ archive: String) throws {
+  private init(folders images: [ArchivedFiles.File], besides named: Set<[String]>, _ archive: String) throws {
     var shared = 0
     while let folder = images[0].path.dropLast(2).dropFirst(shared).first,
       images.allSatisfy({ $0.path.count > shared + 2 && $0.path[shared] == folder })
     {
       shared += 1
     }
-    let isFlat = images.contains { $0.path.count == shared + 1 }
-    if isFlat, let other = images.first(where: { $0.path.count > shared + 1 }) {
-      let image = images.first { $0.path.count == shared + 1 }?.name ?? ""
-      throw ImageError.mixedFolder(folder: archive, image: image, subfolder: other.path[shared])
+    // The folders that would be classes if this one was given.
+    let candidates = named.filter { $0.count == shared + 1 && $0.starts(with: images[0].path.prefix(shared)) }
+      .sorted { areInNameOrder($0[shared], $1[shared]) }
+    let flat = images.first { $0.path.count == shared + 1 }
+    let isFlat = flat != nil
+    if let flat, let other = candidates.first {
+      throw ImageError.mixedFolder(folder: archive, image: flat.name, subfolder: other[shared])
     }
     let classes: FolderClassNames
     if isFlat {
@@ -50,18 +53,16 @@ extension ImageListing {
       let folders = images.map { FilePath($0.path[shared]) }
       classes = try FolderClassNames(folders, in: archive)
       // As in a folder: without it, the classes after it would have other numbers than there.
-      let empty = named.first {
-        $0.count == shared + 1 && $0.starts(with: images[0].path.prefix(shared))
-          && classes.number(of: FilePath($0[shared])) == nil
+      if let empty = candidates.first(where: { classes.number(of: FilePath($0[shared])) == nil }) {
+        throw ImageError.emptyClass(folder: "\(archive): \(empty.joined(separator: "/"))")
       }
-      if let empty { throw ImageError.emptyClass(folder: "\(archive): \(empty.joined(separator: "/"))") }
     }
     let sorted = images.map { image in
       (image: image, label: isFlat ? 0 : classes.number(of: FilePath(image.path[shared])) ?? 0)
     }
     .sorted { a, b in
       a.label != b.label
-        ? a.label < b.label : a.image.name.utf8.lexicographicallyPrecedes(b.image.name.utf8)
+        ? a.label < b.label : areInNameOrder(a.image.name, b.image.name)
     }
     self.init(
       classNames: classes.names,

@@ -25,8 +25,10 @@ public final class ArchiveReader {
   private var isAtEnd = true
   private let hasMembers: Bool
   private let inUTF8 = UTF8Locale()
-  /// The folders that are members of their own and were passed over so far, without hidden ones.
-  private(set) var folders: [[String]] = []
+  /// The folders that the members so far are in, and those that are members of their own, without hidden ones.
+  private(set) var folders: Set<[String]> = []
+  /// The folder of the member before.
+  private var folder: [String] = []
 
   /// The bytes that zip files begin with; an empty archive begins with the second.
   static let starts: [[UInt8]] = [[0x50, 0x4B, 3, 4], [0x50, 0x4B, 5, 6]]
@@ -92,11 +94,7 @@ public final class ArchiveReader {
     }
     // An archive takes 22 bytes at least; the bytes of a Data this long do not move.
     guard bytes.count >= 22 else { throw error(.truncated, "a \(format) archive", "\(bytes.count) bytes") }
-    if format == .zip, let before = Self.bytesBefore(bytes), before > 0 {
-      throw error(
-        .malformed, "one zip archive", "\(before) bytes before it",
-        hint: "give each archive by itself, or unpack them into one folder")
-    }
+    if format == .zip, let fault = ZipEnd.fault(of: bytes) { throw refusal(fault) }
     guard hasMembers else { return }
     let opened = bytes.withUnsafeBytes {
       archive_read_open_memory2(archive, $0.baseAddress, $0.count, Self.blockSize)
@@ -130,12 +128,23 @@ public final class ArchiveReader {
       hardLink = inUTF8 { archive_entry_hardlink_utf8(entry) }.map { String(cString: $0) }
       symbolicLink = inUTF8 { archive_entry_symlink_utf8(entry) }.map { String(cString: $0) }
       (block, blockOffset, isAtEnd) = (UnsafeRawBufferPointer(start: nil, count: 0), 0, false)
-      if name.utf8.last != UInt8(ascii: "/") { return name }
-      let folder = try path()
-      // Programs of macOS add a folder with their own descriptions of the files.
-      if let first = folder.first, first != "__MACOSX", !Self.isHidden(folder) { folders.append(folder) }
+      let isFolder =
+        archive_entry_filetype(entry) & S_IFMT == S_IFDIR || name.utf8.last == UInt8(ascii: "/")
+      note(isFolder ? Self.components(name) : Self.components(name).dropLast())
+      if !isFolder { return name }
+      _ = try path()
     }
     return nil
+  }
+
+  /// Remembers a folder and those above it, but none of hidden ones, and not that in which programs of macOS have their own
+  /// descriptions of the files.
+  private func note(_ folder: [String]) {
+    if folder == self.folder { return }
+    self.folder = folder
+    var visible = Array(folder.prefix { $0.utf8.first != UInt8(ascii: ".") && $0 != "__MACOSX" })
+    // Those above a known one are known.
+    while !visible.isEmpty, folders.insert(visible).inserted { visible.removeLast() }
   }
 
   /// Whether the member, or a folder above it, is hidden.
@@ -263,6 +272,20 @@ public final class ArchiveReader {
   private var fault: String { archive_error_string(archive).map { String(cString: $0) } ?? "damage" }
 
   private var shown: String { String(name.prefix(80)) }
+
+  private func refusal(_ fault: ZipEnd.Fault) -> ForeignFileError {
+    switch fault {
+    case .missing: error(.truncated, "a zip archive's directory and its end mark", "another end of the file")
+    case .longComment(let count):
+      error(
+        .unsupported, "a zip archive whose comment has at most 16,362 bytes", "\(count)",
+        hint: "zip --archive-comment, which sets another one")
+    case .bytesBefore(let count):
+      error(
+        .malformed, "one zip archive", "\(count) bytes before it",
+        hint: "give each archive by itself, or unpack them into one folder")
+    }
+  }
 
   private func damaged(_ expected: String) -> ForeignFileError {
     let words = fault

@@ -20,8 +20,8 @@ public struct ArchivedFiles {
   public let files: [File]
   /// The paths of all other files.
   public let others: [[String]]
-  /// The paths of the folders that the archive has as members of their own; a folder may be there only in the paths of files.
-  public let folders: [[String]]
+  /// The paths of all folders, with and without files.
+  public let folders: Set<[String]>
 
   /// Reads the whole archive once. Hidden files and folders are passed over.
   /// - Parameter isWanted: whether a file of this path is to be read.
@@ -34,7 +34,7 @@ public struct ArchivedFiles {
     var others: [[String]] = []
     // The place of each path among those that were found; nil of the others.
     var known: [[String]: Int?] = [:]
-    var links: [(target: [String], refusal: ForeignFileError)] = []
+    var links: [(path: [String], target: [String], refusal: ForeignFileError)] = []
     while let member = try reader.next() {
       let path = try reader.path()
       if path.isEmpty || ArchiveReader.isHidden(path) { continue }
@@ -45,7 +45,8 @@ public struct ArchivedFiles {
         if let link = reader.symbolicLink {
           let target = Self.target(of: link, at: path)
           links.append(
-            (target, reader.unsuitable("a file or a folder", "a symbolic link to '\(link.prefix(80))'")))
+            (path, target, reader.unsuitable("a file or a folder", "a symbolic link to '\(link.prefix(80))'"))
+          )
         }
         continue
       }
@@ -69,7 +70,8 @@ public struct ArchivedFiles {
       }
     }
     // A link to a file that is not wanted is none to a folder.
-    if let link = links.first(where: { known[$0.target] == nil }) { throw link.refusal }
+    let targets = Set(others).subtracting(links.map(\.path)).union(found.map(\.path))
+    if let link = links.first(where: { !targets.contains($0.target) }) { throw link.refusal }
     let copies = try unpacked?.mapped() ?? Data()
     self.others = others
     folders = reader.folders

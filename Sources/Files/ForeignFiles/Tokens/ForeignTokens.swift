@@ -42,7 +42,7 @@ public protocol ForeignTokenSequence: AnyObject {
 }
 
 /// Tells classes by the names of folders: where all names are digits they are the classes' numbers, otherwise the names
-/// are the classes' names, sorted byte by byte.
+/// are the classes' names, in the order of names.
 struct FolderClasses {
   let names: [String]
   let count: Int
@@ -64,7 +64,7 @@ struct FolderClasses {
         throw refuse("one spelling of each class", "two of '\(name.prefix(40))'")
       }
     }
-    let sorted = known.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let sorted = known.sorted(by: precedes)
     guard sorted.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }) else {
       (names, count) = (sorted, sorted.count)
       numbers = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1, $0) })
@@ -87,14 +87,19 @@ struct FolderClasses {
   func number(of folder: String) -> Int? { numbers[folder] }
 }
 
-/// Names in the order of the numbers that they are, `9` before `10`; other names follow, sorted byte by byte.
+/// The order of names, as `areInNameOrder` has it for folders of images.
+private func precedes(_ a: String, _ b: String) -> Bool {
+  a == b ? a.utf8.lexicographicallyPrecedes(b.utf8) : a < b
+}
+
+/// Names in the order of the numbers that they are, `9` before `10`; other names follow in theirs.
 func inNumericOrder(_ stems: some Sequence<String>) -> [String] {
   stems.sorted { a, b in
     switch (Int(a), Int(b)) {
     case (let a?, let b?) where a != b: a < b
     case (.some, nil): true
     case (nil, .some): false
-    default: Array(a.utf8).lexicographicallyPrecedes(Array(b.utf8))
+    default: precedes(a, b)
     }
   }
 }

@@ -102,8 +102,21 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
       case let code: throw StreamError.cannotOpen(file: folder, errno: code)
       }
     }
-    closedir(stream)
-    return try FileManager.default.contentsOfDirectory(atPath: folder)
+    defer { closedir(stream) }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = readdir(stream) else { break }
+      let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      guard let name = String(validating: bytes, as: UTF8.self) else {
+        throw ForeignFileError(
+          defect: .unsupported, file: folder, offset: nil, expected: "names in UTF-8",
+          found: "'\(String(decoding: bytes, as: UTF8.self))'", hint: "rename it")
+      }
+      names.append(name)
+    }
+    if errno != 0 { throw StreamError.cannotOpen(file: folder, errno: errno) }
+    return names
   }
 
   private static func isFolder(_ path: String) -> Bool {

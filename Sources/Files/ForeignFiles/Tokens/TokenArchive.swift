@@ -17,16 +17,21 @@ public final class TokenArchive: ForeignTokenSequence {
     let listing = try ArchiveReader.open(file)
     // The paths of the folders that are classes, by their bytes: texts that differ in bytes only count as equal.
     var folders: [[UInt8]: [String]] = [:]
-    // Hashes of the names, which would take more memory than all else.
+    // Hashes of the paths, which would take more memory than all else.
     var members: Set<Int> = []
     while let member = try listing.next() {
-      guard members.insert(member.hashValue).inserted else {
+      let path = try listing.path()
+      guard members.insert(path.hashValue).inserted else {
         throw ForeignFileError(
           defect: .malformed, file: file.name, offset: nil, expected: "each member once",
           found: "'\(member.prefix(80))' twice", hint: "write the archive again")
       }
-      let path = try listing.path()
       if ArchiveReader.isHidden(path) { continue }
+      if path.count == 1, Self.hasCodes(path) {
+        throw listing.unsuitable(
+          "codes in a folder of their class, CLASS/INDEX.npy", "a file beside the folders",
+          hint: "an archive of CLASS/INDEX.npy only, or unpack it and give --labels")
+      }
       // It may stand for a class.
       if listing.symbolicLink != nil { try listing.requireFile() }
       if let folder = Self.folder(of: path) { folders[Array(folder.joined(separator: "/").utf8)] = folder }
@@ -44,11 +49,11 @@ public final class TokenArchive: ForeignTokenSequence {
         found: "classes in '\(parents[0].prefix(80))' and in '\(parents[1].prefix(80))'",
         hint: "an archive of one of them")
     }
-    // A folder without files is a class, as it is where the archive is unpacked.
+    // A folder without codes is a class, as it is where the archive is unpacked.
     let empty = listing.folders.filter {
       $0.count == first.count && $0.dropLast() == first.dropLast()
     }
-    classes = try FolderClasses((folders.values + empty).compactMap(\.last), in: file.name)
+    classes = try FolderClasses((Array(folders.values) + empty).compactMap(\.last), in: file.name)
     (classNames, classCount) = (classes.names, classes.count)
     reader = try ArchiveReader.open(file)
   }
@@ -74,9 +79,8 @@ public final class TokenArchive: ForeignTokenSequence {
 
   /// The folder that a member is in, which is its class; nil of what is no `.npy` file in a folder, and of what is hidden.
   private static func folder(of path: [String]) -> [String]? {
-    guard path.count >= 2, let file = path.last, file.hasSuffix(".npy"), !ArchiveReader.isHidden(path) else {
-      return nil
-    }
-    return path.dropLast()
+    path.count >= 2 && hasCodes(path) && !ArchiveReader.isHidden(path) ? path.dropLast() : nil
   }
+
+  private static func hasCodes(_ path: [String]) -> Bool { path.last?.hasSuffix(".npy") ?? false }
 }

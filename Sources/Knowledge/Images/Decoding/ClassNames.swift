@@ -1,4 +1,4 @@
-/// The names of classes in the order of their bytes, which is the same on every machine, whatever the locale.
+/// The names of classes, in the order of names.
 public struct ClassNames: Equatable, Sendable {
   public let names: [String]
 
@@ -11,7 +11,7 @@ public struct ClassNames: Equatable, Sendable {
       let (isNew, other) = known.insert(name)
       if !isNew, !other.utf8.elementsEqual(name.utf8) { throw .sameClass(folder: place, name: name) }
     }
-    self.names = known.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    self.names = known.sorted(by: areInNameOrder)
   }
 }
 
@@ -30,7 +30,7 @@ public struct FolderClassNames: Sendable {
       let name = ClassFolder.className(of: folder)
       if named.updateValue(folder, forKey: name) != nil { throw .sameClass(folder: place, name: name) }
     }
-    let sorted = named.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    let sorted = named.sorted { areInNameOrder($0.key, $1.key) }
     (names, self.folders) = (sorted.map(\.key), sorted.map(\.value))
     numbers = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1.value, $0) })
   }

@@ -25,8 +25,15 @@ public struct FilePath: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// In the order of the bytes, which is the same on every machine, whatever the locale.
-  static func precedes(_ a: FilePath, _ b: FilePath) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
+  /// In the order of names; bytes that are no UTF-8 count as one unknown character each, and then as themselves.
+  static func precedes(_ a: FilePath, _ b: FilePath) -> Bool {
+    if a.isASCII, b.isASCII { return a.bytes.lexicographicallyPrecedes(b.bytes) }
+    let (first, second) = (String(decoding: a.bytes, as: UTF8.self), String(decoding: b.bytes, as: UTF8.self))
+    return first == second
+      ? a.bytes.lexicographicallyPrecedes(b.bytes) : areInNameOrder(first, second)
+  }
+
+  private var isASCII: Bool { bytes.allSatisfy { $0 < 0x80 } }
 }
 
 /// Bytes as text; each byte that is part of no character becomes %E9 and the like.

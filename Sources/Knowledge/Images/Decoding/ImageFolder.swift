@@ -10,8 +10,8 @@ public enum ImageFolder {
   ]
 
   /// The images under a folder. If it holds folders, each is a class, with every image below it at any depth; if it
-  /// holds images, they are one class named after the folder. Classes and paths are sorted by their bytes; hidden
-  /// files and folders are passed over; symbolic links are followed.
+  /// holds images, they are one class named after the folder. Classes and paths are in the order of
+  /// names; hidden files and folders are passed over; symbolic links are followed.
   ///
   /// Throws `ImageError.notFound`, `.inaccessible`, `.unsuitable`, `.unreadable`, `.noImages`, `.emptyClass`,
   /// `.sameClass` and `.mixedFolder`.
@@ -65,7 +65,7 @@ public enum ImageFolder {
   }
 }
 
-/// One folder's visible entries, sorted by bytes.
+/// One folder's visible entries, in the order of names.
 private struct Folder {
   struct Identity: Equatable {
     var device: dev_t

@@ -42,7 +42,7 @@ extension ImageListing {
   /// skipped. Where the text has zero bytes, they and not line feeds end the entries, as with `find -print0`. Names are
   /// bytes; a class that is no UTF-8 is named as ``ClassFolder`` says.
   ///
-  /// With `classNames` labels follow that order; otherwise the classes are sorted by their bytes. `name` is the
+  /// With `classNames` labels follow that order; otherwise the classes are in the order of names. `name` is the
   /// list's, for errors. Throws `ImageError.malformedList`, `.sameClass`, `.unknownClass` and `.noImages`.
   public init(list: [UInt8], name: String, classNames known: [String]? = nil) throws(ImageError) {
     let hasZeros = list.contains(0)
