@@ -200,6 +200,23 @@ private func numbers(_ tensor: StoredTensor) throws -> [Double] {
     #expect(defect(repeated("torch._utils\n_rebuild_tensor", shape, tensor, times: 50)) == .tooLarge)
   }
 
+  /// One dictionary that is the state of many, each with an entry of its own; and one with keys that are no names, seen often.
+  @Test func entriesAreCounted() throws {
+    func dictionary(of entry: String) -> [UInt8] {
+      Array("}q\u{1}(".utf8) + (0..<50_000).flatMap { _ in Array(entry.utf8) } + Array("u0".utf8)
+    }
+    func list(_ dictionary: [UInt8], _ item: String, times: Int) -> [UInt8] {
+      [0x80, 2] + dictionary + Array("](".utf8) + (0..<times).flatMap { _ in Array(item.utf8) }
+        + Array("e.".utf8)
+    }
+    let (many, state) = (dictionary(of: "K\u{1}N"), "}h\u{1}bK\u{2}Ns")
+    #expect(try run(list(many, state, times: 5)).isEmpty)
+    #expect(defect(list(many, state, times: 50)) == .tooLarge)
+    let nameless = dictionary(of: "NN")
+    #expect(try run(list(nameless, "h\u{1}", times: 5)).isEmpty)
+    #expect(defect(list(nameless, "h\u{1}", times: 50)) == .tooLarge)
+  }
+
   @Test func nestingAndRingsEnd() throws {
     #expect(defect([0x80, 2, UInt8(ascii: ")")] + [UInt8](repeating: 0x85, count: 100_000)) == .malformed)
     // A million lists, each the only item of the one before: appended from the outside in.

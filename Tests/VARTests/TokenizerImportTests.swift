@@ -67,6 +67,21 @@ import VAR
     } throws: {
       ($0 as? FormatError)?.defect == .wrongShape && "\($0)".contains("query, key and value")
     }
+    // As many levels as make a downsampling that is no number.
+    for levels in [9, 64, 65, 80] {
+      #expect {
+        try record({ tensors in
+          let known = Set(tensors.map(\.name))
+          for name in (0..<levels).map({ "encoder.down.\($0).block.0.conv1.weight" })
+          where !known.contains(name) {
+            let floats = [Float](repeating: 0, count: 8 * 8 * 9)
+            tensors.append(StoredTensor(name: name, shape: [8, 8, 3, 3], floats: floats))
+          }
+        })
+      } throws: {
+        "\($0)".contains("1 to 8 levels are possible, not ")
+      }
+    }
     #expect {
       try record({ $0.removeAll { $0.name == "quantize.quant_resi.qresi_ls.3.weight" } })
     } throws: {

@@ -24,8 +24,10 @@ extension WeightsImport {
       let width = try shape("encoder.conv_blocks.\(level).res.0.conv1.weight", rank: 4)[0]
       configuration.multipliers.append(width / first[0])
     }
-    // Without a level there is no downsampling, which the scales are counted by.
-    if configuration.multipliers.isEmpty { try require(configuration.problem, scalars: 0, tensors) }
+    // Of no level, or of too many, there is no downsampling, which the scales are counted by.
+    if !TokenizerConfiguration.levelCounts.contains(configuration.multipliers.count) {
+      try require(configuration.problem, scalars: 0, tensors)
+    }
     if isVAR {
       configuration.codeKernel = try shape("quant_conv.weight", rank: 4)[2]
       configuration.multiScale = try multiScale(side: configuration.imageSize / configuration.downsampling)

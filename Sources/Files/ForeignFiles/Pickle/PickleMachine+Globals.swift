@@ -95,6 +95,8 @@ extension PickleMachine {
     case .dictionary(let dictionary):
       // An OrderedDict's own attributes (torch's _metadata) are of no use here; a Namespace's are its content.
       if dictionary.entries.isEmpty, case .dictionary(let content) = state, content !== dictionary {
+        // Once another entry is added, they are.
+        try countCopy(content.entries.count, at: start)
         dictionary.entries = content.entries
       }
     case .inert: break

@@ -24,7 +24,8 @@ final class PickleMachine {
     copiesLeft -= count
     guard copiesLeft >= 0 else {
       throw cursor.error(
-        .tooLarge, at: start, expected: "shapes and texts that take no more than the pickle", found: "more",
+        .tooLarge, at: start, expected: "shapes, texts and entries that take no more than the pickle",
+        found: "more",
         hint: "save the weights alone")
     }
   }

@@ -38,13 +38,7 @@ struct PickledTensors {
   }
 
   private mutating func visit(_ value: PickleValue, name: String, depth: Int) throws {
-    visits += 1
-    guard visits <= Self.mostVisits, tensors.count < Self.mostTensors else {
-      throw cursor.error(
-        .tooLarge, expected: "at most \(Self.mostTensors) tensors among \(Self.mostVisits) values",
-        found: "more",
-        hint: "save the weights alone")
-    }
+    try countVisit()
     guard depth <= Self.deepest else { return }
     switch value {
     case .tensor(let tensor): tensors.append((name, tensor))
@@ -56,12 +50,24 @@ struct PickledTensors {
       for (key, value) in dictionary.entries {
         guard let text = key.asString ?? key.asInteger.map({ String($0) }), text.utf8.count <= Self.longestKey
         else {
+          // Many dictionaries may have the same many entries.
+          try countVisit()
           continue
         }
         if name == "args" { arguments[text] = SettingValue(value) }
         try visit(value, name: name.isEmpty ? text : name + "." + text, depth: depth + 1)
       }
     default: break
+    }
+  }
+
+  private mutating func countVisit() throws {
+    visits += 1
+    guard visits <= Self.mostVisits, tensors.count < Self.mostTensors else {
+      throw cursor.error(
+        .tooLarge, expected: "at most \(Self.mostTensors) tensors among \(Self.mostVisits) values",
+        found: "more",
+        hint: "save the weights alone")
     }
   }
 

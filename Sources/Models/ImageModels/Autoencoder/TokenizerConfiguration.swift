@@ -75,7 +75,10 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     (quantizer, codeNormalization) = (grid, nil)
   }
 
-  /// Pixels to a token, along a side.
+  /// How many levels a tokenizer may have.
+  public static let levelCounts = 1...8
+
+  /// Pixels to a token, along a side. A number only where the levels are as many as ``levelCounts`` says.
   public var downsampling: Int { 1 << (multipliers.count - 1) }
 
   /// The order of an image's tokens.
@@ -95,7 +98,7 @@ public struct TokenizerConfiguration: Codable, Equatable, Sendable {
     if (sizes + multipliers).contains(where: { $0 < 1 || $0 > 1 << 20 }) {
       return "every size must be from 1 to 2^20"
     }
-    if multipliers.isEmpty || multipliers.count > 8 {
+    if !Self.levelCounts.contains(multipliers.count) {
       return "1 to 8 levels are possible, not \(multipliers.count)"
     }
     // Widths of this bound keep every product of sizes far from overflow.
