@@ -224,7 +224,11 @@ import TestSupport
   }
 
   /// One shard was scored by another model, or otherwise: the sums would add up, and mean nothing.
-  @Test(arguments: ["model", "view", "precision", "batch_size", "cluster_size", "held_out", "split_seed"])
+  @Test(arguments: [
+    "model", "view", "precision", "batch_size", "cluster_size", "held_out", "split_seed", "tokens",
+    "class_names",
+    "mapping",
+  ])
   func shardsOfOtherScoringsAreRefused(what: String) throws {
     let arguments = [files.relabelled, "--model", files.model, "--held-out", "0.15", "--batch-size", "2"]
     var lines = try scores(arguments, in: 3).lines
@@ -236,11 +240,82 @@ import TestSupport
     lines[1] = String(decoding: try JSONSerialization.data(withJSONObject: line), as: UTF8.self) + "\n"
     let result = try ToolProcess.run("score-tokens", ["-", "--merge"], input: Array(lines.joined().utf8))
     expectRefusal(result, "score-tokens", 65, "-: line 2: expected \(what) ", "found \(what) \"another\"")
-    // The real thing.
-    if what == "split_seed" {
-      lines[1] = try run("score-tokens", arguments + ["--split-seed", "7", "--shard", "2/3"]).text
-      let result = try ToolProcess.run("score-tokens", ["-", "--merge"], input: Array(lines.joined().utf8))
-      expectRefusal(result, "score-tokens", 65, "expected split_seed 0, as in line 1; found split_seed 7")
+  }
+
+  /// Another seed of the split; the weights of a model whose classes have other names; tokens of other labels.
+  @Test func shardsThatWereScoredOtherwiseAreRefused() throws {
+    var model = try #require(try RecordReader(MemorySource(bytes(files.model), name: "model")).next())
+    let names: [String] = try model.jsonMetadata("class_names")
+    model.metadata["class_names"] = String(
+      decoding: try JSONEncoder().encode(Array(names.reversed())), as: UTF8.self)
+    let sink = MemorySink()
+    let models = RecordWriter(sink)
+    try models.write(model)
+    try models.finish()
+    _ = try write(sink.bytes, "other.zst", in: folder)
+    var tokens = try tokenBatch(files.relabelled)
+    tokens.labels.reverse()
+    let second = MemorySink()
+    let writer = TokenWriter(RecordWriter(second), header: tokens.header)
+    try writer.write(tokens)
+    try writer.finish()
+    _ = try write(second.bytes, "swapped.zst", in: folder)
+    let common = ["--held-out", "0.15", "--batch-size", "2"]
+    func line(_ tokens: String, _ model: String, _ shard: String, _ more: [String] = []) throws -> String {
+      try run("score-tokens", [tokens, "--model", model, "--shard", shard] + common + more).text
+    }
+    let first = try line(files.relabelled, files.model, "1/2")
+    for (what, second) in [
+      ("split_seed", try line(files.relabelled, files.model, "2/2", ["--split-seed", "7"])),
+      ("model", try line(files.relabelled, folder.path("other.zst"), "2/2")),
+      ("tokens", try line(folder.path("swapped.zst"), files.model, "2/2")),
+    ] {
+      let result = try ToolProcess.run("score-tokens", ["-", "--merge"], input: Array((first + second).utf8))
+      expectRefusal(
+        result, "score-tokens", 65, "-: line 2: expected \(what) ", "as in line 1; found \(what) ")
+    }
+  }
+
+  /// Numbers that do not go together, or that no run has printed.
+  @Test func editedLinesAreRefused() throws {
+    let arguments = [files.relabelled, "--model", files.model, "--held-out", "0.15", "--batch-size", "2"]
+    let lines = try scores(arguments, in: 2).lines
+    func refused(_ second: String) throws {
+      let result = try ToolProcess.run(
+        "score-tokens", ["-", "--merge"], input: Array((lines[0] + second).utf8))
+      expectRefusal(result, "score-tokens", 65, "-: line 2: expected the summary of a shard", "try:")
+    }
+    func edited(_ change: (inout [String: Any], inout [String: Any]) -> Void) throws -> String {
+      var line = try #require(JSONSerialization.jsonObject(with: Data(lines[1].utf8)) as? [String: Any])
+      var sums = try #require(line["sums"] as? [String: Any])
+      change(&line, &sums)
+      line["sums"] = sums
+      return String(decoding: try JSONSerialization.data(withJSONObject: line), as: UTF8.self) + "\n"
+    }
+    // As it is, a line comes back.
+    let same = try edited { _, _ in }
+    let merged = try ToolProcess.run("score-tokens", ["-", "--merge"], input: Array((lines[0] + same).utf8))
+    #expect(merged.status == 0, "\(merged.errors)")
+    try refused(edited { line, _ in line["loss"] = 1.5 })
+    try refused(edited { _, sums in sums["loss"] = ["count": 64, "sum": [1.7e308]] })
+    try refused(
+      edited { line, sums in (line["loss"], sums["loss"]) = (1.7e308, ["count": 1, "sum": [1.7e308]]) })
+    try refused(edited { _, sums in sums["shard"] = sums["loss"] })
+    try refused(String(lines[1].dropLast(2)) + ",\"images\":1}\n")
+    // Lines that older programs have printed say nothing of what they are of.
+    let older = try lines.map { line in
+      var fields = try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      fields["scored_with"] = nil
+      return String(decoding: try JSONSerialization.data(withJSONObject: fields), as: UTF8.self) + "\n"
+    }
+    let warned = try ToolProcess.run("score-tokens", ["-", "--merge"], input: Array(older.joined().utf8))
+    #expect(warned.status == 0 && warned.text == merged.text && warned.errors.contains("no line says"))
+    for option in [
+      ["--held-out", "0.1"], ["--view", "0"], ["--precision", "bfloat16"], ["--split-seed", "1"],
+    ] {
+      let result = try ToolProcess.run(
+        "score-tokens", ["-", "--merge"] + option, input: Array(lines.joined().utf8))
+      expectRefusal(result, "score-tokens", 64, "--merge adds up scores")
     }
   }
 

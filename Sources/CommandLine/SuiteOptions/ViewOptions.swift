@@ -18,6 +18,9 @@ public struct ViewOptions: ParsableArguments {
     if let view, view < 0 { throw ValidationError("--view must not be negative.") }
   }
 
+  /// Whether a view was asked for.
+  public var isGiven: Bool { view != nil }
+
   /// The number of the view in a file; it may be one that the file lacks.
   public func number(in header: TokenHeader) -> Int { view ?? header.centerView }
 }

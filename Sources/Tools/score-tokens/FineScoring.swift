@@ -13,12 +13,12 @@ struct FineScoring {
   let description: FineModelDescription
   let path: String
   /// Of the model, where it is asked for.
-  let weightsSHA256: String?
+  let sha256: String?
 
   /// - Throws: `FormatError`, `StreamError`.
   init(_ input: InputPath, hashed: Bool, _ session: ToolSession, _ device: Device) throws {
     let record = try session.readRecord(input)
-    weightsSHA256 = hashed ? record.weightsSHA256 : nil
+    sha256 = hashed ? record.sha256 : nil
     (model, description) = try FineModel.read(record, device: device)
     path = input.path
   }

@@ -59,12 +59,8 @@ struct ScoreSummary: Equatable {
     self.images = images
     unigramEntropy = fields["unigram_entropy"]?.double
     for (name, value) in sums {
-      guard case .object(let mean) = value, case .integer(let count)? = mean["count"], Self.counts ~= count,
-        case .array(let terms)? = mean["sum"]
-      else { return nil }
-      let numbers = terms.compactMap(\.double)
-      guard numbers.count == terms.count else { return nil }
-      self.sums[name] = MeanSum(sum: UnroundedSum(numbers), count: count)
+      guard let sum = MeanSum(value, ofImages: images), sum.mean == fields[name]?.double else { return nil }
+      self.sums[name] = sum
     }
     if case .object(let setting)? = fields["scored_with"] { scoredWith = setting }
     guard let place = fields["shard"] else { return }
@@ -75,7 +71,23 @@ struct ScoreSummary: Equatable {
   init() {}
 
   /// Counts that a summary may have: those of all shards add up to an integer.
-  private static let counts = 0...1 << 42
+  fileprivate static let counts = 0...1 << 42
+}
+
+extension MeanSum {
+  /// Larger than any loss; numbers below it add up to a number.
+  private static let limit = 1e200
+
+  /// Reads a sum over positions of images, of which each has equally many.
+  fileprivate init?(_ json: JSONValue, ofImages images: Int) {
+    guard case .object(let fields) = json, case .integer(let count)? = fields["count"],
+      ScoreSummary.counts ~= count, images == 0 ? count == 0 : count > 0 && count % images == 0,
+      case .array(let terms)? = fields["sum"]
+    else { return nil }
+    let numbers = terms.compactMap(\.double).filter { abs($0) < Self.limit }
+    guard numbers.count == terms.count else { return nil }
+    self.init(sum: UnroundedSum(numbers), count: count)
+  }
 }
 
 extension JSONValue {
@@ -106,16 +118,20 @@ extension Shard {
 extension ScoreSummary {
   /// Adds up the summaries of shards: one per line, each shard once and in order.
   /// - Throws: `ToolError` (bad data) for a line that is no such summary, `FormatError` (shardMismatch).
-  init(mergedFrom input: InputPath) throws {
+  init(mergedFrom input: InputPath, _ session: ToolSession) throws {
     let source = try input.open()
     let lines = String(decoding: try source.readAll(), as: UTF8.self).split(whereSeparator: \.isNewline)
     var sequence = ShardSequence()
     for (index, line) in lines.enumerated() {
-      guard let part = JSONValue(parsing: String(line)).flatMap({ ScoreSummary($0) }), let shard = part.shard
+      guard
+        let part = (try? decodeStrictJSON(JSONValue.self, from: Array(line.utf8))).flatMap({
+          ScoreSummary($0)
+        }),
+        let shard = part.shard
       else {
         throw ToolError(
           .badData, "\(input.path): line \(index + 1)",
-          expected: "the summary of a shard, with \"sums\" and \"shard\"",
+          expected: "the summary of a shard, with \"shard\", and \"sums\" that its means are of",
           found: "'\(visible(shortened(String(line), to: 80)))'",
           try: "what score-tokens --shard has printed")
       }
@@ -126,6 +142,10 @@ extension ScoreSummary {
       add(part.sums)
       images += part.images
       (unigramEntropy, scoredWith) = (part.unigramEntropy, part.scoredWith)
+    }
+    if !lines.isEmpty, scoredWith == nil {
+      session.warn(
+        "\(input.path): no line says what its scores are of: they may be of other models or tokens")
     }
     scoredWith = nil
     guard !lines.isEmpty, try sequence.finish(at: Origin(file: input.path, record: lines.count)) == nil else {

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Codebooks
 import Datasets
 import Evaluation
 import ImageModels
@@ -47,11 +46,14 @@ import VAR
   func validate() throws {
     try InputPath.requireDistinct(tokens, model, fine, mapping)
     let isOfOneModel = logits != nil || clusterSize != nil || mapping != nil || places.isGiven
+    let isOfImages = heldOut.heldOut != nil || heldOut.splitSeed != 0 || view.isGiven || precision != .float32
     if merge
-      && (model != nil || fine != nil || isOfOneModel || sharding.shard != nil || estimating.estimate)
+      && (model != nil || fine != nil || isOfOneModel || isOfImages || sharding.shard != nil
+        || estimating.estimate)
     {
       throw ValidationError(
-        "--merge adds up scores; leave models, --shard, --estimate and the options of logits, places and clusters out."
+        "--merge adds up scores; leave models, --shard, --estimate, --precision and the options of the images, of logits, places "
+          + "and clusters out."
       )
     }
     if !merge && model == nil && fine == nil { throw ValidationError("give --model, --fine, or both.") }
@@ -77,13 +79,15 @@ import VAR
   }
 
   func execute(_ session: ToolSession) throws {
-    if merge { return try report(ScoreSummary(mergedFrom: tokens), session) }
+    if merge { return try report(ScoreSummary(mergedFrom: tokens, session), session) }
     let device = session.device(precision)
     let fine = try fine.map { try FineScoring($0, hashed: sharding.shard != nil, session, device) }
     let record = try model.map { try session.readRecord($0) }
-    let setting = try self.setting(record, fine, device, session)
+    let clustering = try ClusterScoring(
+      mapping: mapping, size: clusterSize, hashed: sharding.shard != nil, session)
+    let setting = self.setting(record, fine, clustering, device)
     if let record, let path = model, try record.kind() == .varModel {
-      return try scoreScales(record, path, setting, device, session)
+      return try scoreScales(record, path, clustering, setting, device, session)
     }
     let model = try record.map { try Transformer.read($0, device: device) }
     let tokens = try TokenDataset(session.openTokens(self.tokens))
@@ -107,7 +111,7 @@ import VAR
         file: self.model?.path ?? "")
       let data = own.relabelled(try matched(header, classes, session))
       scores[fine == nil ? "" : "coarse_"] = try score(
-        data, of: own, items, part, transformer, description, session)
+        data, of: own, items, part, transformer, description, clustering, session)
     }
     if let fine {
       let classes = ClassList(
@@ -125,32 +129,32 @@ import VAR
     }
     summary.addJointLoss()
     (summary.images, summary.unigramEntropy) = (items.count, tokens.unigramEntropy)
-    (summary.shard, summary.scoredWith) = (shard(part), self.setting(of: header, setting))
+    (summary.shard, summary.scoredWith) = (shard(part), self.setting(of: tokens, setting))
     try report(summary, session)
   }
 
   /// What the summary of a shard says of the models and options: shards of one whole have the same. Nil without a shard.
   private func setting(
-    _ record: Record?, _ fine: FineScoring?, _ device: Device, _ session: ToolSession
-  ) throws -> [String: JSONValue]? {
+    _ record: Record?, _ fine: FineScoring?, _ clustering: ClusterScoring, _ device: Device
+  ) -> [String: JSONValue]? {
     if sharding.shard == nil { return nil }
     var setting: [String: JSONValue] = [
       "batch_size": .integer(batchSize), "precision": .string(device.precision.rawValue),
       "held_out": .number(heldOut.chosen?.fraction ?? 0), "split_seed": .large(heldOut.splitSeed),
     ]
-    setting["model"] = (record?.weightsSHA256).map { .string($0) }
-    setting["fine"] = (fine?.weightsSHA256).map { .string($0) }
+    setting["model"] = (record?.sha256).map { .string($0) }
+    setting["fine"] = (fine?.sha256).map { .string($0) }
     setting["cluster_size"] = clusterSize.map { .integer($0) }
-    if let mapping, session.isRegularFile(mapping) {
-      setting["mapping"] = .string(try SHA256Hasher.hex(of: try mapping.open()))
-    }
+    setting["mapping"] = clustering.sha256.map { .string($0) }
     return setting
   }
 
   /// The setting with what the tokens decide.
-  private func setting(of header: TokenHeader, _ setting: [String: JSONValue]?) -> [String: JSONValue]? {
+  private func setting(of data: TokenDataset, _ setting: [String: JSONValue]?) -> [String: JSONValue]? {
     setting?.merging([
-      "codebook": .string(header.codebookSHA256), "view": .integer(view.number(in: header)),
+      "codebook": .string(data.header.codebookSHA256), "tokens": .string(data.sha256),
+      "class_names": .array(data.header.classNames.map { .string($0) }),
+      "view": .integer(view.number(in: data.header)),
     ]) { $1 }
   }
 
@@ -167,8 +171,8 @@ import VAR
 
   /// Scores of a model that predicts scale by scale, at each scale too.
   private func scoreScales(
-    _ record: Record, _ path: InputPath, _ setting: [String: JSONValue]?, _ device: Device,
-    _ session: ToolSession
+    _ record: Record, _ path: InputPath, _ clustering: ClusterScoring, _ setting: [String: JSONValue]?,
+    _ device: Device, _ session: ToolSession
   ) throws {
     let (model, description) = try VARTransformer.read(record, device: device)
     if let fine {
@@ -187,7 +191,7 @@ import VAR
       sizes.multiScale.scales, data.header, of: tokens.path, view: view.number(in: data.header), by: path.path
     )
     let classes = ClassList(names: description.classNames, count: sizes.classCount, file: path.path)
-    let clusters = try clusters(of: data.header, description, session)
+    let clusters = try clustering.clusters(of: data.header, in: tokens.path, description, session)
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
       images: min(batchSize, items.count))
@@ -206,7 +210,7 @@ import VAR
     var summary = ScoreSummary()
     summary.add(scores.sums)
     (summary.images, summary.unigramEntropy) = (items.count, data.unigramEntropy)
-    (summary.shard, summary.scoredWith) = (shard(part), self.setting(of: data.header, setting))
+    (summary.shard, summary.scoredWith) = (shard(part), self.setting(of: data, setting))
     try report(summary, session)
   }
 
@@ -222,9 +226,9 @@ import VAR
   private func score(
     _ data: TokenDataset, of file: TokenDataset, _ items: [(item: Int, view: Int)], _ part: ShardPart,
     _ transformer: Transformer,
-    _ description: ModelDescription, _ session: ToolSession
+    _ description: ModelDescription, _ clustering: ClusterScoring, _ session: ToolSession
   ) throws -> TokenScores {
-    let clusters = try clusters(of: data.header, description, session)
+    let clusters = try clustering.clusters(of: data.header, in: tokens.path, description, session)
     let sizes = transformer.configuration
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
@@ -239,38 +243,6 @@ import VAR
     }
     try outputs.finish()
     return scores
-  }
-
-  /// The clusters of the mapping, or blocks of successive codes, which mean something only in a rearranged codebook.
-  private func clusters(
-    of header: TokenHeader, _ description: ModelDescription, _ session: ToolSession
-  ) throws -> GroupedItems? {
-    if let mapping {
-      let content = try CodeMapping(session.readRecord(mapping))
-      try session.requireSameCodebook(
-        header, of: tokens.path, as: content.sourceCodebookSHA256, codes: content.sourceCount,
-        of: mapping.path)
-      guard let clusters = GroupedItems(content) else {
-        throw ToolError(
-          .badData, mapping.path,
-          expected: "clusters",
-          found: "a permutation without cluster_size",
-          try: "the mapping that rearrange-codebook wrote")
-      }
-      return clusters
-    }
-    let size = clusterSize ?? description.clusterSize
-    guard size == 0 || header.vocabSize % size == 0 else {
-      throw ToolError(
-        .badData, "--cluster-size", expected: "a divisor of the \(header.vocabSize) codes", found: "\(size)",
-        try: "the size that rearrange-codebook was given")
-    }
-    if size > 0, description.clusterSize == 0 {
-      session.warn(
-        "--cluster-size: the model was trained without clusters; the cluster scores are of blocks of \(size) codes in the "
-          + "order of this codebook; --mapping scores by the clusters of another order")
-    }
-    return GroupedItems(header.vocabSize, inBlocksOf: size)
   }
 
   /// The images that are scored, with their views. A shard has whole batches, so that its scores are those of the whole to
