@@ -52,6 +52,18 @@ extension EvalMetricsTests {
     #expect(pixels.metrics["precision"] == 1 && pixels.metrics["recall"] == 1)
   }
 
+  /// What was given for images, and would have changed their scores.
+  @Test func optionsThatChangeNothingAreSaid() throws {
+    try writeFeatures("a", of: "reference")
+    let sized = try evaluate("--reference", "a", "--samples", "a", "--size", "16")
+    #expect(sized.status == 0 && sized.errors.contains("--size is for images"), "\(sized.errors)")
+    let tokenizer = try SharedFiles.get().tokenizer
+    let decoded = try evaluate("--reference", "a", "--samples", "a", "--tokenizer", tokenizer)
+    #expect(decoded.status == 0 && decoded.errors.contains("--tokenizer is for tokens"), "\(decoded.errors)")
+    try expectRefusal(
+      64, "go with --reference-part", "--reference", "a", "--samples", "a", "--split-seed", "3")
+  }
+
   /// A pipe gives its bytes once, whatever name it has.
   @Test func pipesAreReadWhole() throws {
     try writeFeatures("a", of: "reference")

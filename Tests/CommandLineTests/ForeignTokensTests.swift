@@ -207,6 +207,7 @@ import TestSupport
     _ = try write(Array("{\"class_id\": 0, \"tokens\": [1,2,3,4,]}\n".utf8), "comma.jsonl", in: folder)
     _ = try write(
       Array("{\"class_id\": 0, \"class_id\": 1, \"tokens\": [1,2,3,4]}\n".utf8), "key.jsonl", in: folder)
+    _ = try write(npy(.uint8, [1, 16, 16], [UInt8](repeating: 1, count: 256)), "rows.npy", in: folder)
     let one = ["--labels", "three.npy", "--classes", "4"]
     let cases: [([String], Int32, String)] = [
       (
@@ -215,6 +216,11 @@ import TestSupport
       ),
       (["long.npy", "--labels", "l.npy"], 65, "found 7681"),
       (["float.npy"] + one, 65, "expected an array of integers"),
+      (
+        ["rows.npy"] + one, 65,
+        "rows.npy: image 0: expected codes of an image as [tokens] or [views, tokens]; found [16, 16], which may be"
+      ),
+      (["rows.npy", "--grid", "4x4"] + one, 0, "1 images"),
       (["large.npy"] + one, 65, "large.npy: image 0: expected codes from 0 to 31; found 32"),
       (["negative.npy"] + one, 65, "found -1"),
       (["sixty.npy"] + one, 65, "expected square grids of tokens; found 60"),

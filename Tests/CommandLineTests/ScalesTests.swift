@@ -82,6 +82,13 @@ import TestSupport
           files.tokenizer,
         ]),
       "import-tokens", 65, "expected 21 tokens in each view, scales 1,2,4; found 64 tokens")
+    // A list of three images' codes is no image of three views.
+    let line = "{\"class_id\": 0, \"tokens\": \([Int](repeating: 0, count: 63))}\n"
+    expectRefusal(
+      try ToolProcess.run(
+        "import-tokens", ["-", "--classes", "1", "--tokenizer", files.tokenizer], input: Array(line.utf8)),
+      "import-tokens", 65,
+      "expected 21 tokens in each of 1, 2 or 10 views, scales 1,2,4; found 63 tokens in 3")
   }
 
   @Test func aRearrangedTokenizerDecodesToTheSameImages() throws {

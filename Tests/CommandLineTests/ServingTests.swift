@@ -150,6 +150,11 @@ import TestSupport
     let other = try ToolProcess.run(
       "sample", ["--serve", "--model", files.model, "--tokenizer", files.tokenizer], in: folder.url)
     #expect(other.status == 65 && other.errors.contains("codebook"), "\(other.errors)")
+    // A second stage of other coarse labels is no matter of a request.
+    let fine = try CoarseToFineFiles.get().fine
+    let unfit = try ToolProcess.run(
+      "sample", ["--serve", "--model", files.model, "--fine", fine], in: folder.url)
+    #expect(unfit.status == 65 && unfit.errors.contains("expected"), "\(unfit.errors)")
     let closed = try ToolProcess.shell(
       "yes '{\"classes\": [0]}' | sample --serve --model '\(files.model)' | head -n 2 | wc -l",
       in: folder.url, timeout: 60)

@@ -248,5 +248,21 @@ import TestSupport
     #expect(result.status == 0, "\(result.errors)")
     #expect(result.text.contains("| kind | own\\|kind |\n| numbers | 6 |"), "\(result.text)")
     #expect(result.text.contains("| `a\\|b` | c |") && result.text.contains("The file does not say."))
+    let provenance =
+      #"[{"tool":"t`<b>","version":"1\n# x","arguments":["\n# own"],"seed":0,"threads":1,"inputs":[{"name":"a`b","sha256":null}],"settings":{"![k](x)":"*v*"}}]"#
+    let forged = Record(
+      metadata: [
+        "kind": "ar-model", "config": "{\"a`b\":1}", "class_names": #"["![p](http://x/y.png)","a\n# b"]"#,
+        "provenance": provenance,
+      ], tensors: record.tensors)
+    let card = try show("--model-card", "-", input: try file([forged]))
+    #expect(card.status == 0, "\(card.errors)")
+    for line in [
+      "| `a'b` | 1 |",
+      #"| classes | !\[p\](http://x/y.png), a\u{FFFD}# b |"#.replacing(#"\u{FFFD}"#, with: "\u{FFFD}"),
+    ] {
+      #expect(card.text.split(separator: "\n").contains { $0 == line }, "\(line) in \(card.text)")
+    }
+    #expect(!card.text.contains("\n# own") && !card.text.contains("\n# x"), "\(card.text)")
   }
 }

@@ -29,6 +29,7 @@ import Testing
     #expect(throws: ImageError.self) { try list("a.png,10\n", classes: 10) }
     // Where one is no number, all are names.
     #expect(try list("a.png,10\nb.png,x\n").classNames == ["10", "x"])
+    #expect(try list("a.png,-1\nb.png,-\n").classNames == ["-", "-1"])
   }
 
   @Test(arguments: [
@@ -36,6 +37,10 @@ import Testing
     ("\"a.png,x\n", "line 1"),
     ("a.png,\"x\"y\n", "line 1"), ("path,label\n", "no image found"), (",x\na.png,y\n", "line 1"),
     ("a.pgn\nb.png,y\n", "line 1"),
+    ("a.png,3\nb.png,-1\n", "line 2: expected a label from 0 to 65535, as in"),
+    ("a.png,3\nb.png,65536\n", "found '65536'"),
+    ("path,label\na.png, 3\nb.png,4\n", "line 2: expected a label"),
+    ("a.png,99999999999999999999\n", "line 1: expected a label"),
     ("a.png,x\rb.png,y\r", "line 1: expected 'path,class', found 'a carriage"),
     ("a.png,caf\u{E9}\nb.png,cafe\u{301}\n", "one spelling of each class"), ("", "no image found"),
   ]) func otherRowsAreRefused(text: String, words: String) {

@@ -31,6 +31,8 @@ public enum ImageError: Error, Equatable, Sendable {
   case malformedList(list: String, line: Int, found: String)
   /// A row of a table that is not `path,class`.
   case malformedTable(table: String, line: Int, found: String)
+  /// A row of a table whose class is a number and no label, where all others are numbers too.
+  case unusableLabel(table: String, line: Int, found: String)
   /// Not enough memory to decode or encode.
   case outOfMemory(file: String)
 }
@@ -100,6 +102,9 @@ extension ImageError: CustomStringConvertible {
         + shortened(known.joined(separator: ", "), to: 200)
     case .malformedTable(let table, let line, let found):
       "\(table), line \(line): expected 'path,class', found '\(shortened(found))'"
+    case .unusableLabel(let table, let line, let found):
+      "\(table), line \(line): expected a label from 0 to \(ImageListing.largestLabel), as in the other rows, found "
+        + "'\(shortened(found))'; labels are counted from 0 and have no spaces around them"
     case .malformedList(let list, let line, let found):
       "\(list), line \(line): expected 'path' or 'path TAB class', found '\(shortened(found))'"
     default: ""

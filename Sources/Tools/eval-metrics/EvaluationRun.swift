@@ -100,6 +100,7 @@ struct EvaluationRun {
   func compare(
     _ reference: LoadedInput, _ samples: LoadedInput, shown: (reference: LoadedInput, samples: LoadedInput)
   ) throws {
+    warnOfUnused([reference, samples, shown.reference, shown.samples])
     var report = Report(pairs: metrics.pairs)
     if metrics.pairs {
       let (a, b) = try bothImages(reference, samples, for: "--pairs")
@@ -125,6 +126,19 @@ struct EvaluationRun {
     for warning in report.warnings { session.warn("warning: \(warning)") }
     try session.report(report.json)
     if !session.options.json { for line in report.table { try session.printLine(line) } }
+  }
+
+  /// Names options that change nothing, since no input has what they are for.
+  private func warnOfUnused(_ sides: [LoadedInput]) {
+    let kinds = sides.compactMap { side -> String? in
+      if case .images(_, let kind, _) = side { kind } else { nil }
+    }
+    if kinds.isEmpty, inputs.size != nil {
+      session.warn("warning: --size is for images, and both sides are features: it changes nothing")
+    }
+    if !kinds.contains("tokens"), inputs.tokenizer != nil, metrics.network != "tokenizer" {
+      session.warn("warning: --tokenizer is for tokens, and no side has any: it changes nothing")
+    }
   }
 
   private func bothImages(

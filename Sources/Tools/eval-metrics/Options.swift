@@ -68,8 +68,8 @@ struct InputOptions: ParsableArguments {
     if !(1...1 << 16).contains(size ?? 1) { throw ValidationError("--size must be from 1 to 65536.") }
     if allowUpscale && size == nil { throw ValidationError("--allow-upscale needs --size.") }
     if referencePart == .heldOut { try heldOut.requireSome() }
-    if referencePart == .all, heldOut.heldOut != nil {
-      throw ValidationError("--held-out goes with --reference-part.")
+    if referencePart == .all, heldOut.heldOut != nil || heldOut.splitSeed != 0 {
+      throw ValidationError("--held-out and --split-seed go with --reference-part.")
     }
   }
 }

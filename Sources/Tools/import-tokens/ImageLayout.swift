@@ -43,10 +43,14 @@ struct ImageLayout {
       (rows, columns) = (tokenizer.side, tokenizer.side)
       let count = sides.reduce(0) { $0 + $1 * $1 }
       viewCount = asked ?? first.views ?? first.tokens.count / count
-      guard viewCount > 0, viewCount * count == first.tokens.count else {
+      guard viewCount > 0, viewCount * count == first.tokens.count,
+        first.views != nil || asked != nil || Self.isOfAPlan(viewCount)
+      else {
         throw ToolError(
-          .badData, first.place, expected: "\(count) tokens in each view, \(order)",
-          found: "\(first.tokens.count) tokens in \(asked ?? first.views ?? 1) views",
+          .badData, first.place,
+          expected:
+            "\(count) tokens in each \(asked ?? first.views == nil ? "of 1, 2 or 10 views" : "view"), \(order)",
+          found: "\(first.tokens.count) tokens in \(asked ?? first.views ?? max(1, viewCount)) views",
           try: "codes of all scales, the smallest first, or the tokenizer that they are of")
       }
     }
@@ -61,6 +65,9 @@ struct ImageLayout {
     }
   }
 
+  /// Whether a way to take views gives so many.
+  private static func isOfAPlan(_ count: Int) -> Bool { plans.values.contains { $0.names.count == count } }
+
   /// One grid: the one that was given, or a square.
   private static func raster(_ first: ForeignImageTokens, _ grid: TokenGridSize?, _ asked: Int?) throws
     -> (rows: Int, columns: Int, views: Int)
@@ -70,8 +77,7 @@ struct ImageLayout {
       let (rows, columns) = (grid.rows, grid.columns)
       let viewCount = first.views ?? count / (rows * columns)
       // A plain list may have the views of a plan one after the other.
-      let isPossible =
-        first.views != nil || asked != nil || plans.values.contains { $0.names.count == viewCount }
+      let isPossible = first.views != nil || asked != nil || isOfAPlan(viewCount)
       guard count > 0, viewCount * rows * columns == count, isPossible else {
         throw ToolError(
           .badData, first.place,
@@ -82,6 +88,13 @@ struct ImageLayout {
       return (rows, columns, viewCount)
     }
     let viewCount = asked ?? first.views ?? 1
+    // Rows and columns of one grid would pass for as many views of a small one.
+    if asked == nil, viewCount > 1, viewCount * viewCount == count, !isOfAPlan(viewCount) {
+      throw ToolError(
+        .badData, first.place, expected: "codes of an image as [tokens] or [views, tokens]",
+        found: "[\(viewCount), \(viewCount)], which may be the rows and columns of a grid",
+        try: "codes.reshape(len(codes), -1), or --grid, if these are \(viewCount) views")
+    }
     let side = Int(Double(count / max(1, viewCount)).squareRoot())
     guard count > 0, viewCount * side * side == count, side * side <= TokenHeader.maximumTokens else {
       throw ToolError(

@@ -40,7 +40,7 @@ struct ServingOptions: ParsableArguments {
     let server = Server(
       session: session, model: loaded, fine: fine, tokenizer: decoder, guidance: drawing.guidance,
       draw: drawing.draw, speculation: drawing.speculation, batchSize: batchSize, modelPath: model)
-    try server.requireTokenizer(tokenizer)
+    try server.requireFit(tokenizer)
     try server.run(LineReader(FileSource(descriptor: 0, name: "standard input"), limit: 1 << 20))
   }
 }
@@ -138,11 +138,13 @@ struct Server {
     }
   }
 
-  /// Stops unless the tokenizer makes pictures of what is drawn.
+  /// Stops unless the second stage fits to the first, and the tokenizer makes pictures of what is drawn.
   /// - Throws: `ToolError` (bad data).
-  func requireTokenizer(_ path: InputPath?) throws {
-    guard let path, let tokenizer else { return }
+  func requireFit(_ path: InputPath?) throws {
     let stage = stage(labels: [0], guidance: guidance, draw, session.seed)
+    var fine = fine
+    try fine?.fit(stage.header, of: modelPath, session)
+    guard let path, let tokenizer else { return }
     try session.requireDecodable(
       fine?.header(for: stage.header) ?? stage.header, of: fine?.path ?? modelPath, by: tokenizer,
       of: path.path)

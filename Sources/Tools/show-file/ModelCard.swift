@@ -29,21 +29,27 @@ struct ModelCard {
   /// The card, a line per element.
   var lines: [String] {
     let kind = metadata["kind"] ?? "file without a kind"
-    var lines = ["# \(name.split(separator: "/").last ?? "file")", "", Self.sentence(kind), ""]
+    var lines = [
+      "# \(Self.plain(name.split(separator: "/").last.map(String.init) ?? "file"))", "", Self.sentence(kind),
+      "",
+    ]
     lines += Self.table(("property", "value"), properties(kind))
     lines += ["", "## How it was made", ""]
     lines +=
-      history.entries.isEmpty ? ["The file does not say."] : history.entries.map { "    " + $0.command }
+      history.entries.isEmpty
+      ? ["The file does not say."] : history.entries.map { "    " + visible($0.command) }
     let inputs = history.entries.flatMap { entry in
-      entry.inputs.map { ("`\($0.name)`, read by `\(entry.tool)`", $0.sha256 ?? "unknown") }
+      entry.inputs.map {
+        ("\(Self.code($0.name)), read by \(Self.code(entry.tool))", Self.plain($0.sha256 ?? "unknown"))
+      }
     }
     if !inputs.isEmpty { lines += [""] + Self.table(("input", "SHA-256"), inputs) }
     if let last = history.entries.last(where: { $0.settings != nil }),
       case .object(let settings)? = last.settings
     {
-      lines += ["", "## Settings of `\(last.tool)`, version \(last.version)", ""]
+      lines += ["", "## Settings of \(Self.code(last.tool)), version \(Self.plain(last.version))", ""]
       lines += Self.table(
-        ("setting", "value"), settings.sorted { $0.key < $1.key }.map { ($0, Self.text($1)) })
+        ("setting", "value"), settings.sorted { $0.key < $1.key }.map { (Self.plain($0), Self.text($1)) })
     }
     return lines + [
       "", "## To be added", "",
@@ -54,7 +60,7 @@ struct ModelCard {
   private func properties(_ kind: String) -> [(String, String)] {
     var rows = [("kind", Self.plain(kind)), ("numbers", "\(numbers)"), ("items", "\(items)")]
     if case .object(let sizes)? = metadata["config"].flatMap({ JSONValue(parsing: $0) }) {
-      rows += sizes.sorted { $0.key < $1.key }.map { ("`\($0)`", Self.text($1)) }
+      rows += sizes.sorted { $0.key < $1.key }.map { (Self.code($0), Self.text($1)) }
     }
     if case .array(let names)? = metadata["class_names"].flatMap({ JSONValue(parsing: $0) }), !names.isEmpty {
       rows.append(("classes", names.map(Self.text).joined(separator: ", ")))
@@ -81,10 +87,15 @@ struct ModelCard {
     return plain((try? sortedJSON(value)) ?? "")
   }
 
-  /// Text of a file as text: no element of a page, which Markdown takes over.
+  /// Text of a file as text: no line, element, link, picture or code of its own.
   private static func plain(_ text: String) -> String {
-    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;")
+    var shown = visible(text).replacing("&", with: "&amp;").replacing("<", with: "&lt;")
+    for mark in ["[", "]", "`", "*"] { shown = shown.replacing(mark, with: "\\" + mark) }
+    return shown
   }
+
+  /// Text of a file as code, which it cannot end.
+  private static func code(_ text: String) -> String { "`" + visible(text).replacing("`", with: "'") + "`" }
 
   /// A table in Markdown; what would end a cell is escaped.
   private static func table(_ head: (String, String), _ rows: [(String, String)]) -> [String] {

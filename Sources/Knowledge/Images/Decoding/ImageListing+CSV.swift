@@ -4,17 +4,17 @@ import Glibc
 extension ImageListing {
   /// A listing from the bytes of a table of comma-separated values (RFC 4180) with a path and a class in each row. A first row
   /// whose path has neither a dot nor a slash is a heading. Further columns are passed over. A path that does not begin with `/` is
-  /// relative to `folder`. Where every class is a number, these are the labels; otherwise the classes are sorted by their
-  /// bytes.
+  /// relative to `folder`. Where every class is an integer, these are the labels; otherwise the classes are in the order of
+  /// names.
   /// - Parameter classCount: of classes that are numbers, how many there are; nil for the largest and one.
-  /// - Throws: `ImageError.malformedTable`, `.sameClass`, `.unknownClass` and `.noImages`.
+  /// - Throws: `ImageError.malformedTable`, `.unusableLabel`, `.sameClass`, `.unknownClass` and `.noImages`.
   public init(
     csv: [UInt8], name: String, folder: FilePath, classCount: Int? = nil
   ) throws(ImageError) {
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
     var rows = try CSVRows(csv.starts(with: mark) ? Array(csv.dropFirst(mark.count)) : csv, name: name).rows
     if let first = rows.first?.fields[0], Self.isHeading(first) { rows.removeFirst() }
-    var images: [(path: FilePath, className: String)] = []
+    var images: [(path: FilePath, className: String, line: Int)] = []
     for row in rows {
       guard row.fields.count >= 2, !row.fields[0].isEmpty, !row.fields[1].isEmpty else {
         let text = Array(row.fields.joined(separator: [UInt8(ascii: ",")]))
@@ -24,7 +24,7 @@ extension ImageListing {
       images.append(
         (
           path.bytes.first == UInt8(ascii: "/") ? path : folder.appending(path),
-          readableText(of: row.fields[1])
+          readableText(of: row.fields[1]), row.line
         ))
     }
     let numbers = images.map { image in
@@ -35,11 +35,23 @@ extension ImageListing {
       try self.init(numbered: numbered, classCount: classCount, name: name)
       return
     }
+    // One label that is none would turn all others into names.
+    if images.allSatisfy({ Self.isInteger($0.className) }), let place = numbers.firstIndex(of: nil) {
+      throw .unusableLabel(table: name, line: images[place].line, found: images[place].className)
+    }
     let names = try ClassNames(images.map(\.className), in: name).names
     let labels = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
     self.init(
       classNames: names,
       entries: images.map { Entry(path: $0.path, label: labels[$0.className] ?? 0) })
+  }
+
+  /// Whether a text is an integer of any size, with or without spaces around it.
+  private static func isInteger(_ text: String) -> Bool {
+    let words = text.split(whereSeparator: \.isWhitespace)
+    guard words.count == 1, let sign = words[0].first else { return false }
+    let digits = sign == "-" || sign == "+" ? words[0].dropFirst() : words[0]
+    return !digits.isEmpty && digits.utf8.allSatisfy { (0x30...0x39).contains($0) }
   }
 
   private static func isHeading(_ path: [UInt8]) -> Bool {
