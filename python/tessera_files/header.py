@@ -55,9 +55,9 @@ def encode_header(metadata: Mapping[str, str], tensors: Iterable[TensorInfo]) ->
             raise ValueError(f"a tensor named {tensor.name}")
         begin, end = end, end + tensor.byte_count
         fields[tensor.name] = {"dtype": tensor.dtype, "shape": list(tensor.shape), "data_offsets": [begin, end]}
-    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text, order
+    encoded = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    return len(encoded).to_bytes(8, "little") + encoded, order
 
 
 def _require_distinct(names: Iterable[str]) -> None:
