@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,9 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 from .errors import FormatError, Path
+from .inputs import CHUNK, Given, feed, follow, standard_input
+from .processes import Output, running
 
 Option = str | int | float | bool | os.PathLike[str] | list[Any] | tuple[Any, ...] | None
 
@@ -106,7 +109,7 @@ class Result:
         return json.loads(self.output)
 
 
-def run(tool: str, *arguments: Path, input: bytes | BinaryIO | None = None, folder: Path | None = None,
+def run(tool: str, *arguments: Path, input: Given | None = None, folder: Path | None = None,
         **options: Option) -> Result:
     """Runs a tool to its end.
 
@@ -114,21 +117,34 @@ def run(tool: str, *arguments: Path, input: bytes | BinaryIO | None = None, fold
 
     is `sample --model=model.tensors.zst --per-class=8 --guidance=3 --output=a.tokens.zst`. An option that is True is a
     flag, one that is False or None is left out, and a list gives the option once for each item. `input` goes to
-    standard input. The tool is taken from `folder`, or from the folder that the environment variable TESSERA_BIN names,
-    or from PATH.
+    standard input: bytes, or a binary file, which is read from where it is. The tool is taken from `folder`, or from
+    the folder that the environment variable TESSERA_BIN names, or from PATH.
+
+    Ctrl-C asks the tool to end, and is raised when it has: a training saves its checkpoint first. A second Ctrl-C kills
+    the tool. Any other exception that comes meanwhile does the same.
 
     Raises a ToolError of the class of the exit code, and ToolNotFound."""
     command = [find(tool, folder), *(os.fspath(one) for one in arguments), *_words(options)]
-    data: dict[str, Any] = {"stdin": subprocess.DEVNULL if input is None else input}
-    if isinstance(input, (bytes, bytearray, memoryview)):
-        data = {"input": input}
-    elif input is not None and not _has_descriptor(input):
-        data = {"input": input.read()}
-    ended = subprocess.run(command, capture_output=True, check=False, **data)
-    messages = ended.stderr.decode(errors="replace")
-    if ended.returncode != 0:
-        raise tool_error(tool, ended.returncode, messages)
-    return Result(ended.stdout, messages)
+    # Files, because a tool can always write to them, also while this program waits to read or to write.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as messages:
+        code = _completed(command, input, output, messages)
+        if code != 0:
+            raise tool_error(tool, code, _text(messages))
+        output.seek(0)
+        return Result(output.read(), _text(messages))
+
+
+def _completed(command: list[str], input: Given | None, output: IO[bytes], messages: IO[bytes]) -> int:
+    """Runs a tool to its end; its exit code."""
+    stdin = standard_input(input)
+    try:
+        with running(command, stdin=stdin, stdout=output, messages=messages) as process:
+            if input is not None and process.stdin is not None:
+                feed(input, process.stdin)
+            return process.wait()
+    finally:
+        if not isinstance(stdin, int):
+            follow(stdin)
 
 
 @contextmanager
@@ -138,39 +154,32 @@ def stream(tool: str, *arguments: Path, folder: Path | None = None, **options: O
         with stream("tokenize", "images", tokenizer="tokenizer.tensors.zst") as output:
             for batch in iterate_tokens(output): ...
 
-    An error of the tool is raised at the end of the block, also in place of the FormatError of a product that ends too
-    early. A tool whose product is not read to its end, or whose block raises another exception, is ended, which is no
-    error."""
+    A block that has read the product to its end waits for the tool, and an error of the tool is raised there, also in
+    place of the error that a product which ends too early was: a FormatError, or the DataError of a tool that read it.
+    A block that is left before that end, or by another exception, ends the tool as `run` does, which is no error."""
     command = [find(tool, folder), *(os.fspath(one) for one in arguments), *_words(options)]
+    failure: Exception | None = None
     # A file, because a pipe for messages that nobody reads would stop a tool that has many.
-    with tempfile.TemporaryFile() as messages, subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages) as process:
-        assert process.stdout is not None
-        failure: BaseException | None = None
-        try:
-            yield process.stdout
-        except BaseException as error:
-            failure = error
-        # A product that ends too early is a consequence of the tool's error; of other failures the tool knows nothing.
-        at_end = (failure is None or isinstance(failure, FormatError)) and not process.stdout.read(1)
-        process.stdout.close()
-        if not at_end:
-            process.terminate()
-        code = process.wait()
-        if code != 0 and at_end:
-            messages.seek(0)
-            raise tool_error(tool, code, messages.read().decode(errors="replace")) from failure
-        if failure:
-            raise failure
+    with tempfile.TemporaryFile() as messages:
+        with running(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, messages=messages) as process:
+            output = Output(process.stdout)
+            reader = io.BufferedReader(output, CHUNK)
+            try:
+                yield reader
+            except (FormatError, DataError) as error:
+                failure = error
+            at_end = output.was_read_to_its_end()
+            if at_end:
+                process.wait()
+        if at_end and process.returncode != 0:
+            raise tool_error(tool, process.returncode, _text(messages)) from failure
+    if failure:
+        raise failure
 
 
-def _has_descriptor(file: BinaryIO) -> bool:
-    """Whether the system can read it: a BytesIO is in this program alone."""
-    try:
-        file.fileno()
-    except (AttributeError, OSError):
-        return False
-    return True
+def _text(messages: IO[bytes]) -> str:
+    messages.seek(0)
+    return messages.read().decode(errors="replace")
 
 
 def find(tool: str, folder: Path | None = None) -> str:
