@@ -9,16 +9,17 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, SupportsFloat, cast
 
 from .errors import FormatError, Path
 from .inputs import CHUNK, Given, feed, follow, standard_input
 from .processes import Output, running
 
-Option = str | int | float | bool | os.PathLike[str] | list[Any] | tuple[Any, ...] | None
+# Numbers of numpy are SupportsFloat.
+Option = str | int | float | bool | SupportsFloat | os.PathLike[str] | list[Any] | tuple[Any, ...] | None
 
 
 class ToolError(Exception):
@@ -116,9 +117,10 @@ def run(tool: str, *arguments: Path, input: Given | None = None, folder: Path | 
         run("sample", model="model.tensors.zst", per_class=8, guidance=3, output="a.tokens.zst")
 
     is `sample --model=model.tensors.zst --per-class=8 --guidance=3 --output=a.tokens.zst`. An option that is True is a
-    flag, one that is False or None is left out, and a list gives the option once for each item. `input` goes to
-    standard input: bytes, or a binary file, which is read from where it is. The tool is taken from `folder`, or from
-    the folder that the environment variable TESSERA_BIN names, or from PATH.
+    flag, one that is False or None is left out, and a list gives the option once for each item. Values of numpy are
+    what they would be in Python. `input` goes to standard input: bytes, or a binary file, which is read from where it
+    is. The tool is taken from `folder`, or from the folder that the environment variable TESSERA_BIN names, or from
+    PATH.
 
     Ctrl-C asks the tool to end, and is raised when it has: a training saves its checkpoint first. A second Ctrl-C kills
     the tool. Any other exception that comes meanwhile does the same.
@@ -195,8 +197,24 @@ def find(tool: str, folder: Path | None = None) -> str:
 def _words(options: dict[str, Option]) -> Iterator[str]:
     for name, value in options.items():
         flag = "--" + name.strip("_").replace("_", "-")
-        for one in value if isinstance(value, (list, tuple)) else [value]:
+        is_list = isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) == 1
+        for item in cast(Iterable[object], value) if is_list else [value]:
+            one = _plain(name, item)
             if one is True:
                 yield flag
             elif one is not None and one is not False:
-                yield f"{flag}={os.fspath(one) if isinstance(one, os.PathLike) else one}"
+                yield f"{flag}={one}"
+
+
+def _plain(name: str, value: object) -> object:
+    """A value as Python's own, without importing numpy. The text of numpy's numbers is theirs, which is the shortest: a
+    float32 is 0.1 and not the 0.10000000149011612 that it is as a float."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    if kind is not None and getattr(value, "ndim", None) == 0:
+        return bool(value) if kind == "b" else str(value)
+    if isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "ndim", None) != 0:
+        raise TypeError(f"{name}: expected a word, a number, True, False, None or a list of such; "
+                        f"found {type(value).__name__}")
+    return value

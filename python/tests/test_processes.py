@@ -17,6 +17,7 @@ import time
 import unittest
 from unittest import mock
 
+import numpy as np
 import tessera_files
 from support import REPOSITORY, Folder
 from tessera_files import run, stream
@@ -315,6 +316,31 @@ class StreamTests(ToolFolder):
         with self.assertRaises(tessera_files.UsageError), self.stream("exec sleep 40") as output:
             run("reader", input=output, folder=self.folder)
         self.assertLess(time.monotonic() - start, 30)
+
+
+class OptionTests(ToolFolder):
+    def words(self, **options):
+        """The words that a tool gets for options."""
+        self.tool("words", "printf '%s\\n' \"$@\"")
+        return run("words", folder=self.folder, **options).text.splitlines()
+
+    def test_values_of_numpy_are_those_of_python(self):
+        self.assertEqual(self.words(a=np.True_, b=np.False_, c=np.array(True), d=np.bool_(1) & np.bool_(0)),
+                         ["--a", "--c"])
+        self.assertEqual(self.words(a=np.int64(-3), b=np.uint8(200), c=np.float32(0.1), d=np.float64(2.5),
+                                    e=np.array(7), f=np.str_("x")),
+                         ["--a=-3", "--b=200", "--c=0.1", "--d=2.5", "--e=7", "--f=x"])
+
+    def test_each_item_of_a_list_is_one_option(self):
+        given = [pathlib.Path("p") / "q", np.int64(1), np.float32(0.5), "x", None, True, np.True_, np.False_]
+        self.assertEqual(self.words(a=given), ["--a=p/q", "--a=1", "--a=0.5", "--a=x", "--a", "--a"])
+        self.assertEqual(self.words(a=tuple(given[:2])), ["--a=p/q", "--a=1"])
+        self.assertEqual(self.words(a=np.arange(2), b=np.array([0.1], np.float32)), ["--a=0", "--a=1", "--b=0.1"])
+
+    def test_what_would_be_no_word_is_refused(self):
+        for value in ({"x"}, {"x": 1}, [[1]], np.zeros((2, 2)), b"x", range(3)):
+            with self.subTest(repr(value)), self.assertRaisesRegex(TypeError, "some_name: expected .* found "):
+                self.words(some_name=value)
 
 
 if __name__ == "__main__":
