@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import BinaryIO
 
@@ -136,8 +138,9 @@ _targets_lock = threading.Lock()
 
 
 class _NewFile:
-    """A file that takes its place at the end: until then the data is in `PATH.partial-PID` beside it. A path that names
-    a pipe or a device is written to directly: it must never be replaced by a file."""
+    """A file that takes its place at the end: until then the data is in `PATH.partial-PID` beside it. It has the mode
+    of the file that it replaces, as a file of the tools has. A path that names a pipe or a device is written to
+    directly: it must never be replaced by a file."""
 
     def __init__(self, path: Path) -> None:
         self.target = os.path.realpath(path)
@@ -158,8 +161,16 @@ class _NewFile:
 
     def _begin(self) -> None:
         self._partial = f"{self.target}.partial-{os.getpid()}"
-        self._direct = os.path.exists(self.target) and not os.path.isfile(self.target)
-        self.stream: BinaryIO = open(self.target if self._direct else self._partial, "wb")  # noqa: SIM115
+        replaced = os.stat(self.target).st_mode if os.path.exists(self.target) else None
+        self._direct = replaced is not None and not stat.S_ISREG(replaced)
+        # Until it has the mode of the file that it replaces, nobody else may open it.
+        mode = 0o666 if replaced is None else 0o600
+        self.stream: BinaryIO = open(self.target if self._direct else self._partial, "wb",  # noqa: SIM115
+                                     opener=lambda path, flags: os.open(path, flags, mode))
+        if replaced is not None and not self._direct:
+            # Some file systems have no modes.
+            with suppress(OSError):
+                os.fchmod(self.stream.fileno(), stat.S_IMODE(replaced))
 
     def close(self, *, keep: bool) -> None:
         try:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import unittest
+from unittest import mock
 
 import numpy as np
 import tessera_files
@@ -231,6 +232,32 @@ class OutputTests(Folder):
         with again:
             again.write(record)
         np.testing.assert_array_equal(tessera_files.read_record(target)["a"], np.arange(3))
+
+    def test_a_file_keeps_its_mode(self):
+        before = os.umask(0o022)
+        self.addCleanup(os.umask, before)
+        record = tessera_files.Record.of({"kind": "mapping"}, {"a": np.arange(3)})
+        for write in (lambda path: tessera_files.write_records(path, [record]),
+                      lambda path: tessera_files.write_plain(path, record)):
+            for mode in (None, 0o600, 0o666, 0o444):
+                path = self.path(f"file-{mode}")
+                if mode is not None:
+                    (self.folder / path).touch()
+                    os.chmod(path, mode)
+                write(path)
+                self.assertEqual(oct(os.stat(path).st_mode & 0o7777), oct(0o644 if mode is None else mode))
+                os.unlink(path)
+
+    def test_nobody_else_may_read_a_private_file_while_it_is_written(self):
+        path = self.path("private")
+        os.close(os.open(path, os.O_CREAT, 0o600))
+        modes = []
+
+        def seen(*arguments):
+            modes.extend(os.stat(self.path(name)).st_mode & 0o777 for name in os.listdir(self.folder))
+        with mock.patch("os.fchmod", seen), tessera_files.RecordWriter(path):
+            seen()
+        self.assertEqual(set(modes), {0o600})
 
     def test_what_is_no_text_is_refused_by_name(self):
         for metadata in ({"epochs": 3}, {"kind": None}):
