@@ -194,7 +194,11 @@ class RecordWriter:
             writer.write(record)
 
     A path gets the file when the block ends without an error. A binary stream, such as `sys.stdout.buffer`, is written
-    to directly and stays open. Records are written inside of the block only."""
+    to directly and stays open. Records are written inside of the block only.
+
+    Threads may share a writer: each record is written whole, after those whose calls had their turn before. Where the
+    order matters, as it does for shards, one thread writes. A record of which only a part could be written, on a full
+    disk for example, makes the block fail, also where its thread tells nobody."""
 
     def __init__(self, file: File, *, level: int = 3) -> None:
         self._level = level
@@ -203,6 +207,8 @@ class RecordWriter:
         self._target = file
         self._file: _NewFile | None = None
         self._open: BinaryIO | None = None
+        self._lock = threading.Lock()
+        self._is_whole = True
 
     @property
     def _stream(self) -> BinaryIO:
@@ -214,47 +220,63 @@ class RecordWriter:
         metadata = {key: text for key, text in record.metadata.items() if key != "end_mark"}
         if promises_end_mark(metadata.get("kind")):
             metadata["end_mark"] = "required"
-        if self._records and metadata.get(SHARD_KEY) != self._shard:
-            self._end_part()
-        self._shard = metadata.get(SHARD_KEY)
         header, order = encode_header(metadata, record.infos)
-        size = len(header) + sum(info.byte_count for info in order)
-        frame = zstandard.ZstdCompressor(level=self._level, write_checksum=True).compressobj(size=size)
-        self._stream.write(frame.compress(header))
-        for info in order:
-            self._stream.write(frame.compress(record.tensors[info.name].stored))
-        self._stream.write(frame.flush())
-        self._records += 1
-        self._items += record.item_count
+        # What is wrong with a record must show before a part of it is written.
+        parts = [header, *(record.tensors[info.name].stored for info in order)]
+        with self._lock:
+            stream = self._stream
+            self._require_whole()
+            self._is_whole = False
+            if self._records and metadata.get(SHARD_KEY) != self._shard:
+                self._end_part()
+            self._shard = metadata.get(SHARD_KEY)
+            size = len(header) + sum(info.byte_count for info in order)
+            frame = zstandard.ZstdCompressor(level=self._level, write_checksum=True).compressobj(size=size)
+            for part in parts:
+                stream.write(frame.compress(part))
+            stream.write(frame.flush())
+            self._records += 1
+            self._items += record.item_count
+            self._is_whole = True
+
+    def _require_whole(self) -> None:
+        if not self._is_whole:
+            raise ValueError("a record was written in part only, so that nothing can follow it; try: write all again")
 
     def _end_part(self) -> None:
         self._stream.write(end_mark(self._records, self._items))
         self._records = self._items = 0
 
     def __enter__(self) -> RecordWriter:
-        # Of an earlier block, which may have failed.
-        self._records, self._items, self._shard = 0, 0, None
-        if isinstance(self._target, (str, os.PathLike)):
-            self._file = _NewFile(self._target)
-            self._open = self._file.stream
-        else:
-            self._open = self._target
+        with self._lock:
+            if self._open is not None:
+                raise ValueError("a RecordWriter that has a block already cannot begin another one in it")
+            # Of an earlier block, which may have failed.
+            self._records, self._items, self._shard, self._is_whole = 0, 0, None, True
+            if isinstance(self._target, (str, os.PathLike)):
+                self._file = _NewFile(self._target)
+                self._open = self._file.stream
+            else:
+                self._open = self._target
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        try:
-            if error is None:
-                self._end_part()
-                self._stream.flush()
-        except BaseException:
+        # A record that another thread is writing comes to its end first.
+        with self._lock:
+            try:
+                if error is None:
+                    self._require_whole()
+                    self._end_part()
+                    self._stream.flush()
+            except BaseException:
+                if self._file:
+                    self._file.close(keep=False)
+                raise
+            finally:
+                self._open = None
             if self._file:
-                self._file.close(keep=False)
-            raise
-        finally:
-            self._open = None
-        if self._file:
-            self._file.close(keep=error is None)
+                self._file.close(keep=error is None)
 
 
 def write_records(file: File, records: Iterable[Record], *, level: int = 3) -> None:

@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+import threading
 import time
 import unittest
 from unittest import mock
@@ -232,6 +233,75 @@ class OutputTests(Folder):
         with again:
             again.write(record)
         np.testing.assert_array_equal(tessera_files.read_record(target)["a"], np.arange(3))
+
+    def test_threads_write_whole_records(self):
+        def write(number):
+            for _ in range(3):
+                writer.write(record(number))
+
+        def record(number):
+            # Random numbers, of which a frame is written in several parts.
+            return tessera_files.Record.of({}, {"values": np.random.default_rng(number).random(100_000),
+                                                "number": np.array(number)})
+        with tessera_files.RecordWriter(self.path("r.zst")) as writer:
+            threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        found = list(tessera_files.read_records(self.path("r.zst")))
+        self.assertEqual(sorted(int(one["number"]) for one in found), sorted(list(range(8)) * 3))
+        for one in found:
+            np.testing.assert_array_equal(one["values"], record(int(one["number"]))["values"])
+
+    def test_a_block_that_ends_lets_a_record_end(self):
+        began, ended = threading.Event(), threading.Event()
+
+        class Slow(io.BytesIO):
+            def write(self, data):
+                if threading.current_thread() is thread:
+                    began.set()
+                    ended.wait(0.2)
+                return super().write(data)
+        stream, record = Slow(), tessera_files.Record.of({}, {"a": np.arange(3)})
+        with tessera_files.RecordWriter(stream) as writer:
+            thread = threading.Thread(target=writer.write, args=(record,))
+            thread.start()
+            began.wait(10)
+        thread.join()
+        self.assertEqual(len(list(tessera_files.read_records(io.BytesIO(stream.getvalue())))), 1)
+
+    def test_a_record_in_part_is_not_kept(self):
+        class Full(io.BytesIO):
+            def write(self, data):
+                if is_full:
+                    raise OSError("no space left")
+                return super().write(data)
+        record, is_full = tessera_files.Record.of({}, {"a": np.arange(3)}), True
+        # As in a thread that nobody asks how it went.
+        with self.assertRaisesRegex(ValueError, "in part"), tessera_files.RecordWriter(Full()) as writer:
+            self.assertRaises(OSError, writer.write, record)
+            is_full = False
+            self.assertRaisesRegex(ValueError, "in part", writer.write, record)
+
+    def test_a_record_that_cannot_be_written_leaves_nothing_of_it(self):
+        whole = self.path("whole.zst")
+        record = tessera_files.Record.of({}, {"a": np.random.default_rng(0).random(100_000), "b": np.arange(3)})
+        tessera_files.write_records(whole, [record])
+        lacking, = tessera_files.read_records(whole, only=("a",))
+        with tessera_files.RecordWriter(self.path("r.zst")) as writer:
+            self.assertRaisesRegex(ValueError, "left out", writer.write, lacking)
+            writer.write(record)
+        self.assertEqual(len(list(tessera_files.read_records(self.path("r.zst")))), 1)
+
+    def test_a_writer_has_one_block(self):
+        record = tessera_files.Record.of({}, {"a": np.arange(3)})
+        with tessera_files.RecordWriter(self.path("r.zst")) as writer:
+            writer.write(record)
+            with self.assertRaisesRegex(ValueError, "a block already"), writer:
+                pass
+            writer.write(record)
+        self.assertEqual(len(list(tessera_files.read_records(self.path("r.zst")))), 2)
 
     def test_a_file_keeps_its_mode(self):
         before = os.umask(0o022)
