@@ -133,7 +133,8 @@ let work: [Target] = [
   room(
     "Evaluation", in: .work,
     imports: [
-      "Autograd", "Codebooks", "Datasets", "FeatureNetworks", "ImageModels", "Images", "Metrics", "NeuralNet",
+      "Autograd", "CKernels", "Codebooks", "Datasets", "FeatureNetworks", "ImageModels", "Images", "Metrics",
+      "NeuralNet",
       "StreamFormat", "TensorCore", "VAR",
     ]),
   room(

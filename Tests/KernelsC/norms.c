@@ -212,6 +212,20 @@ static void check_softmax_row(size_t n, size_t visible, bool masked, bool hidden
   }
 }
 
+static void check_exponentials_row(size_t n) {
+  begin("tsr_exponentials_row", "%zu", n);
+  float *x = normals(n), *y = floats(n), *expected = floats(n), maximum, slow_maximum;
+  double sum = tsr_exponentials_row(y, &maximum, x, n);
+  double slow = plain_tsr_exponentials_row(expected, &slow_maximum, x, n);
+  near("weights", y, expected, expected, 8, n);
+  equal_numbers("maximum", maximum, slow_maximum);
+  float ratio = (float)(sum / slow), one = 1;
+  near("sum", &ratio, &one, &one, 8, 1);
+  begin("tsr_count_above", "%zu", n);
+  equal_numbers("count", (float)tsr_count_above(x, x[n / 2], n),
+                (float)plain_tsr_count_above(x, x[n / 2], n));
+}
+
 static void check_softmax_backward(size_t n) {
   begin("tsr_softmax_backward_row", "%zu", n);
   float *p = normals(n), *y = normals(n), *expected = copy(y, n), *magnitude = floats(n);
@@ -258,6 +272,7 @@ void check_softmax(void) {
     }
     check_softmax_row(n + 1, n, true, true);
     check_softmax_backward(n);
+    check_exponentials_row(n);
     for (int in_place = 0; in_place < 2; in_place++) {
       check_cross_entropy(n, 0, 0, in_place);
       check_cross_entropy(4 * n, n, 0.1f, in_place);

@@ -67,4 +67,20 @@ import TestSupport
     #expect(device.zeros([]).count == 1 && device.zeros([0, 3]).rowCount == 0)
     #expect(device.zeros([3, 0]).toArray() == [])
   }
+
+  @Test func finiteMeansEveryElement() {
+    let device = Device(threadCount: 1)
+    for count in [1, 7, 16, 100] {
+      let numbers = (0..<count).map { Float($0) - 3 }
+      #expect(device.tensor(numbers, [count]).isFinite)
+      for other in [Float.nan, -Float.nan, .signalingNaN, .infinity, -.infinity] {
+        for place in [0, count / 2, count - 1] {
+          var some = numbers
+          some[place] = other
+          #expect(!device.tensor(some, [count]).isFinite, "\(other) at \(place) of \(count)")
+        }
+      }
+    }
+    #expect(device.tensor([Float.greatestFiniteMagnitude, -.leastNonzeroMagnitude, -0.0], [3]).isFinite)
+  }
 }

@@ -31,6 +31,20 @@ import TestSupport
     expectWithin(Double(sum), ExactSum(whole, magnitude: 20), roundings: Double(n) + 40, "log sum exp")
   }
 
+  @Test(arguments: cornerSizes.filter { $0 > 0 && $0 < 1000 } + [16_384]) func exponentialsOfARow(n: Int) {
+    let x = normals(n, 53, deviation: 4)
+    var (weights, maximum) = ([Float](repeating: .nan, count: n), Float.nan)
+    let sum = tsr_exponentials_row(&weights, &maximum, x, n)
+    #expect(maximum == x.max())
+    let exact = x.map { ExactSum(exp(Double($0) - Double(maximum))) }
+    expectWithin(weights, exact, roundings: 40, "weights")
+    let added = weights.reduce(0) { $0 + Double($1) }
+    #expect(abs(sum - added) <= 1e-12 * added)
+    for value in [x[0], maximum, -Float.infinity, 0] {
+      #expect(tsr_count_above(x, value, n) == x.filter { $0 > value }.count, "above \(value)")
+    }
+  }
+
   @Test func aRowWithoutVisibleEntriesIsZero() {
     var row: [Float] = [3, 4, 5]
     #expect(tsr_softmax_row(&row, [0, 0, 0], 1, 3, 3) == -.infinity)

@@ -86,6 +86,10 @@ void tsr_rotate_rows(float *y, size_t y_stride, const float *x, size_t x_stride,
                      const float *cos_sin, float direction, size_t rows, size_t size);
 
 // MARK: softmax.c
+/// weights = exp(logits - maximum), of the row's own maximum. Returns their sum, added up in double precision.
+double tsr_exponentials_row(float *weights, float *maximum, const float *logits, size_t n);
+/// How many entries are above a value.
+size_t tsr_count_above(const float *x, float value, size_t n);
 /// Softmax over the first `visible` entries of a row of scale * scores; the rest become 0.
 /// mask, when not null, hides entries whose byte is 0. Returns log sum exp (-inf for an empty row).
 float tsr_softmax_row(float *row, const uint8_t *mask, float scale, size_t visible, size_t n);

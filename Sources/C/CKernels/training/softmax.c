@@ -23,6 +23,34 @@ TSR_INLINE float sum_exponentials(const float *x, float maximum, size_t n) {
   return sum;
 }
 
+TSR_DISPATCH double tsr_exponentials_row(float *weights, float *maximum, const float *logits,
+                                         size_t n) {
+  float best = row_maximum(logits, n);
+  *maximum = best;
+  for (size_t i = 0; i < n; i++) weights[i] = tsr_exp1(logits[i] - best);
+  // Sixteen sums, in this order on every processor.
+  double lanes[16] = {0};
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    for (size_t j = 0; j < 16; j++) lanes[j] += (double)weights[i + j];
+  for (size_t j = 0; i < n; i++, j++) lanes[j] += (double)weights[i];
+  double sum = 0;
+  for (size_t j = 0; j < 16; j++) sum += lanes[j];
+  return sum;
+}
+
+TSR_DISPATCH size_t tsr_count_above(const float *x, float value, size_t n) {
+  size_t count = 0;
+  // Counts of 32 bits vectorise in the width of the numbers.
+  for (size_t begin = 0; begin < n; begin += 1 << 20) {
+    size_t end = begin + (1 << 20) < n ? begin + (1 << 20) : n;
+    uint32_t part = 0;
+    for (size_t i = begin; i < end; i++) part += x[i] > value ? 1 : 0;
+    count += part;
+  }
+  return count;
+}
+
 TSR_DISPATCH float tsr_softmax_row(float *row, const uint8_t *mask, float scale, size_t visible,
                                    size_t n) {
   TSR_REASSOCIATE

@@ -112,45 +112,6 @@ public struct TokenScores: Sendable, Equatable {
   }
 }
 
-/// The figures of one position. A rank is the number of entries above the target's.
-private struct RowScore {
-  var tokenLoss = 0.0
-  var tokenRank = 0
-  var clusterLoss = 0.0
-  var clusterRank = 0
-  /// Whether each of the five most probable tokens lies in the target's cluster, the most probable one first.
-  var clusterHits: [Bool] = []
-
-  init() {}
-
-  init(_ logits: UnsafeBufferPointer<Float>, target: Int, _ clusters: GroupedItems?) {
-    let maximum = logits.reduce(-Float.infinity) { Swift.max($0, $1) }
-    let weights = logits.map { Double(exp($0 - maximum)) }
-    let total = weights.reduce(0, +)
-    tokenLoss = Double(maximum) + log(total) - Double(logits[target])
-    tokenRank = logits.reduce(0) { $0 + ($1 > logits[target] ? 1 : 0) }
-    guard let clusters else { return }
-    var sums = [Double](repeating: 0, count: clusters.count)
-    for (code, weight) in weights.enumerated() { sums[clusters.labels[code]] += weight }
-    let cluster = clusters.labels[target]
-    clusterLoss = log(total) - log(sums[cluster])
-    clusterRank = sums.reduce(0) { $0 + ($1 > sums[cluster] ? 1 : 0) }
-    clusterHits = mostProbable(5, of: logits).map { clusters.labels[$0] == cluster }
-  }
-}
-
-/// The indices of the largest values, the largest first; of equals the first.
-private func mostProbable(_ count: Int, of logits: UnsafeBufferPointer<Float>) -> [Int] {
-  var best: [Int] = []
-  for index in logits.indices {
-    if best.count == count, logits[index] <= logits[best[count - 1]] { continue }
-    let place = best.firstIndex { logits[$0] < logits[index] } ?? best.count
-    best.insert(index, at: place)
-    if best.count > count { best.removeLast() }
-  }
-  return best
-}
-
 extension Transformer {
   /// Scores whole images, teacher-forced, a batch at a time.
   /// - Parameter eachBatch: receives the logits [B * N, V] of every batch, and the loss of each of its tokens in nats.
