@@ -27,7 +27,7 @@ from result_plot import Line, plot
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.join(os.path.dirname(HERE), "docs")
 # What docs/results has besides: the papers' numbers, and tables that other pages of docs show.
-OTHERS = {"papers", "methods-combined", "fine-tuning", "scaling", "tokenizer-losses"}
+OTHERS = {"papers", "fine-tuning", "scaling", "tokenizer-losses"}
 
 INTRODUCTION = """# Results beside the papers'
 
