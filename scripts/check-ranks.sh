@@ -13,7 +13,7 @@ command -v "$mpirun" >/dev/null || fail "no $mpirun; try: apt-get install openmp
 library=$("$tools/train-ar" --version | tail -n 1)
 version=$("$mpirun" --version 2>&1)
 case $version in
-  *'Open MPI'*) kind='Open MPI' options=(--oversubscribe --allow-run-as-root --bind-to none --mca mpi_yield_when_idle 1) ;;
+  *'Open MPI'* | *OpenRTE*) kind='Open MPI' options=(--oversubscribe --allow-run-as-root --bind-to none --mca mpi_yield_when_idle 1) ;;
   *HYDRA* | *mpich*) kind=MPICH options=(-bind-to none) ;;
   *) fail "$mpirun is neither Open MPI's nor MPICH's: $(head -n 1 <<<"$version")" ;;
 esac

@@ -1,5 +1,6 @@
 import Foundation
 import StreamFormat
+import Synchronization
 import Testing
 import TestSupport
 @testable import ToolRuntime
@@ -35,9 +36,16 @@ import TestSupport
     }
   }
 
-  @Test func theSecondSignalEndsEvenAToolThatSaves() async {
+  @Test func aSecondSignalEndsEvenAToolThatSaves() async {
     await #expect(processExitsWith: .signal(SIGINT)) {
-      let interruption = Interruption()
+      // A clock by which a second passes from each signal to the next.
+      let ticks = Mutex(ContinuousClock.now)
+      let interruption = Interruption(now: {
+        ticks.withLock {
+          $0 += .seconds(1)
+          return $0
+        }
+      })
       try interruption.install(.raiseFlag)
       for _ in 0..<2 {
         kill(getpid(), SIGINT)
@@ -45,6 +53,20 @@ import TestSupport
         for _ in 0..<1000 where !interruption.isRaised { usleep(10_000) }
       }
       sleep(10)
+    }
+  }
+
+  /// One wish, told twice: as by `timeout`, which sends a signal to its child and then to the group.
+  @Test func anEchoOfTheFirstSignalIsNoSecondOne() async {
+    await #expect(processExitsWith: .exitCode(130)) {
+      let time = ContinuousClock.now
+      let interruption = Interruption(now: { time })
+      try interruption.install(.raiseFlag)
+      kill(getpid(), SIGINT)
+      for _ in 0..<1000 where !interruption.isRaised { usleep(10_000) }
+      kill(getpid(), SIGTERM)
+      usleep(300_000)
+      do { try interruption.check() } catch { exit(ToolExit(for: error).rawValue) }
     }
   }
 

@@ -5,7 +5,7 @@ import TensorCore
 
 /// SIGINT, SIGTERM and SIGHUP, as a flag that a loop can look at between two steps.
 public final class Interruption: Sendable {
-  /// What the first signal does; the second one always ends the process.
+  /// What the first signal does; one that comes later than ``echo`` after it always ends the process.
   public enum Response: Sendable {
     /// Remove temporary files and end at once.
     case end
@@ -35,14 +35,21 @@ public final class Interruption: Sendable {
     }
   }
 
+  /// Signals that follow the first one so closely are the same wish, told twice: `timeout` sends one to its child and one to the
+  /// whole group, and Ctrl-C reaches a tool by itself and through the program that has started it.
+  static let echo = Duration.milliseconds(500)
+
   /// The signals that are taken over.
   private static let signals = [SIGINT, SIGTERM, SIGHUP]
 
   private let received = Atomic<Int32>(0)
   let temporaries = TemporaryFiles()
 
+  private let now: @Sendable () -> ContinuousClock.Instant
+
   /// An interruption that signals do not set before ``install(_:)``.
-  public init() {}
+  /// - Parameter now: the time, by which signals are told from their echoes.
+  public init(now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) { self.now = now }
 
   /// True after one of the signals.
   public var isRaised: Bool { received.load(ordering: .relaxed) != 0 }
@@ -77,8 +84,12 @@ public final class Interruption: Sendable {
     let isStarted = startDetachedThread { [self] in
       changeMask(SIG_UNBLOCK, Self.signals)
       var number: UInt8 = 0
+      var first: ContinuousClock.Instant?
       while true {
-        if read(reader, &number, 1) == 1 { receive(Int32(number), response) }
+        guard read(reader, &number, 1) == 1 else { continue }
+        let time = now()
+        receive(Int32(number), response, after: first.map { time - $0 })
+        first = first ?? time
       }
     }
     guard isStarted else {
@@ -91,9 +102,10 @@ public final class Interruption: Sendable {
     for number in Self.signals where !isIgnored(number) { forwardToPipe(number) }
   }
 
-  private func receive(_ number: Int32, _ response: Response) {
-    let earlier = received.exchange(number, ordering: .relaxed)
-    if response == .end || earlier != 0 { endProcess(by: number) }
+  /// - Parameter sinceFirst: the time since the first signal; nil of the first.
+  private func receive(_ number: Int32, _ response: Response, after sinceFirst: Duration?) {
+    if response == .end || sinceFirst.map({ $0 > Self.echo }) == true { endProcess(by: number) }
+    if sinceFirst == nil { received.store(number, ordering: .relaxed) }
   }
 
   /// Ends the process as the signal would have, so that shells and Make see an interrupted child.
