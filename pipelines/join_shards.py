@@ -5,6 +5,7 @@
 """
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -52,14 +53,19 @@ def usage(counts):
 def concatenate(shards, output):
     """Writes the product, which appears once show-file has read it from end to end."""
     partial = output + ".partial"
-    with open(partial, "wb") as file:
-        for shard in shards:
-            with open(shard, "rb") as part:
-                shutil.copyfileobj(part, file, 1 << 20)
-        file.flush()
-        os.fsync(file.fileno())
-    subprocess.run(["show-file", "--quiet", partial], check=True, stdout=subprocess.DEVNULL)
-    os.replace(partial, output)
+    try:
+        with open(partial, "wb") as file:
+            for shard in shards:
+                with open(shard, "rb") as part:
+                    shutil.copyfileobj(part, file, 1 << 20)
+            file.flush()
+            os.fsync(file.fileno())
+        subprocess.run(["show-file", "--quiet", partial], check=True, stdout=subprocess.DEVNULL)
+        os.replace(partial, output)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(partial)
+        raise
 
 
 def main():
@@ -75,6 +81,9 @@ def main():
     except (KeyError, IndexError, ValueError) as error:
         sys.exit(f"join_shards.py: {' '.join(options.logs)}: expected logs that end in a summary; found {error!r}; "
                  "try: remove the shards, and run make again")
+    except OSError as error:
+        sys.exit(f"join_shards.py: {error.filename or options.output}: {error.strerror}; "
+                 "try: make again, which makes what is missing")
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
     with open(options.log + ".partial", "w", encoding="utf-8") as file:

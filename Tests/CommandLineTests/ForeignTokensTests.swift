@@ -173,6 +173,8 @@ import TestSupport
       cat other.zip accents.zip > both.zip
       mkdir -p latin/$'caf\\351' beside/a; cp classes/a/0.npy latin/*/; cp classes/a/0.npy beside/a
       cp classes/a/0.npy beside/1.npy; tar cf beside.tar -C beside 1.npy a
+      mkdir -p gone/a deeper/a/b mac/a mac/__MACOSX; for f in gone/a deeper/a deeper/a/b mac/a; do cp classes/a/0.npy $f; done
+      ln -s nowhere gone/b
       tar cf dots.tar -C beside a/0.npy; tar rf dots.tar -C beside ./a/0.npy
       tar cf same.tar same; (cd soft; tar cPf ../up.tar ../classes)
       """, in: folder.url, timeout: 30)
@@ -208,6 +210,8 @@ import TestSupport
     _ = try write(
       Array("{\"class_id\": 0, \"class_id\": 1, \"tokens\": [1,2,3,4]}\n".utf8), "key.jsonl", in: folder)
     _ = try write(npy(.uint8, [1, 16, 16], [UInt8](repeating: 1, count: 256)), "rows.npy", in: folder)
+    _ = try write(npy(.uint8, [1, 64, 1], [UInt8](repeating: 1, count: 64)), "trailing.npy", in: folder)
+    _ = try write(npy(.uint8, [1, 1 << 32, 0], []), "hollow.npy", in: folder)
     let one = ["--labels", "three.npy", "--classes", "4"]
     let cases: [([String], Int32, String)] = [
       (
@@ -236,10 +240,23 @@ import TestSupport
         ["c.npy", "--labels", "l.npy", "--views", "flip"], 65,
         "c.npy: image 0: expected 2 in the dimension of the views, for --views flip; found 1"
       ),
-      (["changing"], 65, "changing/a/1.npy: expected 4 views, as the first image has; found 16"),
+      (
+        ["changing", "--grid", "4x4"], 65,
+        "changing/a/1.npy: expected 4 views, as the first image has; found 16"
+      ),
       (["accents.zip"], 0, "3 images"), (["hidden.tar"], 0, "20 images"), (["emptied.tar"], 0, "40 images"),
       (["spellings.tar"], 65, "expected one spelling of each class; found two of 'caf"),
       (["spell"], 65, "expected one spelling of each class; found two of 'caf"),
+      (["gone"], 66, "gone/b: no such file"), (["mac"], 0, "1 images"),
+      (["deeper"], 65, "deeper/a: malformed; expected .npy files in this folder alone; found others in 'b'"),
+      (
+        ["trailing.npy"] + one, 65,
+        "expected codes of an image as [tokens] or [views, tokens]; found [64, 1], which"
+      ),
+      (
+        ["hollow.npy"] + one, 65,
+        "expected codes of an image as [tokens] or [views, tokens]; found [4294967296, 0]"
+      ),
       (["latin"], 65, "latin: unsupported; expected names in UTF-8; found 'caf"),
       (
         ["beside.tar"], 65,

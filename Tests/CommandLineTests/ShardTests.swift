@@ -207,7 +207,7 @@ import TestSupport
     }
   }
 
-  @Test(arguments: ["missing", "doubled", "swapped", "alone", "other"]) func otherScoresAreRefused(
+  @Test(arguments: ["missing", "doubled", "swapped", "alone", "other", "twice"]) func otherScoresAreRefused(
     what: String
   ) throws {
     let arguments = [files.relabelled, "--model", files.model, "--held-out", "0.15", "--batch-size", "2"]
@@ -217,6 +217,7 @@ import TestSupport
     case "doubled": lines.insert(lines[1], at: 1)
     case "swapped": lines.swapAt(0, 1)
     case "alone": lines = [lines[1]]
+    case "twice": lines += lines
     default: lines[2] = merged
     }
     let result = try ToolProcess.run("score-tokens", ["-", "--merge"], input: Array(lines.joined().utf8))

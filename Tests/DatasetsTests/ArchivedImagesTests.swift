@@ -83,6 +83,8 @@ import TestSupport
       ([("a/1.png", "x"), ("b/notes.txt", "x"), ("c/3.png", "x")], "b: a class folder without an image"),
       ([("a/1.png", "x"), ("b/c/notes.txt", "x")], "b: a class folder without an image"),
       ([("a/1.png", "x"), (".b/notes.txt", "x"), ("notes.txt", "x"), ("a/b/notes.txt", "x")], ""),
+      ([("set/a/1.png", "x"), ("set/2.png", "x")], "found both (set/2.png and a/)"),
+      ([(String(repeating: "a/", count: 110) + "1.png", "x")], "a path of at most 100 folders"),
       ([("1.png", "x"), ("docs/notes.txt", "x")], "found both"),
       ([("1.png", "x"), ("a/", "")], "found both"),
       ([("caf\u{E9}/1.png", "x"), ("cafe\u{301}/2.png", "x")], "one folder and one spelling of each class"),
@@ -353,6 +355,20 @@ import TestSupport
     let plain = NumPyHeader(.uint8, [1, 1, 2, 3]).bytes + [1, 2, 3, 4, 5, 6]
     let one = try ImageListing(array: MappedFile(plain, name: "a.npy"), classCount: 4)
     #expect(one.classNames.count == 4 && one.entries.map(\.label) == [0])
+  }
+
+  /// Labels under another name would be lost, and all images of one class.
+  @Test func otherArraysBesideTheImagesAreRefused() throws {
+    let sink = MemorySink()
+    let writer = try NumPyArchiveWriter(sink)
+    for (name, shape) in [("arr_0", [2, 1, 1, 3]), ("labels", [2])] {
+      try writer.begin(name, NumPyHeader(.uint8, shape))
+      try [UInt8](repeating: 1, count: shape.reduce(1, *)).withUnsafeBytes { try writer.write($0) }
+    }
+    try writer.finish()
+    #expect { try ImageListing(array: MappedFile(sink.bytes, name: "a.npz")) } throws: {
+      "\($0)".contains("expected images in arr_0 and labels in arr_1; found 'labels' beside arr_0")
+    }
   }
 
   @Test(arguments: [1 << 31, 1 << 62, -1, 1 << 16] as [Int64]) func labelsHaveABound(label: Int64) throws {

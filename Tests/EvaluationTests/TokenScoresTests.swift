@@ -88,5 +88,12 @@ import TestSupport
     #expect(abs(data.unigramEntropy - log(8)) < 1e-12)
     let other = TokenDataset(TokenBatch(header: header, tokens: [0, 1, 2, 3, 4, 5, 7, 6], labels: [2, 0]))
     #expect(other.sha256 != data.sha256)
+    // Another image that was skipped moves the held-out part.
+    func skipping(_ skipped: [UInt32]) -> String {
+      TokenDataset(
+        TokenBatch(header: header, tokens: [0, 1, 2, 3, 4, 5, 6, 7], labels: [2, 0], skipped: skipped)
+      ).sha256
+    }
+    #expect(skipping([]) == data.sha256 && Set([[], [0], [1], [2], [0, 1]].map(skipping)).count == 5)
   }
 }

@@ -41,6 +41,8 @@ import Testing
     ("a.png,3\nb.png,65536\n", "found '65536'"),
     ("path,label\na.png, 3\nb.png,4\n", "line 2: expected a label"),
     ("a.png,99999999999999999999\n", "line 1: expected a label"),
+    ("a.png,0.0\nb.png,1.0\n", "line 1: expected a label"),
+    ("a.png,0\nb.png,nan\n", "line 2: expected a label"),
     ("a.png,x\rb.png,y\r", "line 1: expected 'path,class', found 'a carriage"),
     ("a.png,caf\u{E9}\nb.png,cafe\u{301}\n", "one spelling of each class"), ("", "no image found"),
   ]) func otherRowsAreRefused(text: String, words: String) {
@@ -53,7 +55,7 @@ import Testing
   }
 
   /// A first row that may be an image is one.
-  @Test(arguments: ["a/1.pgn,x\nb.png,y\n", " a.png , x \nb.png,y\n", "./a,x\nb.png,y\n"])
+  @Test(arguments: ["img0,0\nimg1,1\n", "a/1.pgn,x\nb.png,y\n", " a.png , x \nb.png,y\n", "./a,x\nb.png,y\n"])
   func nothingIsPassedOverInSilence(text: String) throws {
     #expect(try list(text).entries.count == 2)
   }

@@ -14,6 +14,7 @@ case ${1:-} in
   *) echo "submit.sh: expected tokenize or sample, and a number of shards; found '$*'" >&2; exit 64 ;;
 esac
 SHARDS=${2:?give the number of shards}
+[[ $SHARDS =~ ^[1-9][0-9]*$ ]] || { echo "submit.sh: expected a number of shards, as 64; found '$SHARDS'" >&2; exit 64; }
 export NAME SHARDS
 mkdir -p "${OUT:?give the folder of the results}/logs"
 array=$(sbatch --parsable --array="1-$SHARDS" --output="$OUT/logs/%x-%A-%a.out" "${@:3}" "$here/$1.sbatch")

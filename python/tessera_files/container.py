@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -163,6 +164,10 @@ class _NewFile:
         self._partial = f"{self.target}.partial-{os.getpid()}"
         replaced = os.stat(self.target).st_mode if os.path.exists(self.target) else None
         self._direct = replaced is not None and not stat.S_ISREG(replaced)
+        # As the tools, also for who may write to it all the same.
+        if replaced is not None and not self._direct and not replaced & 0o222:
+            raise PermissionError(errno.EACCES, "expected a file to write; found a write-protected one; "
+                                  "try: another name, or chmod u+w", self.target)
         # Until it has the mode of the file that it replaces, nobody else may open it.
         mode = 0o666 if replaced is None else 0o600
         self.stream: BinaryIO = open(self.target if self._direct else self._partial, "wb",  # noqa: SIM115

@@ -190,7 +190,8 @@ def find(tool: str, folder: Path | None = None) -> str:
     found = shutil.which(tool, path=os.fspath(given) if given else None)
     if found is None:
         raise ToolNotFound(f"{tool}: no such tool in {given or 'PATH'}; "
-                           "try: make install, or TESSERA_BIN=FOLDER/.build/release")
+                           "try: make install, or TESSERA_BIN=FOLDER/.build/release"
+                           + (", or folder_= for the tool's own --folder" if folder else ""))
     return found
 
 

@@ -309,7 +309,7 @@ class OutputTests(Folder):
         record = tessera_files.Record.of({"kind": "mapping"}, {"a": np.arange(3)})
         for write in (lambda path: tessera_files.write_records(path, [record]),
                       lambda path: tessera_files.write_plain(path, record)):
-            for mode in (None, 0o600, 0o666, 0o444):
+            for mode in (None, 0o600, 0o666):
                 path = self.path(f"file-{mode}")
                 if mode is not None:
                     (self.folder / path).touch()
@@ -317,6 +317,14 @@ class OutputTests(Folder):
                 write(path)
                 self.assertEqual(oct(os.stat(path).st_mode & 0o7777), oct(0o644 if mode is None else mode))
                 os.unlink(path)
+
+    def test_a_write_protected_file_stays(self):
+        path = self.path("kept")
+        (self.folder / path).write_bytes(b"old")
+        os.chmod(path, 0o444)
+        with self.assertRaisesRegex(PermissionError, "write-protected"):
+            tessera_files.write_records(path, [tessera_files.Record.of({"kind": "mapping"}, {"a": np.arange(3)})])
+        self.assertEqual((self.folder / path).read_bytes(), b"old")
 
     def test_nobody_else_may_read_a_private_file_while_it_is_written(self):
         path = self.path("private")

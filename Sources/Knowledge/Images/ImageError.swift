@@ -104,7 +104,7 @@ extension ImageError: CustomStringConvertible {
       "\(table), line \(line): expected 'path,class', found '\(shortened(found))'"
     case .unusableLabel(let table, let line, let found):
       "\(table), line \(line): expected a label from 0 to \(ImageListing.largestLabel), as in the other rows, found "
-        + "'\(shortened(found))'; labels are counted from 0 and have no spaces around them"
+        + "'\(shortened(found))'; labels are integers counted from 0, without spaces around them"
     case .malformedList(let list, let line, let found):
       "\(list), line \(line): expected 'path' or 'path TAB class', found '\(shortened(found))'"
     default: ""

@@ -85,6 +85,12 @@ extension WeightsImport {
           ? TensorInfo(name: $0.name, elementType: .float32, shape: [classRows + 1, $0.shape[1]]) : $0
       }
     }
+    if let codes = settings.tokenizer?.configuration.codebookSize, codes != table[0] {
+      throw FormatError(
+        .wrongShape, at: origin, expected: "a model of \(codes) codes, as --tokenizer has",
+        found: "\(table[0])",
+        hint: "--tokenizer with the tokenizer of this model")
+    }
     try require(configuration.problem, scalars: configuration.scalarCount, tensors)
     try Transformer(configuration, device: device, seed: nil).store.require(tensors, at: origin)
     var header = Record(kind: .arModel)

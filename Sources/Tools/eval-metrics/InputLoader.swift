@@ -34,7 +34,7 @@ struct InputLoader {
     if !input.isStandardInput, FileManager.default.fileExists(atPath: input.path, isDirectory: &isFolder),
       isFolder
     {
-      return try folder(session.listImages(input), input, role)
+      return try folder(session.listImages(input), named: input.path, input, role)
     }
     // A pipe gives its bytes once: it is opened once, and what it begins with is kept.
     let source = try PeekedSource(session.open(input), count: 512)
@@ -42,17 +42,21 @@ struct InputLoader {
     if ArchiveReader.isTarArchive(source.peeked)
       || ArchiveReader.isArchive(source.peeked) && !NumPyArchive.isArchive(source.peeked)
     {
-      let listing = try ImageListing(archive: MappedFile(source))
+      let archive = try MappedFile(source)
+      let listing = try ImageListing(archive: archive)
       session.warnOfPassedOver(listing, in: input.path)
-      return try folder(listing, input, role)
+      return try folder(listing, named: archive.name, input, role)
     }
     return try ArchiveReader.isArchive(source.peeked)
       ? archive(source, input, role) : records(source, input, role)
   }
 
-  private func folder(_ listing: ImageListing, _ input: InputPath, _ role: Role) throws -> LoadedInput {
+  /// - Parameter name: what the names of the images begin with.
+  private func folder(
+    _ listing: ImageListing, named name: String, _ input: InputPath, _ role: Role
+  ) throws -> LoadedInput {
     let folder = FolderImages(
-      listing: listing, folder: input.path, decoding: options.decoding.options)
+      listing: listing, folder: name, decoding: options.decoding.options)
     if role == .samples, !options.allowJPEG, let file = try folder.firstJPEG() {
       throw ToolError(
         .badData, file,

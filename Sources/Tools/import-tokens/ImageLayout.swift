@@ -89,10 +89,10 @@ struct ImageLayout {
     }
     let viewCount = asked ?? first.views ?? 1
     // Rows and columns of one grid would pass for as many views of a small one.
-    if asked == nil, viewCount > 1, viewCount * viewCount == count, !isOfAPlan(viewCount) {
+    if asked == nil, viewCount > 0, !isOfAPlan(viewCount) {
       throw ToolError(
         .badData, first.place, expected: "codes of an image as [tokens] or [views, tokens]",
-        found: "[\(viewCount), \(viewCount)], which may be the rows and columns of a grid",
+        found: "[\(viewCount), \(count / viewCount)], which may be the rows and columns of a grid",
         try: "codes.reshape(len(codes), -1), or --grid, if these are \(viewCount) views")
     }
     let side = Int(Double(count / max(1, viewCount)).squareRoot())

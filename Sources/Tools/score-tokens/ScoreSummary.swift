@@ -62,7 +62,7 @@ struct ScoreSummary: Equatable {
       guard let sum = MeanSum(value, ofImages: images), sum.mean == fields[name]?.double else { return nil }
       self.sums[name] = sum
     }
-    if case .object(let setting)? = fields["scored_with"] { scoredWith = setting }
+    if case .object(let setting)? = fields["scored_with"], !setting.isEmpty { scoredWith = setting }
     guard let place = fields["shard"] else { return }
     guard let shard = Shard(summary: place) else { return nil }
     self.shard = shard
@@ -134,6 +134,11 @@ extension ScoreSummary {
           expected: "the summary of a shard, with \"shard\", and \"sums\" that its means are of",
           found: "'\(visible(shortened(String(line), to: 80)))'",
           try: "what score-tokens --shard has printed")
+      }
+      guard index == 0 || shard.number > 1 else {
+        throw ToolError(
+          .badData, "\(input.path): line \(index + 1)", expected: "the shards of one run, each once",
+          found: "shard 1 once more", try: "the lines of shards 1 to \(shard.count)")
       }
       let origin = Origin(file: input.path, record: index)
       try sequence.add(shard, listed: part.images, at: origin)

@@ -90,7 +90,7 @@ struct ModelCard {
   /// Text of a file as text: no line, element, link, picture or code of its own.
   private static func plain(_ text: String) -> String {
     var shown = visible(text).replacing("&", with: "&amp;").replacing("<", with: "&lt;")
-    for mark in ["[", "]", "`", "*"] { shown = shown.replacing(mark, with: "\\" + mark) }
+    for mark in ["\\", "[", "]", "`", "*"] { shown = shown.replacing(mark, with: "\\" + mark) }
     return shown
   }
 

@@ -38,6 +38,13 @@ extension ImageListing {
     {
       shared += 1
     }
+    // A folder that holds all images is no class where some of them are beside its folders.
+    let inside = images.filter { $0.path.count == shared + 2 && $0.path[shared] == images[0].path[shared] }
+    if let image = inside.first, images.allSatisfy({ $0.path[shared] == image.path[shared] }),
+      let other = images.first(where: { $0.path.count > shared + 2 })
+    {
+      throw ImageError.mixedFolder(folder: archive, image: image.name, subfolder: other.path[shared + 1])
+    }
     // The folders that would be classes if this one was given.
     let candidates = named.filter { $0.count == shared + 1 && $0.starts(with: images[0].path.prefix(shared)) }
       .sorted { areInNameOrder($0[shared], $1[shared]) }

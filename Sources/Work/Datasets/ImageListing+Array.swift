@@ -59,7 +59,14 @@ extension ImageListing {
 
   /// The labels of an archive, which must be below a number; nil where it has none.
   private static func labels(_ archive: NumPyArchive, _ limit: Int) throws -> [Int]? {
-    guard let array = try archive.tensor("arr_1") else { return nil }
+    guard let array = try archive.tensor("arr_1") else {
+      // Statistics of references may stand beside the images; another array may well be the labels.
+      let known: Set = ["arr_0", "mu", "sigma", "mu_s", "sigma_s"]
+      guard let other = archive.arrays.keys.sorted().first(where: { !known.contains($0) }) else { return nil }
+      throw ForeignFileError(
+        defect: .malformed, file: archive.name, offset: nil, expected: "images in arr_0 and labels in arr_1",
+        found: "'\(other.prefix(80))' beside arr_0", hint: "numpy.savez(file, images, labels)")
+    }
     func refuse(_ expected: String, _ found: String, _ hint: String) -> ForeignFileError {
       ForeignFileError(
         defect: .malformed, file: "\(archive.name): arr_1", offset: nil, expected: expected, found: found,

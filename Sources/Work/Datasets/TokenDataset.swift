@@ -111,11 +111,15 @@ public struct TokenDataset: Sendable {
     return items.lowerBound
   }
 
-  /// SHA-256 over tokens and labels, to tell whether a checkpoint belongs to this data.
+  /// SHA-256 over tokens, labels and, where images were skipped, the places of those that are here, to tell whether a checkpoint
+  /// belongs to this data. The places decide which images are held out.
   public var sha256: String {
     var hasher = SHA256Hasher()
     tokens.forEachPart { part in inCodes(part).withUnsafeBytes { hasher.update($0) } }
     labels.withUnsafeBytes { hasher.update($0) }
+    if listedCount != count || listedPlaces != Array(0..<count) {
+      ([listedCount] + listedPlaces).withUnsafeBytes { hasher.update($0) }
+    }
     return hasher.finish()
   }
 

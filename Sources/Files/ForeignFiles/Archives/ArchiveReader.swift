@@ -40,6 +40,8 @@ public final class ArchiveReader {
   /// The members may unpack to so many times the archive's own size, and `spare` bytes more.
   private static let largestExpansion = 64
   private let spare: Int
+  // Far beyond any real one, and few enough to keep each folder above another.
+  private static let deepest = 100
   /// Bytes of the members so far that were unpacked, and do not lie in the file as they are.
   private var unpackedCount = 0
 
@@ -128,6 +130,10 @@ public final class ArchiveReader {
       hardLink = inUTF8 { archive_entry_hardlink_utf8(entry) }.map { String(cString: $0) }
       symbolicLink = inUTF8 { archive_entry_symlink_utf8(entry) }.map { String(cString: $0) }
       (block, blockOffset, isAtEnd) = (UnsafeRawBufferPointer(start: nil, count: 0), 0, false)
+      guard Self.components(name).count <= Self.deepest else {
+        throw unsuitable(
+          "a path of at most \(Self.deepest) folders", "a longer one", hint: "write the archive again")
+      }
       let isFolder =
         archive_entry_filetype(entry) & S_IFMT == S_IFDIR || name.utf8.last == UInt8(ascii: "/")
       note(isFolder ? Self.components(name) : Self.components(name).dropLast())

@@ -19,7 +19,7 @@ public struct ForeignImageTokens: Equatable, Sendable {
   /// - Throws: ``ForeignFileError`` for an array of other dimensions, such as rows and columns.
   init(_ array: StoredTensor, label: Int, place: String) throws {
     let shape = array.shape.count == 3 && array.shape[0] == 1 ? Array(array.shape.dropFirst()) : array.shape
-    guard (1...2).contains(shape.count) else {
+    guard (1...2).contains(shape.count), !shape.contains(0) else {
       throw ForeignFileError(
         defect: .malformed, file: place, offset: nil,
         expected: "codes of an image as [tokens] or [views, tokens]",

@@ -35,7 +35,14 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
   /// Files in folders of their classes.
   /// - Throws: ``ForeignFileError`` where there are none.
   public init(classFolders root: String) throws {
-    let folders = try Self.entries(of: root).filter { !$0.hasPrefix(".") && Self.isFolder("\(root)/\($0)") }
+    // Programs of macOS add a folder with their own descriptions of the files.
+    let folders = try Self.entries(of: root).filter { name in
+      guard !name.hasPrefix("."), name != "__MACOSX" else { return false }
+      let path = "\(root)/\(name)"
+      // A link to nothing may stand for a class.
+      guard FileManager.default.fileExists(atPath: path) else { throw StreamError.notFound(file: path) }
+      return Self.isFolder(path)
+    }
     let classes = try FolderClasses(folders, in: root)
     (classNames, classCount) = (classes.names, classes.count)
     // In the order of the classes.
@@ -87,7 +94,14 @@ public final class NumPyTokenFiles: ForeignTokenSequence {
   }
 
   private static func stems(in folder: String) throws -> [String] {
-    let names = try entries(of: folder).filter { $0.hasSuffix(".npy") && !$0.hasPrefix(".") }
+    let visible = try entries(of: folder).filter { !$0.hasPrefix(".") }
+    let deeper = try visible.first { try isFolder("\(folder)/\($0)") && hasFiles("\(folder)/\($0)") }
+    if let deeper {
+      throw ForeignFileError(
+        defect: .malformed, file: folder, offset: nil, expected: ".npy files in this folder alone",
+        found: "others in '\(deeper.prefix(80))'", hint: "move them up, or give that folder by itself")
+    }
+    let names = visible.filter { $0.hasSuffix(".npy") }
     return inNumericOrder(names.map { String($0.dropLast(4)) })
   }
 

@@ -3,8 +3,8 @@ import Glibc
 
 extension ImageListing {
   /// A listing from the bytes of a table of comma-separated values (RFC 4180) with a path and a class in each row. A first row
-  /// whose path has neither a dot nor a slash is a heading. Further columns are passed over. A path that does not begin with `/` is
-  /// relative to `folder`. Where every class is an integer, these are the labels; otherwise the classes are in the order of
+  /// whose path has neither a dot nor a slash, and whose class is no number, is a heading. Further columns are passed over. A path that does not begin with `/` is
+  /// relative to `folder`. Where every class is a number, these are the labels; otherwise the classes are in the order of
   /// names.
   /// - Parameter classCount: of classes that are numbers, how many there are; nil for the largest and one.
   /// - Throws: `ImageError.malformedTable`, `.unusableLabel`, `.sameClass`, `.unknownClass` and `.noImages`.
@@ -13,7 +13,7 @@ extension ImageListing {
   ) throws(ImageError) {
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
     var rows = try CSVRows(csv.starts(with: mark) ? Array(csv.dropFirst(mark.count)) : csv, name: name).rows
-    if let first = rows.first?.fields[0], Self.isHeading(first) { rows.removeFirst() }
+    if let first = rows.first, Self.isHeading(first.fields) { rows.removeFirst() }
     var images: [(path: FilePath, className: String, line: Int)] = []
     for row in rows {
       guard row.fields.count >= 2, !row.fields[0].isEmpty, !row.fields[1].isEmpty else {
@@ -36,7 +36,7 @@ extension ImageListing {
       return
     }
     // One label that is none would turn all others into names.
-    if images.allSatisfy({ Self.isInteger($0.className) }), let place = numbers.firstIndex(of: nil) {
+    if images.allSatisfy({ Self.isNumber($0.className) }), let place = numbers.firstIndex(of: nil) {
       throw .unusableLabel(table: name, line: images[place].line, found: images[place].className)
     }
     let names = try ClassNames(images.map(\.className), in: name).names
@@ -46,16 +46,17 @@ extension ImageListing {
       entries: images.map { Entry(path: $0.path, label: labels[$0.className] ?? 0) })
   }
 
-  /// Whether a text is an integer of any size, with or without spaces around it.
-  private static func isInteger(_ text: String) -> Bool {
+  /// Whether a text is a number of any kind, with or without spaces around it.
+  private static func isNumber(_ text: String) -> Bool {
     let words = text.split(whereSeparator: \.isWhitespace)
-    guard words.count == 1, let sign = words[0].first else { return false }
-    let digits = sign == "-" || sign == "+" ? words[0].dropFirst() : words[0]
-    return !digits.isEmpty && digits.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    return words.count == 1 && Double(words[0]) != nil
   }
 
-  private static func isHeading(_ path: [UInt8]) -> Bool {
-    !path.isEmpty && !path.contains(UInt8(ascii: ".")) && !path.contains(UInt8(ascii: "/"))
+  /// A path has a dot or a slash in it, and a heading of classes is no number.
+  private static func isHeading(_ fields: [[UInt8]]) -> Bool {
+    let path = fields[0]
+    return !path.isEmpty && !path.contains(UInt8(ascii: ".")) && !path.contains(UInt8(ascii: "/"))
+      && !(fields.count > 1 && isNumber(readableText(of: fields[1])))
   }
 }
 
