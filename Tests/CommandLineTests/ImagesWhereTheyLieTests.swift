@@ -71,6 +71,10 @@ import TestSupport
       "eval-metrics --reference $IMAGES --samples images.tar --network pixels --pairs --json")
     #expect(
       metrics.status == 0 && metrics.text.contains(#""psnr":"inf""#), "\(metrics.text) \(metrics.errors)")
+    // Standard input is called by another name in messages than on the command line.
+    let piped = try run(
+      "eval-metrics --reference - --samples $IMAGES --network pixels --pairs --json < images.tar")
+    #expect(piped.status == 0 && piped.text.contains(#""psnr":"inf""#), "\(piped.text) \(piped.errors)")
     let sheet = try run(
       "detokenize $TOKENS --tokenizer $TOKENIZER --originals images.tar --grid g.png --quiet")
     #expect(sheet.status == 0, "\(sheet.errors)")

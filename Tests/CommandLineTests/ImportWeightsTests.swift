@@ -97,6 +97,14 @@ import TestSupport
     try Data(try TorchCheckpoint([("model", gpt)]).bytes()).write(to: folder.url.appending(path: "gpt.pt"))
     let model = try run("--as", "ar-model", "gpt.pt", "--tokenizer", "a", "--output", "m", in: folder)
     #expect(model.status == 64 && model.errors.contains("gpt.pt: expected the checkpoint's args to say"))
+    // What it does tell is the number of codes, which is another one than the tokenizer's.
+    let classes = try #require(gpt.first { $0.name == "cls_embedding.embedding_table.weight" }).shape[0] - 1
+    let unlike = try run(
+      "--as", "ar-model", "gpt.pt", "--tokenizer", "a", "--output", "m", "--heads", "2", "--grid", "4x4",
+      "--classes",
+      "\(classes)", in: folder)
+    #expect(
+      unlike.status == 65 && unlike.errors.contains("codes, as --tokenizer has; found"), "\(unlike.errors)")
     #expect(!folder.names.contains("m"))
   }
 

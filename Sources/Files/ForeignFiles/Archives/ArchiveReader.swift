@@ -130,13 +130,14 @@ public final class ArchiveReader {
       hardLink = inUTF8 { archive_entry_hardlink_utf8(entry) }.map { String(cString: $0) }
       symbolicLink = inUTF8 { archive_entry_symlink_utf8(entry) }.map { String(cString: $0) }
       (block, blockOffset, isAtEnd) = (UnsafeRawBufferPointer(start: nil, count: 0), 0, false)
-      guard Self.components(name).count <= Self.deepest else {
+      let parts = Self.components(name)
+      guard parts.count <= Self.deepest else {
         throw unsuitable(
           "a path of at most \(Self.deepest) folders", "a longer one", hint: "write the archive again")
       }
       let isFolder =
         archive_entry_filetype(entry) & S_IFMT == S_IFDIR || name.utf8.last == UInt8(ascii: "/")
-      note(isFolder ? Self.components(name) : Self.components(name).dropLast())
+      note(isFolder ? parts : parts.dropLast())
       if !isFolder { return name }
       _ = try path()
     }
@@ -284,7 +285,7 @@ public final class ArchiveReader {
     case .missing: error(.truncated, "a zip archive's directory and its end mark", "another end of the file")
     case .longComment(let count):
       error(
-        .unsupported, "a zip archive whose comment has at most 16,362 bytes", "\(count)",
+        .unsupported, "a zip archive whose comment has at most \(ZipEnd.longestComment) bytes", "\(count)",
         hint: "zip --archive-comment, which sets another one")
     case .bytesBefore(let count):
       error(

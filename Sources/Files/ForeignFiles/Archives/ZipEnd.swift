@@ -16,7 +16,8 @@ struct ZipEnd {
   // Section 4.3 of PKWARE's APPNOTE.TXT.
   private static let (endSize, locatorSize) = (22, 20)
   private static let (endMark, locatorMark, longEndMark) = (0x0605_4B50, 0x0706_4B50, 0x0606_4B50)
-  private static let longestComment = 16384 - endSize
+  /// libarchive reads the last 16 KB, and finds no end that begins with the first of these bytes.
+  static let longestComment = 16384 - endSize - 1
 
   private let zip: Data
 
