@@ -50,8 +50,10 @@ def usage(counts):
     return {"code_usage": used, "unigram_entropy": entropy, "code_perplexity": math.exp(entropy)}
 
 
-def concatenate(shards, output):
-    """Writes the product, which appears once show-file has read it from end to end."""
+@contextlib.contextmanager
+def concatenated(shards, output):
+    """Writes all shards beside the product, and has show-file read them from end to end. They take the product's place
+    when the body has ended well; otherwise they are removed."""
     partial = output + ".partial"
     try:
         with open(partial, "wb") as file:
@@ -61,11 +63,19 @@ def concatenate(shards, output):
             file.flush()
             os.fsync(file.fileno())
         subprocess.run(["show-file", "--quiet", partial], check=True, stdout=subprocess.DEVNULL)
+        yield
         os.replace(partial, output)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.remove(partial)
         raise
+
+
+def write(path, line):
+    """Writes a file of one line."""
+    with open(path + ".partial", "w", encoding="utf-8") as file:
+        file.write(line + "\n")
+    os.replace(path + ".partial", path)
 
 
 def main():
@@ -77,7 +87,9 @@ def main():
     options = parser.parse_args()
     try:
         line = json.dumps(join([read_summary(path) for path in options.logs]), sort_keys=True)
-        concatenate(options.shards, options.output)
+        # The log comes first: make takes a stage whose product is there for done.
+        with concatenated(options.shards, options.output):
+            write(options.log, line)
     except (KeyError, IndexError, ValueError) as error:
         sys.exit(f"join_shards.py: {' '.join(options.logs)}: expected logs that end in a summary; found {error!r}; "
                  "try: remove the shards, and run make again")
@@ -86,9 +98,6 @@ def main():
                  "try: make again, which makes what is missing")
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
-    with open(options.log + ".partial", "w", encoding="utf-8") as file:
-        file.write(line + "\n")
-    os.replace(options.log + ".partial", options.log)
     for path in options.shards + options.logs:
         os.remove(path)
 

@@ -5,6 +5,12 @@
 # with the same files and with the tools on the path.
 RUN ?=
 SHARDS ?=
+override SHARDS := $(strip $(SHARDS))
+ifneq ($(SHARDS),)
+ifneq ($(shell echo '$(SHARDS)' | grep -cxE '[1-9][0-9]{0,5}'),1)
+$(error SHARDS=$(SHARDS): expected a number of shards from 1 to 999999)
+endif
+endif
 
 numbers := $(if $(SHARDS),$(shell seq -w 1 $(SHARDS)))
 # The shards of a product, and the pattern of their names.

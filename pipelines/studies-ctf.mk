@@ -73,7 +73,7 @@ ctf-figure-1b: FORCE
 	cp $(STUDIES)/codebook/generated.png $(RESULTS)/$@.png
 
 # Figure 2: one training of each, looked at after several lengths.
-minutes-ctf-figure-2 := 230
+minutes-ctf-figure-2 := 120
 ctf-figure-2: FORCE
 	$(call run,baseline-long ctf-long $(foreach steps,$(LENGTHS),baseline-at-$(steps) ctf-at-$(steps)))
 	$(foreach steps,$(LENGTHS),$(call pair,baseline-at-$(steps) ctf-at-$(steps),$@-$(steps)) &&) true

@@ -83,7 +83,7 @@ iar-figure-4a: iar-table-a4
 
 # Table A5 and Figure 4c: one training of each method, looked at after several
 # lengths, with a table for each length.
-minutes-iar-table-a5 := 240
+minutes-iar-table-a5 := 120
 iar-table-a5: FORCE
 	$(call run,baseline-long iar-long $(foreach steps,$(LENGTHS),baseline-at-$(steps) iar-at-$(steps)))
 	$(foreach steps,$(LENGTHS),$(call pair,baseline-at-$(steps) iar-at-$(steps),$@-$(steps),$(training)) &&) true

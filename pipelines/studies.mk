@@ -19,8 +19,9 @@ here := $(dir $(lastword $(MAKEFILE_LIST)))
 # Optimiser steps of the baseline; all other lengths of training follow from it, unless they are given.
 STEPS ?= 1500
 times = $(shell echo $$(($(STEPS) * $(1) / $(2))))
-# Lengths over which a training is looked at: 50, 100, 200 and 300 of the papers' epochs.
-LENGTHS ?= $(foreach part,1 2 4 6,$(call times,$(part),3))
+# Lengths over which a training is looked at: 50, 100, 200 and 300 of the papers' epochs. All are multiples of the first,
+# so that the losses are there at each of them.
+LENGTHS ?= $(foreach part,1 2 4 6,$(shell echo $$(($(STEPS) / 6 * $(part)))))
 LENGTHS := $(LENGTHS)
 
 .PHONY: help FORCE
@@ -69,7 +70,8 @@ training := training_token_loss training_cluster_loss
 # after so many steps.
 longest := $(lastword $(LENGTHS))
 saving = 'TRAINING_OPTIONS=--schedule constant --save-at $(subst $(space),$(comma),$(strip $(LENGTHS)))'
-over_training = $(eval $(call arm,$(1)-long,$(pipeline-$(1)),$(settings-$(1)) MODEL_STEPS=$(longest) $(2) $(saving))) \
+looked_at = MODEL_STEPS=$(longest) EVALUATE_EVERY=$(firstword $(LENGTHS)) $(saving)
+over_training = $(eval $(call arm,$(1)-long,$(pipeline-$(1)),$(settings-$(1)) $(2) $(looked_at))) \
   $(foreach steps,$(LENGTHS),$(eval $(call arm,$(1)-at-$(steps),$(pipeline-$(1)),$(settings-$(1)) $(call taken,$(1),$(steps)))))
 taken = 'TAKEN_FROM=$(STUDIES)/$(1)-long/$(firstword $(GUIDANCES))/seed-$$$$(SEED)' TAKEN_STEP=$(2)
 

@@ -209,6 +209,11 @@ import TestSupport
     _ = try write(Array("{\"class_id\": 0, \"tokens\": [1,2,3,4,]}\n".utf8), "comma.jsonl", in: folder)
     _ = try write(
       Array("{\"class_id\": 0, \"class_id\": 1, \"tokens\": [1,2,3,4]}\n".utf8), "key.jsonl", in: folder)
+    _ = try write(
+      Array("{\"class_id\": 0, \"label\": 1, \"tokens\": [1,2,3,4]}\n".utf8), "labels.jsonl", in: folder)
+    _ = try write(
+      Array("{\"class_id\": 0, \"codes\": [1,2,3,5], \"tokens\": [1,2,3,4]}\n".utf8), "codes.jsonl",
+      in: folder)
     _ = try write(npy(.uint8, [1, 16, 16], [UInt8](repeating: 1, count: 256)), "rows.npy", in: folder)
     _ = try write(npy(.uint8, [1, 64, 1], [UInt8](repeating: 1, count: 64)), "trailing.npy", in: folder)
     _ = try write(npy(.uint8, [1, 1 << 32, 0], []), "hollow.npy", in: folder)
@@ -287,6 +292,8 @@ import TestSupport
       (["wide.npy"] + one, 65, "wide.npy: image 0: value out of range"),
       (["comma.jsonl", "--classes", "3"], 65, "comma.jsonl: line 1: malformed"),
       (["key.jsonl", "--classes", "3"], 65, "key.jsonl: line 1: malformed"),
+      (["labels.jsonl", "--classes", "3"], 65, "labels.jsonl: line 1: malformed"),
+      (["codes.jsonl", "--classes", "3"], 65, "codes.jsonl: line 1: malformed"),
       (["nothing", "--labels", "three.npy"], 65, "found an empty file"),
       (["cut.tar"], 65, "cut.tar: byte 3000: truncated"),
       (["empty.tar"], 65, "empty.tar: malformed; expected members CLASS/INDEX.npy; found none"),

@@ -82,6 +82,7 @@ import TestSupport
     (#"{"classes": [0], "png": "x"}"#, "--tokenizer"), (#"{"classes": [0], "classes": [1]}"#, "strict JSON"),
     (#"{"classes": [0], "top_k": 9223372036854775808}"#, "'top_k' as an integer; found 9223372036854775808"),
     (#"{"classes": [0], "count": 1.5}"#, "'count' as an integer; found 1.5"),
+    (#"{"classes": [0], "count": 1.0}"#, "'count' as an integer; found 1.0"),
     (#"{"classes": [0], "guidance": 1e999}"#, "'guidance' as a number; found a number out of range"),
     (#"{"classes": [0], "png": 7}"#, "'png' as a text; found 7"),
   ]) func whatIsWrongIsTheAnswer(request: String, words: String) throws {

@@ -30,10 +30,21 @@ good = blob({"__metadata__": {"kind": "mapping"}, "x": tensor(0, 4, [2, 2])}, b"
 promised = blob({"__metadata__": {"end_mark": "required"}, "x": tensor(0, 4, [2, 2])}, b"abcd")
 
 
-def shard(number, first, count=3, total=3):
+def shard(number, first, count=3, total=3, **strings):
     """A part that says which shard it is: one record, which is one item."""
     place = json.dumps({"number": number, "count": count, "first": first, "total": total})
-    return frame(blob({"__metadata__": {"kind": "mapping", "shard": place}, "x": tensor(0, 4, [2, 2])}, b"abcd")) + mark(1, 1)
+    metadata = {"kind": "mapping", "shard": place, **strings}
+    return frame(blob({"__metadata__": metadata, "x": tensor(0, 4, [2, 2])}, b"abcd")) + mark(1, 1)
+
+
+def seeded(*seeds, later=""):
+    """All shards, which runs of these seeds made."""
+    def chain(number, seed):
+        runs = [{"tool": "sample", "arguments": ["--shard", "slurm"], "seed": seed, "inputs": [{"sha256": "ab"}]}]
+        after = [{"tool": later, "arguments": [], "seed": number, "inputs": [{"sha256": f"{number}"}]}] if later else []
+        return json.dumps(runs + after)
+    places = enumerate(seeds)
+    return b"".join(shard(place + 1, place, len(seeds), len(seeds), provenance=chain(place, seed)) for place, seed in places)
 
 
 flipped = bytearray(frame(good, "--no-compress-literals"))
@@ -46,6 +57,8 @@ files = {
     "valid.no-records.zst": mark(0, 0),
     "valid.plain.safetensors": good,
     "valid.plain-with-promise.safetensors": promised,
+    "valid.shards-relabelled-one-by-one.zst": seeded(5, 5, 5, later="relabel-tokens"),
+    "valid.shards-some-without-provenance.zst": shard(1, 0) + shard(2, 1, provenance="[]") + shard(3, 2),
     "emptyFile.zst": b"",
     "noRecord.only-a-skippable-frame.zst": struct.pack("<II", 0x184D2A50, 3) + b"abc",
     "notAContainer.text.zst": b"hello, world\n",
@@ -128,6 +141,10 @@ files = {
     "shardMismatch.other-count.zst": shard(1, 0) + shard(2, 1, count=4) + shard(3, 2),
     "shardMismatch.other-whole.zst": shard(1, 0) + shard(2, 1, total=4) + shard(3, 2),
     "shardMismatch.other-cut.zst": shard(1, 0) + shard(2, 2) + shard(3, 2),
+    "shardMismatch.other-string.zst": shard(1, 0, note="a") + shard(2, 1, note="a") + shard(3, 2, note="b"),
+    "shardMismatch.no-string.zst": shard(1, 0, 2, 2, note="a") + shard(2, 1, 2, 2),
+    "shardMismatch.other-seed.zst": seeded(5, 5, 6),
+    "shardMismatch.other-seed-before-another-run.zst": seeded(5, 6, later="relabel-tokens"),
     "shardMismatch.too-few-items.zst": shard(1, 0, count=1),
     "shardMismatch.a-whole-between.zst": shard(1, 0) + frame(good) + mark(1, 1) + shard(2, 1) + shard(3, 2),
     "shardMismatch.begins-in-the-middle.zst": frame(good) + mark(1, 1) + shard(3, 2),

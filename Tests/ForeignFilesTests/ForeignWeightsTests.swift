@@ -283,6 +283,45 @@ private func numbers(_ tensor: StoredTensor) throws -> [Double] {
     }
   }
 
+  /// A second torch.save or pickle.dump into the same file would be passed over.
+  @Test(arguments: ["plain.legacy.pt", "numpy.protocol2.pkl", "numpy.protocol4.pkl", "numpy.protocol5.pkl"])
+  func bytesBehindAPickleAreRefused(name: String) throws {
+    let whole = try file(name)
+    for more in [whole, [0]] {
+      #expect {
+        try ForeignWeights(whole + more, file: name)
+      } throws: {
+        ($0 as? ForeignFileError)?.description.contains(
+          "expected the end of the file; found \(more.count) bytes more") == true
+      }
+    }
+  }
+
+  /// Three dictionaries of 41 long keys, each of which holds the one below, and an array in the lowest: 35 kB whose names would
+  /// take 50 MB.
+  @Test func longNamesOfFewArraysAreRefused() throws {
+    let array = try file("numpy.protocol2.pkl").dropFirst(2).dropLast()
+    func text(_ letter: UInt8, _ number: Int) -> [UInt8] {
+      let digits = Array("\(number)".utf8)
+      return [0x58, 250, 0, 0, 0] + [UInt8](repeating: letter, count: 250 - digits.count) + digits
+    }
+    // The values of a dictionary are recalled: 0x68 200.
+    var pickle: [UInt8] = [0x80, 2] + array + [UInt8(ascii: "q"), 200, UInt8(ascii: "0")]
+    for level in 0..<3 {
+      pickle += Array("}(".utf8)
+      for key in 0..<41 { pickle += text(UInt8(ascii: "a") + UInt8(level), key) + [UInt8(ascii: "h"), 200] }
+      pickle += [UInt8(ascii: "u"), UInt8(ascii: "q"), 200, UInt8(ascii: "0")]
+    }
+    pickle += [UInt8(ascii: "h"), 200, UInt8(ascii: ".")]
+    #expect(pickle.count < 40_000)
+    #expect {
+      try ForeignWeights(pickle, file: "names.pkl")
+    } throws: {
+      ($0 as? ForeignFileError)?.description.contains("expected names of at most 16777216 bytes together")
+        == true
+    }
+  }
+
   @Test func tensorsStayInsideTheirStorage() throws {
     let cursor = ByteCursor(Data(), file: "x")
     let storage = PickleStorage(key: "0", type: .float32, elementCount: 24)

@@ -35,7 +35,9 @@ import Testing
   @Test(arguments: [
     ("a.png\n", "line 1"), ("a.png,x\nb.png,\n", "line 2"), ("a.png,x\n\n,y\n", "line 3"),
     ("\"a.png,x\n", "line 1"),
-    ("a.png,\"x\"y\n", "line 1"), ("path,label\n", "no image found"), (",x\na.png,y\n", "line 1"),
+    ("a.png,\"x\"y\n", "line 1"),
+    ("path,label\n", "line 1: expected 'path,class', found 'no row with an image'"), ("\n", "line 1"),
+    (",x\na.png,y\n", "line 1"),
     ("a.pgn\nb.png,y\n", "line 1"),
     ("a.png,3\nb.png,-1\n", "line 2: expected a label from 0 to 65535, as in"),
     ("a.png,3\nb.png,65536\n", "found '65536'"),
@@ -44,7 +46,7 @@ import Testing
     ("a.png,0.0\nb.png,1.0\n", "line 1: expected a label"),
     ("a.png,0\nb.png,nan\n", "line 2: expected a label"),
     ("a.png,x\rb.png,y\r", "line 1: expected 'path,class', found 'a carriage"),
-    ("a.png,caf\u{E9}\nb.png,cafe\u{301}\n", "one spelling of each class"), ("", "no image found"),
+    ("a.png,caf\u{E9}\nb.png,cafe\u{301}\n", "one spelling of each class"), ("", "no row with an image"),
   ]) func otherRowsAreRefused(text: String, words: String) {
     do {
       _ = try list(text)

@@ -65,6 +65,25 @@ import Testing
     #expect(error?.description.contains("found shard 3 of 3; try: cat the files of all shards") == true)
   }
 
+  @Test(arguments: [
+    (#"{"scale":1.5}"#, #"{"scale": 2}"#, "note.scale of the shard before, 1.5; found 2"),
+    (#"[1,[2,3]]"#, #"[1,[2,4]]"#, "note 2 2 of the shard before, 3; found 4"),
+    ("a", "b", "note of the shard before, a; found b"),
+    ("[1]", "[1,2]", "note of the shard before, [1]; found [1, 2]"),
+    (#"{"a":{}}"#, "{}", "note.a of the shard before, {}; found none"),
+  ]) func aMessageSaysWhatDiffers(here: String, there: String, words: String) throws {
+    func part(_ number: Int, _ note: String) -> [UInt8] {
+      let shard = Shard(number: number, count: 2, first: number - 1, total: 2)
+      return file(Record(kind: .mapping, metadata: shard.metadata.merging(["note": note]) { $1 }))
+    }
+    let error = #expect(throws: FormatError.self) { try records(part(1, here) + part(2, there)) }
+    #expect(
+      error?.description.contains("expected shard 2 of 2 to have the \(words)") == true,
+      "\(error?.description ?? "")")
+    // Spaces do not count, and two sets may differ.
+    _ = try records(part(1, #"{"b":1}"#) + part(2, #"{ "b" : 1 }"#) + part(1, there) + part(2, there))
+  }
+
   @Test func badPlacesAreRefused() throws {
     for text in [
       "{}", "3", "[1,2,0,2]", #"{"number":0,"count":2,"first":0,"total":2}"#,

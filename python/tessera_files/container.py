@@ -93,7 +93,8 @@ def _records(source: Input, only: Collection[str] | None) -> Iterator[Record]:
         record, promised = _parse(content, origin, only)
         counts.add(record.item_count, promised and framed)
         shapes = {info.name: info.shape for info in record.infos}
-        shards.add(Shard.of(record.metadata, origin), listed_count(record.metadata.get("kind"), shapes), origin)
+        shards.add(Shard.of(record.metadata, origin), listed_count(record.metadata.get("kind"), shapes), origin,
+                   record.metadata)
         number += 1
         yield record
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from .errors import Defect, FormatError, Origin
 
@@ -11,6 +13,10 @@ SHARD_KEY = "shard"
 MOST_SHARDS = 1 << 20
 MOST_ITEMS = 1 << 48
 _HINT = "cat the files of all shards, each once, in the order of their numbers (by name, -10 comes before -2)"
+
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_ANEW = "make all shards anew by one version of the inputs and options"
 
 
 @dataclass(frozen=True)
@@ -57,13 +63,17 @@ class ShardSequence:
         self._parts = self._end = 0
         self._previous: Shard | None = None
         self._current: Shard | None = None
+        self._run: dict[str, object] = {}
         self._open = False
 
-    def add(self, shard: Shard | None, listed: int, origin: Origin) -> None:
-        """Adds a record to the part that is open, or opens one."""
+    def add(self, shard: Shard | None, listed: int, origin: Origin, metadata: Mapping[str, str] = _NOTHING) -> None:
+        """Adds a record to the part that is open, or opens one. Its strings are those of the shard before."""
         if not self._open:
             self._require_next(shard, origin)
-            self._current, self._open, self._end = shard, True, shard.first if shard else 0
+            run = _run_of(metadata) if shard else {}
+            if shard and shard.number > 1:
+                self._require_same(run, shard, origin)
+            self._current, self._open, self._end, self._run = shard, True, shard.first if shard else 0, run
         if shard != self._current:
             raise _mismatch(f"{_words(self._current)}, as in the record before", _words(shard), origin)
         self._end += listed
@@ -100,8 +110,53 @@ class ShardSequence:
             raise _mismatch(f"shard {last.number + 1} of {last.count}", _words(shard), origin)
         if (shard.first, shard.total) != (self._end, last.total):
             raise _mismatch(f"{shard} to begin at item {self._end} of {last.total}",
-                            f"item {shard.first} of {shard.total}", origin,
-                            "make all shards anew by one version of the inputs and options")
+                            f"item {shard.first} of {shard.total}", origin, _ANEW)
+
+    def _require_same(self, run: dict[str, object], shard: Shard, origin: Origin) -> None:
+        """Checks that a shard was made as the one before it was."""
+        compared = [key for key in ("strings", "run") if key in run and key in self._run]
+        for difference in filter(None, (_difference(self._run[key], run[key], "") for key in compared)):
+            name, here, there = difference
+            raise _mismatch(f"{shard} to have the {name} of the shard before, {here}", there, origin, _ANEW)
+
+
+def _run_of(metadata: Mapping[str, str]) -> dict[str, object]:
+    """What the shards of one whole have in common: the strings of their records, and the run with --shard that made
+    them, where their provenance tells of it."""
+    strings = {key: _parsed(text) for key, text in metadata.items() if key not in (SHARD_KEY, "provenance")}
+    chain = _parsed(metadata.get("provenance", "null"))
+    # What came after, such as relabelling, may have been done to each shard alone.
+    for entry in reversed(chain if isinstance(chain, list) else []):
+        arguments = entry.get("arguments") if isinstance(entry, dict) else None
+        if isinstance(arguments, list) and any(str(one).split("=")[0] == "--shard" for one in arguments):
+            inputs = entry.get("inputs")
+            # The same file may lie under another name on another machine.
+            hashes = [one.get("sha256") if isinstance(one, dict) else None for one in inputs] if isinstance(
+                inputs, list) else None
+            return {"strings": strings,
+                    "run": {key: entry.get(key) for key in ("tool", "seed", "settings")} | {"inputs": hashes}}
+    return {"strings": strings}
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _difference(here: object, there: object, place: str) -> tuple[str, str, str] | None:
+    """The first place at which two values of JSON differ, and what is there in each."""
+    if isinstance(here, dict) and isinstance(there, dict):
+        pairs = [(key, here.get(key), there.get(key)) for key in sorted({*here, *there})]
+        found = (_difference(one, other, f"{place}.{key}" if place else key) for key, one, other in pairs)
+    elif isinstance(here, list) and isinstance(there, list) and len(here) == len(there):
+        found = (_difference(one, other, f"{place} {number}") for number, (one, other)
+                 in enumerate(zip(here, there, strict=True), 1))
+    else:
+        one, other = (text if isinstance(text, str) else json.dumps(text) for text in (here, there))
+        return None if one == other else (place, one, other)
+    return next(filter(None, found), None)
 
 
 def _words(shard: Shard | None) -> str:

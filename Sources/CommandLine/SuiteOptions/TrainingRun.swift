@@ -38,7 +38,7 @@ extension ToolSession {
     let checkpoint = try command.resume ? readCheckpoint(file) : nil
     try file?.requireReplaceable()
     let first = try checkpoint.map { try TrainingLoop.step(of: $0) } ?? 0
-    if checkpoint != nil { say("\(file?.path ?? ""): going on after step \(first)") }
+    if let checkpoint { try sayWhatGoesOn(checkpoint, in: file?.path ?? "", after: first) }
     if command.estimate { try finishEstimate(of: task, from: checkpoint, in: file?.path, after: first) }
     settings = JSONValue(parsing: try task.settings.json())
     let progress = progress("steps", total: steps - first)
@@ -79,6 +79,15 @@ extension ToolSession {
   }
 
   /// Stops where the ranks were told to end in different ways or to write to different places. The loop compares the rest.
+  private func sayWhatGoesOn(_ checkpoint: Record, in file: String, after step: Int) throws {
+    say("\(file): going on after step \(step)")
+    // Without provenance nobody knows.
+    guard let before = try Provenance(checkpoint).entries.last?.threads, before != threads else { return }
+    say(
+      "\(file): made by --threads \(before); with \(threads) the last bits are not those of an uninterrupted run"
+    )
+  }
+
   private func requireEqualRanks(_ command: TrainingCommandOptions, _ output: OutputPath) throws {
     let checkpoint = command.checkpointPath(besides: output) ?? "none"
     let own = "\(command.estimate) \(command.resume) \(output.path) \(checkpoint)"

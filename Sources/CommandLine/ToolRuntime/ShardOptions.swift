@@ -29,6 +29,13 @@ public struct ShardOptions: ParsableArguments {
     part(of: total, batches: Array(stride(from: 0, to: total, by: batchSize)))
   }
 
+  /// What decides what a shard holds, besides the seed and the inputs, for its provenance: shards of other settings are no
+  /// whole. Nil for a run that does everything.
+  public func settings(_ fields: [String: any Encodable]) throws -> JSONValue? {
+    guard let shard, shard.count > 1 else { return nil }
+    return .object(try fields.mapValues { JSONValue(parsing: try sortedJSON($0)) ?? .null })
+  }
+
   /// Stops where a shard is to be made of a file that is a shard itself: the two would not make a whole.
   /// - Throws: ``ToolError`` (bad data).
   public func requireWhole(_ lone: Shard?, of file: String) throws {

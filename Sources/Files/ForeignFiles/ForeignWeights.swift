@@ -35,7 +35,9 @@ public struct ForeignWeights {
     } else if bytes.starts(with: NumPyHeader.start) {
       try self.init([("array", try PickleTensor(numpy: bytes, name: name))], byteCount: bytes.count, file)
     } else if bytes.first == 0x80, !Self.startsLikeSafetensors(bytes) {
-      let content = try PickleMachine(ByteCursor(bytes, file: name)).content()
+      let machine = PickleMachine(ByteCursor(bytes, file: name))
+      let content = try machine.content()
+      try machine.requireEnd()
       try self.init(content.tensors, arguments: content.arguments, byteCount: bytes.count, file)
     } else if Self.startsLikeSafetensors(bytes) {
       let (tensors, metadata) = try safetensors(file)

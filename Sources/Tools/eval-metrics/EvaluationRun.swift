@@ -20,6 +20,11 @@ struct EvaluationRun {
 
   /// Writes features or statistics of one side.
   func write(_ input: LoadedInput) throws {
+    session.settings = try outputs.sharding.settings([
+      "size": inputs.size, "allow_upscale": inputs.allowUpscale, "decoding": inputs.decoding.options,
+      "reference_part": inputs.referencePart.rawValue, "held_out": inputs.heldOut.heldOut,
+      "split_seed": inputs.heldOut.splitSeed, "batch_size": metrics.batchSize,
+    ])
     let sink = try outputs.writeFeatures.map { try session.create($0) }
     let writer = sink.map { RecordWriter($0) }
     let (own, part) = self.part(of: input)

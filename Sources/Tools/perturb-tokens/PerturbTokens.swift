@@ -52,6 +52,7 @@ import ToolRuntime
     let (replacement, codebook, source) = try readReplacement(session)
     try session.requireSameCodebook(
       reader.header, of: tokens.path, as: codebook, codes: replacement.codeCount, of: source)
+    session.settings = try sharding.settings(["code_distance": codeDistance, "share": share])
     let sink = try session.create(output)
     let writer = TokenWriter(
       RecordWriter(sink), header: reader.header, metadata: session.provenanceMetadata,

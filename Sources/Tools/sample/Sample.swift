@@ -105,7 +105,10 @@ import VAR
     let first = try firstStage(session, precision, device, fine, given)
     try fine?.fit(first.header, of: (model ?? second.coarseTokens)?.path ?? "", session)
     let settings = try sortedJSON(settings(precision, first))
-    session.settings = JSONValue(parsing: settings)
+    let sampling = JSONValue(parsing: settings)
+    session.settings =
+      try sharding.settings(["sampling": sampling, "labels_sha256": Self.sha256(of: first.labels)])
+      ?? sampling
     let part = sharding.part(of: first.labels.count)
     let coarseFile = try second.coarseOutput.map {
       try SampleFile($0, first.header, settings: settings, shard: part.shard, session)
@@ -132,7 +135,7 @@ import VAR
     try file.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     var summary: [String: JSONValue] = [
-      "images": .integer(count), "sampling": session.settings ?? .null, "seconds": .number(seconds),
+      "images": .integer(count), "sampling": sampling ?? .null, "seconds": .number(seconds),
       "seed": Int(exactly: session.seed).map { .integer($0) } ?? .string("\(session.seed)"),
       "images_per_second": .number(Double(count) / seconds),
       "tokens_per_second": .number(Double(count * first.header.tokensPerView) / seconds),
@@ -141,6 +144,11 @@ import VAR
       summary["tokens_per_pass"] = (first as? ModelStage)?.tokensPerPass.map { .number($0) }
     }
     try session.report(summary.merging(part.summary) { own, _ in own })
+  }
+
+  /// Shards of the same number of images may be of other classes.
+  private static func sha256(of labels: [Int]) -> String {
+    SHA256Hasher.hex(of: labels.flatMap { withUnsafeBytes(of: UInt32($0).littleEndian, Array.init) })
   }
 
   private func requireMemory(

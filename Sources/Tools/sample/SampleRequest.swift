@@ -78,7 +78,7 @@ struct SampleRequest: Decodable {
       do {
         return try values.decodeIfPresent(Value.self, forKey: key)
       } catch is DecodingError {
-        let found = (try? values.decode(JSONValue.self, forKey: key)).flatMap { try? sortedJSON($0) }
+        let found = (try? values.decode(JSONValue.self, forKey: key)).flatMap(Self.words)
         throw Refusal(
           "'\(key.rawValue)' as \(key.form)", shortened(found ?? "a number out of range", to: 60),
           try: "\"\(key.rawValue)\": \(key.example)")
@@ -97,6 +97,12 @@ struct SampleRequest: Decodable {
     topK = try value(.topK)
     topP = try value(.topP)
     png = try value(.png)
+  }
+
+  /// A value as the request has it: 1.0 where an integer should be is no 1.
+  private static func words(_ value: JSONValue) -> String? {
+    if case .number(let number) = value { return "\(number)" }
+    return try? sortedJSON(value)
   }
 
   /// The class of each image.

@@ -86,6 +86,7 @@ import VAR
     let clustering = try ClusterScoring(
       mapping: mapping, size: clusterSize, hashed: sharding.shard != nil, session)
     let setting = self.setting(record, fine, clustering, device)
+    session.settings = try setting.flatMap { try sharding.settings($0) }
     if let record, let path = model, try record.kind() == .varModel {
       return try scoreScales(record, path, clustering, setting, device, session)
     }

@@ -90,8 +90,24 @@ struct ModelCard {
   /// Text of a file as text: no line, element, link, picture or code of its own.
   private static func plain(_ text: String) -> String {
     var shown = visible(text).replacing("&", with: "&amp;").replacing("<", with: "&lt;")
-    for mark in ["\\", "[", "]", "`", "*"] { shown = shown.replacing(mark, with: "\\" + mark) }
-    return shown
+    for mark in ["\\", "[", "]", "`", "*", "~"] { shown = shown.replacing(mark, with: "\\" + mark) }
+    // Programs that show Markdown make links of addresses that stand bare.
+    for (bare, escaped) in [("://", "\\://"), ("www.", "www\\."), ("@", "&#64;")] {
+      shown = shown.replacing(bare, with: escaped)
+    }
+    return shown.split(separator: " ", omittingEmptySubsequences: false).map(Self.escapedAtItsEnds)
+      .joined(separator: " ")
+  }
+
+  /// A word whose underscores cannot be marks of emphasis. Those within it, as in `num_classes`, are none.
+  private static func escapedAtItsEnds(_ word: Substring) -> String {
+    func isWithin(_ place: Substring.Index) -> Bool {
+      guard let before = word[..<place].last, let after = word[place...].dropFirst().first else {
+        return false
+      }
+      return [before, after].allSatisfy { $0.isLetter || $0.isNumber }
+    }
+    return word.indices.map { word[$0] == "_" && !isWithin($0) ? "\\_" : String(word[$0]) }.joined()
   }
 
   /// Text of a file as code, which it cannot end.

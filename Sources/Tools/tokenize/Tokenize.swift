@@ -80,6 +80,7 @@ import ToolRuntime
       codebookSHA256: model.codebookSHA256,
       classCount: images.listing.classNames.count, classNames: images.listing.classNames,
       viewNames: images.plan.names, layout: model.configuration.tokenLayout)
+    session.settings = try sharding.settings(["images": images.reading, "precision": precision.rawValue])
     let sink = try session.create(output)
     try session.finish(estimating)
     let records = RecordWriter(sink)

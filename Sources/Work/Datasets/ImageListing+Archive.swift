@@ -90,7 +90,7 @@ extension ImageListing {
           defect: .malformed, file: "\(archive): \(file.name)", offset: nil,
           expected: "the number of a class, from 0 to \(largestLabel), in JSON as 'label'",
           found: "'\(shortened(String(decoding: file.bytes.prefix(160), as: UTF8.self), to: 40))'",
-          hint: "write the archive again")
+          hint: "write a 'label' into each .json, or tar --exclude='*.json' for images of one class")
       }
       guard labels.updateValue(label, forKey: key(of: file.path)) ?? label == label else {
         throw ForeignFileError(

@@ -51,6 +51,14 @@ final class PickleMachine {
   /// The tensors and plain values in the value of one pickle. They need nothing of the machine any more.
   func content() throws -> PickledTensors { try PickledTensors(try run(), cursor) }
 
+  /// Checks that nothing follows, such as what a second torch.save has written into the same file.
+  func requireEnd() throws {
+    guard cursor.remaining > 0 else { return }
+    throw cursor.error(
+      .malformed, expected: "the end of the file", found: "\(cursor.remaining) bytes more",
+      hint: "save the weights once, into a file of their own")
+  }
+
   private func step(_ opcode: UInt8, at start: Int) throws {
     switch opcode {
     case 0x80: try protocolVersion()

@@ -25,12 +25,14 @@ struct PickledTensors {
   /// The plain values among a checkpoint's `args`, by their names.
   private(set) var arguments: [String: SettingValue] = [:]
   private var visits = 0
+  private var nameBytes = 0
   private let cursor: ByteCursor
   // Far beyond any real file, and small enough for values that refer to one another in rings or many times.
   private static let deepest = 12
   private static let longestKey = 256
   private static let mostVisits = 1 << 20
   private static let mostTensors = 100_000
+  private static let mostNameBytes = 1 << 24
 
   init(_ value: PickleValue, _ cursor: ByteCursor) throws {
     self.cursor = cursor
@@ -41,9 +43,9 @@ struct PickledTensors {
     try countVisit()
     guard depth <= Self.deepest else { return }
     switch value {
-    case .tensor(let tensor): tensors.append((name, tensor))
+    case .tensor(let tensor): try add(tensor, name)
     case .array(let array):
-      if let tensor = array.tensor { tensors.append((name, tensor)) }
+      if let tensor = array.tensor { try add(tensor, name) }
     case .tuple(let items, _): try visit(items, name, depth)
     case .list(let list): try visit(list.items, name, depth)
     case .dictionary(let dictionary):
@@ -59,6 +61,17 @@ struct PickledTensors {
       }
     default: break
     }
+  }
+
+  private mutating func add(_ tensor: PickleTensor, _ name: String) throws {
+    // Names repeat the keys above them, so that they may take far more than the pickle.
+    nameBytes += name.utf8.count
+    guard nameBytes <= Self.mostNameBytes else {
+      throw cursor.error(
+        .tooLarge, expected: "names of at most \(Self.mostNameBytes) bytes together", found: "more",
+        hint: "save the weights alone")
+    }
+    tensors.append((name, tensor))
   }
 
   private mutating func countVisit() throws {

@@ -17,8 +17,17 @@ public final class TokenLines: ForeignTokenSequence {
 
     init(from decoder: any Decoder) throws {
       let values = try decoder.container(keyedBy: Keys.self)
-      label = try values.decode(Int.self, forKey: values.contains(.class_id) ? .class_id : .label)
-      tokens = try values.decode([Int].self, forKey: values.contains(.tokens) ? .tokens : .codes)
+      func one<Value: Decodable & Equatable>(_ key: Keys, or other: Keys) throws -> Value {
+        guard values.contains(key) else { return try values.decode(Value.self, forKey: other) }
+        let value = try values.decode(Value.self, forKey: key)
+        // Of two that differ, nobody knows which one is meant.
+        guard try !values.contains(other) || values.decode(Value.self, forKey: other) == value else {
+          throw DecodingError.dataCorruptedError(forKey: other, in: values, debugDescription: "two values")
+        }
+        return value
+      }
+      label = try one(.class_id, or: .label)
+      tokens = try one(.tokens, or: .codes)
     }
   }
 
@@ -31,7 +40,8 @@ public final class TokenLines: ForeignTokenSequence {
       guard let found = try? decodeStrictJSON(Line.self, from: Array(text)) else {
         throw ForeignFileError(
           defect: .malformed, file: place, offset: nil,
-          expected: "an object with an integer 'class_id' and a list of integers 'tokens'",
+          expected:
+            "an object with an integer 'class_id' or 'label', and a list of integers 'tokens' or 'codes'",
           found: "'\(shortened(String(decoding: text.prefix(240), as: UTF8.self), to: 60))'",
           hint: "write one such object per line")
       }

@@ -29,7 +29,9 @@ struct TorchFile {
       uniqueKeysWithValues: members.filter { $0.key.hasPrefix(data) }.map {
         (String($0.key.dropFirst(data.count)), $0.value)
       })
-    content = try PickleMachine(ByteCursor(pickle, file: file)).content()
+    let machine = PickleMachine(ByteCursor(pickle, file: file))
+    content = try machine.content()
+    try machine.requireEnd()
   }
 
   /// The first bytes of the older format: a pickle of the number 0x1950a86a20f9469cfc6c.
@@ -58,6 +60,7 @@ struct TorchFile {
       if case .storage(let storage) = tensor.source { sizes[storage.key] = storage.type.byteCount }
     }
     storages = try Self.legacyStorages(keys.items.compactMap(\.asString), sizes, machine)
+    try machine.requireEnd()
   }
 
   private static func legacyStorages(

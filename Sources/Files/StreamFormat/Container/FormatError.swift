@@ -136,9 +136,11 @@ public func shortened(_ text: String, to limit: Int) -> String {
   text.count <= limit ? text : text.prefix(limit - 3) + "..."
 }
 
-/// The text with control characters replaced, so that no file's content can move a terminal's cursor.
+/// The text with control characters replaced, so that no file's content can move a terminal's cursor, and with those that turn
+/// the direction of what follows.
 public func visible(_ text: String) -> String {
-  String(
-    String.UnicodeScalarView(
-      text.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
+  func isHarmful(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.properties.generalCategory == .control || scalar.properties.isBidiControl
+  }
+  return String(String.UnicodeScalarView(text.unicodeScalars.map { isHarmful($0) ? "\u{FFFD}" : $0 }))
 }

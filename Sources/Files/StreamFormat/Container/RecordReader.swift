@@ -127,7 +127,9 @@ public final class RecordReader {
       try parser.expectEnd()
       itemCount += summary.itemCount
       stream.add(items: summary.itemCount, promised: parser.promisesEndMark && isFrame)
-      try shards.add(summary.withoutTensors.shard(), listed: summary.listedCount, at: parser.origin)
+      try shards.add(
+        summary.withoutTensors.shard(), listed: summary.listedCount, metadata: summary.metadata,
+        at: parser.origin)
       recordIndex += 1
       return result
     } catch {

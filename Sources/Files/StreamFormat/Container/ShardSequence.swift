@@ -8,17 +8,25 @@ public struct ShardSequence {
   /// Items that were listed up to the end of that part.
   private var end = 0
   private var current: Shard?
+  /// How the open part, or the last closed one, was made.
+  private var run: ShardedRun?
   private var isOpen = false
 
   public init() {}
 
   /// Adds a record to the part that is open, or opens one.
-  /// - Parameter listed: how many items were listed for the record.
+  /// - Parameters:
+  ///   - listed: how many items were listed for the record.
+  ///   - metadata: the record's strings, which are those of the shard before.
   /// - Throws: ``FormatError`` (shardMismatch).
-  public mutating func add(_ shard: Shard?, listed: Int, at origin: Origin) throws {
+  public mutating func add(
+    _ shard: Shard?, listed: Int, metadata: [String: String] = [:], at origin: Origin
+  ) throws {
     if !isOpen {
       try requireNext(shard, at: origin)
-      (current, isOpen, end) = (shard, true, shard?.first ?? 0)
+      let run = shard.map { _ in ShardedRun(metadata) }
+      if let shard, shard.number > 1 { try requireSame(run, shard, at: origin) }
+      (current, isOpen, end, self.run) = (shard, true, shard?.first ?? 0, run)
     }
     guard shard == current else {
       throw mismatch(words(current) + ", as in the record before", words(shard), at: origin)
@@ -74,9 +82,20 @@ public struct ShardSequence {
       throw mismatch(
         "\(shard.words) to begin at item \(end) of \(previous.total)",
         "item \(shard.first) of \(shard.total)",
-        at: origin, hint: "make all shards anew by one version of the inputs and options")
+        at: origin, hint: Self.anew)
     }
   }
+
+  /// Checks that a shard was made as the one before it was.
+  private func requireSame(_ next: ShardedRun?, _ shard: Shard, at origin: Origin) throws {
+    guard let run, let next, let difference = run.difference(to: next) else { return }
+    throw mismatch(
+      "\(shard.words) to have the \(difference.name) of the shard before, \(difference.here)",
+      difference.there,
+      at: origin, hint: Self.anew)
+  }
+
+  private static let anew = "make all shards anew by one version of the inputs and options"
 
   private func words(_ shard: Shard?) -> String { shard?.words ?? "a part that is no shard" }
 

@@ -14,6 +14,7 @@ extension ImageListing {
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
     var rows = try CSVRows(csv.starts(with: mark) ? Array(csv.dropFirst(mark.count)) : csv, name: name).rows
     if let first = rows.first, Self.isHeading(first.fields) { rows.removeFirst() }
+    guard !rows.isEmpty else { throw .malformedTable(table: name, line: 1, found: "no row with an image") }
     var images: [(path: FilePath, className: String, line: Int)] = []
     for row in rows {
       guard row.fields.count >= 2, !row.fields[0].isEmpty, !row.fields[1].isEmpty else {
