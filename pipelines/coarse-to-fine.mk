@@ -7,7 +7,8 @@ FINE_SIZE ?= $(MODEL_SIZE)
 FINE_SAMPLE_OPTIONS ?=
 
 coarse := $(OUT)/coarse.$(if $(CLUSTERS),tensors.zst,safetensors)
-fine_settings := $(strip $(call length,$(FINE_STEPS)) $(FINE_OPTIONS) $(FINE_SIZE) $(TRAINING_OPTIONS) $(training) $(common))
+fine_settings := $(strip $(call length,$(FINE_STEPS)) $(FINE_OPTIONS) $(FINE_SIZE) $(TRAINING_OPTIONS) \
+  $(call training,$(MODEL_EVALUATE_EVERY)) $(common))
 $(eval $(call kept,$(OUT)/settings/fine,$(fine_settings)))
 
 ifdef CLUSTERS

@@ -32,6 +32,7 @@ MODEL_STEPS ?= 1500
 EPOCHS ?=
 HELD_OUT ?= 0.05
 EVALUATE_EVERY ?= 100
+MODEL_EVALUATE_EVERY ?= $(EVALUATE_EVERY)
 CHECKPOINT_EVERY ?= 250
 PER_CLASS ?= 8
 SHOWN_CLASSES ?=
@@ -63,7 +64,8 @@ endif
 
 threads := $(if $(THREADS),--threads $(THREADS))
 common := $(strip --seed $(SEED) $(threads))
-training := $(strip --held-out $(HELD_OUT) --evaluate-every $(EVALUATE_EVERY) --checkpoint-every $(CHECKPOINT_EVERY) --resume)
+# $(call training,STEPS BETWEEN SCORINGS)
+training = $(strip --held-out $(HELD_OUT) --evaluate-every $(1) --checkpoint-every $(CHECKPOINT_EVERY) --resume)
 
 tokenizer := $(or $(TOKENIZER),$(SHARED)/tokenizer.tensors.zst)
 tokens := $(SHARED)/images.tokens.zst
@@ -106,14 +108,14 @@ ifdef TOKENIZER
   tokenizer_settings := $(strip --size $(SIZE) $(IMAGE_OPTIONS) --tokenizer $(TOKENIZER))
 else
   tokenizer_settings := $(strip --size $(SIZE) $(IMAGE_OPTIONS) --steps $(TOKENIZER_STEPS) $(TOKENIZER_OPTIONS) \
-    $(training) --seed $(SHARED_SEED) $(threads))
+    $(call training,$(EVALUATE_EVERY)) --seed $(SHARED_SEED) $(threads))
 endif
 codebook_settings := $(strip $(codebook_size) $(CODEBOOK_OPTIONS) $(common))
 length = $(if $(EPOCHS),--epochs $(EPOCHS),--steps $(1))
 # A model of several scales reads sums of codes, and needs the tokenizer for them.
 reading := $(if $(SCALES),--tokenizer $(model_tokenizer))
 model_settings := $(strip $(model_loss) $(call length,$(MODEL_STEPS)) $(MODEL_OPTIONS) $(MODEL_SIZE) $(METHOD_OPTIONS) \
-  $(TRAINING_OPTIONS) $(training) $(common))
+  $(TRAINING_OPTIONS) $(call training,$(MODEL_EVALUATE_EVERY)) $(common))
 shown_settings := --per-class $(PER_CLASS) $(if $(SHOWN_CLASSES),--classes $(SHOWN_CLASSES))
 sampling_settings := $(strip $(SAMPLE_OPTIONS) $(if $(fine),$(FINE_SAMPLE_OPTIONS)) $(common))
 sampling := sample --model $(model)$(if $(fine), --fine $(fine))

@@ -54,7 +54,8 @@ def usage(counts):
 def concatenated(shards, output):
     """Writes all shards beside the product, and has show-file read them from end to end. They take the product's place
     when the body has ended well; otherwise they are removed."""
-    partial = output + ".partial"
+    # A name of its own: a join that was begun earlier may still run after its make has been killed.
+    partial = f"{output}.partial-{os.getpid()}"
     try:
         with open(partial, "wb") as file:
             for shard in shards:

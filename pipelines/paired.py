@@ -136,12 +136,21 @@ def main():
     parser.add_argument("--figures", nargs="+", default=["held_out_loss", "fd-*", "kd-*", "precision", "recall"])
     parser.add_argument("--steps", type=int, help="of the baseline's training, for the table to say; "
                         "a table of other steps is not gone on with")
+    parser.add_argument("--variables", nargs="+", default=[], metavar="NAME=VALUE",
+                        help="of the makefile, for the table to say")
+    parser.add_argument("--fits", action="store_true", help="write nothing: check before the trainings that the table "
+                        "can be gone on with")
     parser.add_argument("--output", required=True, metavar="PREFIX", help="writes PREFIX.tsv and PREFIX.json")
     options = parser.parse_args()
+    earlier = read_earlier(options.output + ".json")
+    if options.steps and earlier.get("training_steps", options.steps) != options.steps:
+        sys.exit(f"paired.py: {options.output}.json has trainings of {earlier['training_steps']} steps; found "
+                 f"--steps {options.steps}; try: another --output (RESULTS=), or remove it")
+    if options.fits:
+        return
     folders = dict(argument.split("=", 1) for argument in options.methods)
     figures = list(dict.fromkeys([*options.figures, options.choose]))
     found = {name: read(folder, figures, options.values) for name, folder in folders.items()}
-    earlier = read_earlier(options.output + ".json")
     reports = [run for _, runs in found.values() for run in runs]
     try:
         network = one_network(reports)
@@ -150,9 +159,6 @@ def main():
     if network and earlier.get("network", network) != network:
         sys.exit(f"paired.py: {options.output}.json has figures of {earlier['network']}, the reports of {network}; "
                  "try: another --output")
-    if options.steps and earlier.get("training_steps", options.steps) != options.steps:
-        sys.exit(f"paired.py: {options.output}.json has trainings of {earlier['training_steps']} steps; found "
-                 f"--steps {options.steps}; try: another --output, or remove it")
     methods = with_earlier({name: runs for name, (runs, _) in found.items()}, earlier["sweeps"], figures,
                            options.values)
     seeds = common_seeds(methods)
@@ -168,7 +174,9 @@ def main():
     write(options.output + ".tsv", "".join("\t".join(line) + "\n" for line in table))
     write(options.output + ".json", json.dumps({
         **origin(), "network": network or earlier.get("network"), "seeds": seeds,
-        **({"training_steps": options.steps} if options.steps else {}), "rows": rows,
+        **({"training_steps": options.steps} if options.steps else {}),
+        **({"variables": dict(one.split("=", 1) for one in options.variables)} if options.variables else {}),
+        "rows": rows,
         "sweeps": {name: dict(sorted(runs.items())) for name, runs in methods.items()},
     }, indent=1) + "\n")
 

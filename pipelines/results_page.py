@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -34,7 +35,8 @@ INTRODUCTION = """# Results beside the papers'
 This page answers one question: does each table and figure of the papers hold here? `pipelines/results_page.py` writes
 it from the tables in `docs/results`, which the studies have written, and from `docs/results/papers.json`, which has the
 papers' numbers. "Not run" means that there is no table yet; the command makes it, on two cores in
-about as many minutes.
+about as many minutes. Where there is one, the command has the variables that it was made with; the minutes are those of
+the command without them.
 
 The papers' figures are of ImageNet and of Inception's features. Ours are of small images and small models
 ([experiments](experiments.md#the-papers-tables-and-figures)), and where a paper has FID they have the Fréchet distance
@@ -48,7 +50,7 @@ class Tables:
     """The committed tables, each read once: {row: {figure: [number per seed]}}."""
 
     def __init__(self, folder):
-        self.folder, self.read, self.swept, self.runs = folder, {}, {}, {}
+        self.folder, self.read, self.swept, self.runs, self.variables = folder, {}, {}, {}, {}
         # Tables of tabulate.py, whose figures do not depend on a seed.
         self.seedless = set()
 
@@ -62,6 +64,7 @@ class Tables:
                 self.read[name] = rows_of(table)
                 self.swept[name] = swept_rows_of(table)
                 self.runs[name] = runs_of(table)
+                self.variables[name] = variables_of(table)
                 if not any("figure" in row or "reports" in row for row in table["rows"]):
                     self.seedless.add(name)
         return self.read[name]
@@ -80,7 +83,23 @@ def runs_of(table):
     steps, seeds = table.get("training_steps"), table.get("seeds")
     words = [f"{steps:,} steps"] if steps else []
     words += [f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"] if seeds else []
+    counts = {len(row["reports"]) for row in table["rows"] if "reports" in row}
+    words += [f"{count} run{'s' if count > 1 else ''} of each" for count in counts] if len(counts) == 1 else []
     return ", ".join(words)
+
+
+def variables_of(table):
+    """The variables of studies.mk with which a table was made, where they are not the usual ones: {name: value}."""
+    words = shlex.split(table.get("command", ""))
+    values = itertools.takewhile(lambda word: not word.startswith("--"), words[words.index("--values") + 1:]
+                                 if "--values" in words else [])
+    # Samples without guidance have no other scale to be made at.
+    found = {"STEPS": str(table.get("training_steps", "")), "GUIDANCES": " ".join(values),
+             "SEEDS": " ".join(map(str, table.get("seeds", [])))}
+    found = table.get("variables", found)
+    with open(os.path.join(HERE, "studies.mk"), encoding="utf-8") as file:
+        usual = dict(re.findall(r"^(\w+) \?= (.*)$", file.read(), re.M))
+    return {name: value for name, value in found.items() if value not in ("", "1", usual[name])}
 
 
 def rows_of(table):
@@ -163,8 +182,23 @@ def minutes_of_studies():
     return {name: int(minutes) for name, minutes in re.findall(r"^(\S+) +(\d+) min$", listing, re.M)}
 
 
-def command(study):
-    return f"`make {study}`" if study == "headlines" else f"`make study-{study}`"
+def command(study, variables=None):
+    """What makes a study's tables, with the variables of those that are there."""
+    if study == "headlines":
+        return "`make headlines`"
+    given = [f"{name}={shlex.quote(value)}" for name, value in (variables or {}).items()]
+    return f"`{' '.join(['make', f'study-{study}', *given])}`"
+
+
+def variables_behind(names, tables):
+    """The variables with which the tables of these names were made, if they are the same for all."""
+    found = [tables.variables[name] for name in names if tables.table(name)]
+    return found[0] if found and all(one == found[0] for one in found) else {}
+
+
+def tables_of(claim):
+    """The names of the tables of which a claim has cells."""
+    return {text.split(" / ")[0] for text in [*claim.get("less", []), claim.get("rises", "")] if " / " in text}
 
 
 def own_table(name, tables):
@@ -198,7 +232,8 @@ def section(entry, tables, minutes):
     yield f"### {entry['place']}: {entry['title']}"
     yield ""
     cost = f", about {minutes[entry['study']]} minutes" if entry["study"] in minutes else ""
-    yield f"{command(entry['study'])}{cost}."
+    there = [name for name in entry.get("ours", []) if tables.table(name)]
+    yield f"{command(entry['study'], variables_behind(there, tables))}{cost}."
     if "note" in entry:
         yield entry["note"]
     if "columns" in entry:
@@ -206,7 +241,6 @@ def section(entry, tables, minutes):
         yield "The paper's:"
         yield ""
         yield from markdown(entry["columns"], entry["rows"])
-    there = [name for name in entry.get("ours", []) if tables.table(name)]
     for name in there:
         yield ""
         yield f"Ours ({tables.runs[name]}):" if tables.runs[name] else "Ours:"
@@ -225,8 +259,8 @@ def page(papers, tables, minutes):
         yield f"## {name}"
         yield ""
         yield from markdown(["place", "claim", "paper", "ours", "holds here", "command", "minutes"], [
-            [entry["place"], claim["says"], claim["paper"], *judged(claim, tables), command(entry["study"]),
-             minutes.get(entry["study"])]
+            [entry["place"], claim["says"], claim["paper"], *judged(claim, tables),
+             command(entry["study"], variables_behind(tables_of(claim), tables)), minutes.get(entry["study"])]
             for entry in papers["entries"] if entry["paper"] == key for claim in entry.get("claims", [])])
         yield ""
         for entry in papers["entries"]:

@@ -28,11 +28,11 @@ endef
 define sharded_product
 $(call shards_of,$(1)): $(call shard_pattern,$(1)): $(2)
 	$$(call stage,$(3): shard $$* of $(SHARDS))
-	$(7)$$(RUN) $(4) --shard $$*/$(SHARDS) --log $(6).shard-$$*.jsonl $(5) $$@
+	$(7)$$(RUN) $(4) --shard $$*/$(SHARDS) --log $(6).shard-$$*-of-$(SHARDS).jsonl $(5) $$@
 
 $(1): $(call shards_of,$(1))
 	$$(call stage,$(3): all shards)
-	$(7)$$(PYTHON) $$(here)join_shards.py $$@ --logs $(foreach number,$(numbers),$(6).shard-$(number).jsonl) \
+	$(7)$$(PYTHON) $$(here)join_shards.py $$@ --logs $(foreach number,$(numbers),$(6).shard-$(number)-of-$(SHARDS).jsonl) \
 	  --log $(6).jsonl --shards $$^
 endef
 

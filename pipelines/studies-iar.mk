@@ -47,6 +47,7 @@ pairs := $(foreach grid,8 12,$(foreach size,small wide,$(foreach length,short lo
 # One of the eight are the arms of all other tables.
 pair_of = $(patsubst %-8-small-long,%,baseline-$(1) iar-$(1))
 iar-table-2: $(pairs:%=iar-table-2-%)
+$(filter %-short,$(pairs:%=iar-table-2-%)): trained_steps = $(call times,1,2)
 $(pairs:%=iar-table-2-%): iar-table-2-%: FORCE
 	$(call run,$(call pair_of,$*))
 	$(call pair,$(call pair_of,$*),$@,$(training))
@@ -70,6 +71,7 @@ iar-table-5: arms = baseline order-only $(CLUSTER_WEIGHTS:%=iar-weight-%) iar
 minutes-iar-table-a3 := 60
 iar-table-a3: arms = var var-iar
 iar-table-a3: extra = held_out_psnr
+iar-table-a3: trained_steps = $(call times,13,15)
 
 # Table A4 and Figure 4a: guidance, over all scales.
 minutes-iar-table-a4 := 110

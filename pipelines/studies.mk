@@ -43,7 +43,10 @@ SHORT := MODEL_STEPS=$(call times,1,2)
 
 # Runs the arms one after another; what is there is not made again. A dry run shows the arms too.
 submake = $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST))
-run = +@for arm in $(1); do $(submake) arm-$$arm $(2) || exit; done
+run = +@$(fits) && for arm in $(1); do $(submake) arm-$$arm $(2) || exit; done
+# A committed table of trainings of other lengths is found before the trainings, and not after them.
+fits = $(PYTHON) $(here)paired.py --fits - --output $(RESULTS)/$@ --steps $(trained_steps)
+trained_steps = $(STEPS)
 sweep = $(PYTHON) $(here)sweep.py $(here)$(pipeline-$(1)).mk $(2) --seeds $(SEEDS)
 run_settings = --settings PRESET=$(PRESET) SHARED=$(STUDIES)/shared MODEL_STEPS=$(STEPS) $(settings-$(1)) $(2) $(SETTINGS)
 arm-%: FORCE
@@ -60,9 +63,10 @@ sampled = $(call sweep,$(1),$(2)) --output $(STUDIES)/$@ --start-from $(STUDIES)
 
 # A table: the arms at their best guidance, with the difference to the first and its interval.
 pair = $(PYTHON) $(here)paired.py $(foreach arm,$(1),$(arm)='$(STUDIES)/$(arm)') --values $(GUIDANCES) \
-  --steps $(STEPS) --output $(RESULTS)/$(2) --figures $(figures) $(3)
+  --steps $(trained_steps) --variables STEPS=$(STEPS) GUIDANCES='$(GUIDANCES)' SEEDS='$(SEEDS)' \
+  --output $(RESULTS)/$(2) --figures $(figures) $(3)
 unguided_pair = $(PYTHON) $(here)paired.py $(foreach arm,$(1),$(arm)='$(STUDIES)/unguided/$(arm)') --values 1 \
-  --steps $(STEPS) --output $(RESULTS)/$(2) --figures $(figures) $(3)
+  --steps $(trained_steps) --variables STEPS=$(STEPS) SEEDS='$(SEEDS)' --output $(RESULTS)/$(2) --figures $(figures) $(3)
 figures := held_out_loss 'fd-*' 'kd-*' 'is-*' precision recall
 training := training_token_loss training_cluster_loss
 
@@ -70,7 +74,7 @@ training := training_token_loss training_cluster_loss
 # after so many steps.
 longest := $(lastword $(LENGTHS))
 saving = 'TRAINING_OPTIONS=--schedule constant --save-at $(subst $(space),$(comma),$(strip $(LENGTHS)))'
-looked_at = MODEL_STEPS=$(longest) EVALUATE_EVERY=$(firstword $(LENGTHS)) $(saving)
+looked_at = MODEL_STEPS=$(longest) MODEL_EVALUATE_EVERY=$(firstword $(LENGTHS)) $(saving)
 over_training = $(eval $(call arm,$(1)-long,$(pipeline-$(1)),$(settings-$(1)) $(2) $(looked_at))) \
   $(foreach steps,$(LENGTHS),$(eval $(call arm,$(1)-at-$(steps),$(pipeline-$(1)),$(settings-$(1)) $(call taken,$(1),$(steps)))))
 taken = 'TAKEN_FROM=$(STUDIES)/$(1)-long/$(firstword $(GUIDANCES))/seed-$$$$(SEED)' TAKEN_STEP=$(2)

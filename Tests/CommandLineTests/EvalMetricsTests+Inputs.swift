@@ -84,6 +84,58 @@ extension EvalMetricsTests {
     #expect(direct.status == 0 && piped.text == direct.text, "\(piped.errors)")
   }
 
+  /// What nobody has asked for does not cost the metrics that can be had of few images.
+  @Test func metricsOfMoreImagesThanThereAreAreLeftOut() throws {
+    try writeFeatures("a", of: "reference")
+    try writeFeatures("three", of: "samples", limit: 3)
+    try writeFeatures("two", of: "samples", limit: 2)
+    try writeFeatures("one", of: "samples", limit: 1)
+    let three = try summary("--reference", "a", "--samples", "three").metrics.keys
+    #expect(three.contains { $0.hasPrefix("fd") || $0 == "fid" } && three.contains { $0.hasPrefix("k") })
+    #expect(!three.contains("precision"))
+    let two = try evaluate("--reference", "a", "--samples", "two")
+    #expect(two.status == 0 && two.text.contains("f") && !two.text.contains("precision"), "\(two.text)")
+    for words in [
+      "kernel distance is left out: it needs at least 3 images, and there are 2",
+      "is left out: it needs at least 4",
+    ] {
+      #expect((two.text + two.errors).contains(words), "\(two.text) \(two.errors)")
+    }
+    try expectRefusal(65, "at least 2 images; found 1", "--reference", "a", "--samples", "one")
+  }
+
+  private func pixels(of name: String) throws -> [UInt8] {
+    try ImageDecoder.decode([UInt8](Data(contentsOf: folder.url.appending(path: name))), name: name).pixels
+  }
+
+  /// A table that names the images of a folder, and an array of the same pixels.
+  @Test func tablesAndArraysAreReadAsFoldersAre() throws {
+    try writeImages("a", count: 5)
+    try writeImages("b", count: 5, seed: 2)
+    let rows = (0..<5).map { String(format: "%03d.png,x\n", $0) }.joined()
+    try Data(rows.utf8).write(to: folder.url.appending(path: "b/b.csv"))
+    let outside = (0..<5).map { String(format: "b/%03d.png,x\n", $0) }.joined()
+    try Data(outside.utf8).write(to: folder.url.appending(path: "b.csv"))
+    let expected = try summary("--reference", "a", "--samples", "b", "--network", "pixels").metrics
+    for table in ["b/b.csv", "b.csv"] {
+      #expect(try summary("--reference", "a", "--samples", table, "--network", "pixels").metrics == expected)
+    }
+    // The names of a table are those of its folder, so that they pair.
+    let pairs = try evaluate("--reference", "b/b.csv", "--samples", "b", "--network", "pixels", "--pairs")
+    #expect(pairs.status == 0 && pairs.errors.contains("5 pairs"), "\(pairs.errors)")
+    let content = try (0..<5).flatMap {
+      try pixels(of: String(format: "b/%03d.png", $0))
+    }
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (5, 12, 12, 3), }"
+    let padded = header + String(repeating: " ", count: 117 - header.utf8.count) + "\n"
+    try Data([0x93] + Array("NUMPY".utf8) + [1, 0, 118, 0] + Array(padded.utf8) + content).write(
+      to: folder.url.appending(path: "b.npy"))
+    #expect(try summary("--reference", "a", "--samples", "b.npy", "--network", "pixels").metrics == expected)
+    try expectRefusal(
+      65, "t.csv, line 1: expected 'path,class'", "--reference", "a", "--samples",
+      write(Array("\n".utf8), "t.csv", in: folder), "--network", "pixels")
+  }
+
   // MARK: Wrong use
 
   @Test func incomparableFeaturesAreRefused() throws {
@@ -95,7 +147,9 @@ extension EvalMetricsTests {
     try expectRefusal(65, "squeezenet-1.1", "--reference", "a", "--samples", "other")
     try expectRefusal(65, "weights v", "--reference", "a", "--samples", "weights")
     try expectRefusal(65, "nan: image 7: expected finite", "--reference", "a", "--samples", "nan")
-    try expectRefusal(65, "at least 4 images; found 3", "--reference", "a", "--samples", "three")
+    try expectRefusal(
+      65, "at least 4 images; found 3", "--reference", "a", "--samples", "three", "--metrics",
+      "precision-recall")
     try expectRefusal(65, "expected logits", "--reference", "a", "--samples", "a", "--metrics", "is")
     try expectRefusal(66, "missing", "--reference", "a", "--samples", "missing")
   }

@@ -123,7 +123,7 @@ import TestSupport
   @Test func linesOfJSON() throws {
     let batch = try tokenBatch(files.tokens)
     let lines = batch.labels.enumerated().map { image, label in
-      "{\"class_id\": \(label), \"tokens\": \(Array(batch.tokens(image: image)))}"
+      "{\"class_id\": \(label), \"label\": \"its name\", \"tokens\": \(Array(batch.tokens(image: image))), \"codes\": null}"
     }
     _ = try write(Array((lines.joined(separator: "\n") + "\n\n").utf8), "lines.jsonl", in: folder)
     expectSame(try imported(["lines.jsonl", "--classes", "3"]), batch)
@@ -292,8 +292,14 @@ import TestSupport
       (["wide.npy"] + one, 65, "wide.npy: image 0: value out of range"),
       (["comma.jsonl", "--classes", "3"], 65, "comma.jsonl: line 1: malformed"),
       (["key.jsonl", "--classes", "3"], 65, "key.jsonl: line 1: malformed"),
-      (["labels.jsonl", "--classes", "3"], 65, "labels.jsonl: line 1: malformed"),
-      (["codes.jsonl", "--classes", "3"], 65, "codes.jsonl: line 1: malformed"),
+      (
+        ["labels.jsonl", "--classes", "3"], 65,
+        "labels.jsonl: line 1: malformed; expected the same in 'class_id' and 'label'"
+      ),
+      (
+        ["codes.jsonl", "--classes", "3"], 65,
+        "codes.jsonl: line 1: malformed; expected the same in 'tokens' and 'codes'"
+      ),
       (["nothing", "--labels", "three.npy"], 65, "found an empty file"),
       (["cut.tar"], 65, "cut.tar: byte 3000: truncated"),
       (["empty.tar"], 65, "empty.tar: malformed; expected members CLASS/INDEX.npy; found none"),

@@ -158,49 +158,6 @@ import TestSupport
     return try write(file(of: records), "many", in: folder)
   }
 
-  /// The second of two shards is of a run with other options; each message names what differs.
-  @Test(arguments: [
-    (["--seed", "2"], "seed of the shard before, 1; found 2"),
-    (["--guidance", "3"], "sampling.guidance.scale of the shard before, 1; found 3"),
-    (["--temperature", "0.5"], "sampling.draw.temperature of the shard before, 1; found 0.5"),
-    (["--classes", "1,0"], "settings.labels_sha256 of the shard before, "),
-  ]) func samplesOfOtherRunsAreNoWhole(options: [String], words: String) throws {
-    func shard(_ number: Int, _ options: [String] = []) throws -> [UInt8] {
-      let arguments =
-        ["--model", files.model, "--per-class", "2", "--threads", "1", "--quiet", "--shard", "\(number)/2"]
-        + (options.first == "--classes" ? options : ["--classes", "0,1"] + options)
-      let result = try ToolProcess.run(
-        "sample", arguments + (options.first == "--seed" ? [] : ["--seed", "1"]))
-      #expect(result.status == 0, "\(result.errors)")
-      return result.output
-    }
-    let first = try shard(1)
-    let whole = try ToolProcess.run("show-file", ["--quiet", "-"], input: first + shard(2))
-    #expect(whole.status == 0, "\(whole.errors)")
-    let mixed = try ToolProcess.run("show-file", ["--quiet", "-"], input: first + shard(2, options))
-    #expect(
-      mixed.status == 65 && mixed.errors.contains("expected shard 2 of 2 to have the \(words)"),
-      "\(mixed.errors)")
-    #expect(mixed.errors.contains("try: make all shards anew by one version of the inputs and options"))
-  }
-
-  @Test func tokensOfOtherReadingsAreNoWhole() throws {
-    func shard(_ number: Int, _ options: [String] = []) throws -> [UInt8] {
-      let arguments = [
-        "-", "--tokenizer", files.tokenizer, "--threads", "1", "--quiet", "--shard", "\(number)/2",
-      ]
-      let result = try ToolProcess.run("tokenize", arguments + options, input: list())
-      #expect(result.status == 0, "\(result.errors)")
-      return result.output
-    }
-    let read = try ToolProcess.run(
-      "show-file", ["--quiet", "-"], input: shard(1) + shard(2, ["--allow-upscale"]))
-    #expect(read.status == 65)
-    #expect(
-      read.errors.contains("settings.images.allowUpscale of the shard before, false; found true"),
-      "\(read.errors)")
-  }
-
   @Test func relabelledShardsStayShards() throws {
     let options = ["-", "--tokenizer", files.tokenizer, "--batch-size", "1"]
     var joined: [[UInt8]] = []

@@ -322,6 +322,35 @@ private func numbers(_ tensor: StoredTensor) throws -> [Double] {
     }
   }
 
+  /// A byte each in the file, and eighty in memory.
+  @Test(arguments: [
+    ("]", 1 << 21), ("}", 1 << 21), (")", 1 << 21), ("N\u{85}", 1 << 21), ("\u{94}", 1 << 23),
+  ])
+  func moreContainersThanAnyFileHasAreRefused(opcodes: String, count: Int) throws {
+    let bytes = opcodes.unicodeScalars.map { UInt8($0.value) }
+    let repeated = (0..<count).flatMap { _ in bytes }
+    #expect {
+      try ForeignWeights([0x80, 4, UInt8(ascii: "N")] + repeated + [UInt8(ascii: ".")], file: "many.pkl")
+    } throws: {
+      ($0 as? ForeignFileError)?.defect == .tooLarge
+    }
+  }
+
+  /// As the state of torch's MultiStepLR has one.
+  @Test func aCounterIsPassedOver() throws {
+    let array = try file("numpy.protocol2.pkl").dropFirst(2).dropLast()
+    let counter = Array("ccollections\nCounter\n}(K\u{3}K\u{1}u\u{85}R".utf8.map { $0 }).filter { $0 != 0xC2 }
+    let key: [UInt8] = [0x58, 1, 0, 0, 0, UInt8(ascii: "s")]
+    let plain = try ForeignWeights(
+      [0x80, 2] + Array("}".utf8) + [0x58, 1, 0, 0, 0, UInt8(ascii: "w")] + array + Array("s.".utf8),
+      file: "a")
+    let with = try ForeignWeights(
+      [0x80, 2] + Array("}".utf8) + [0x58, 1, 0, 0, 0, UInt8(ascii: "w")] + array + Array("s".utf8) + key
+        + counter + Array("s.".utf8),
+      file: "b")
+    #expect(with.names == plain.names && !plain.names.isEmpty)
+  }
+
   @Test func tensorsStayInsideTheirStorage() throws {
     let cursor = ByteCursor(Data(), file: "x")
     let storage = PickleStorage(key: "0", type: .float32, elementCount: 24)

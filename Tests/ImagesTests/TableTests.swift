@@ -36,12 +36,13 @@ import Testing
     ("a.png\n", "line 1"), ("a.png,x\nb.png,\n", "line 2"), ("a.png,x\n\n,y\n", "line 3"),
     ("\"a.png,x\n", "line 1"),
     ("a.png,\"x\"y\n", "line 1"),
+    ("a.png,cat\nb.png, cat\n", "line 2: expected 'path,class', found 'a blank at an end of ' cat''"),
     ("path,label\n", "line 1: expected 'path,class', found 'no row with an image'"), ("\n", "line 1"),
     (",x\na.png,y\n", "line 1"),
     ("a.pgn\nb.png,y\n", "line 1"),
     ("a.png,3\nb.png,-1\n", "line 2: expected a label from 0 to 65535, as in"),
     ("a.png,3\nb.png,65536\n", "found '65536'"),
-    ("path,label\na.png, 3\nb.png,4\n", "line 2: expected a label"),
+    ("path,label\na.png, 3\nb.png,4\n", "line 2: expected 'path,class', found 'a blank"),
     ("a.png,99999999999999999999\n", "line 1: expected a label"),
     ("a.png,0.0\nb.png,1.0\n", "line 1: expected a label"),
     ("a.png,0\nb.png,nan\n", "line 2: expected a label"),
@@ -57,7 +58,7 @@ import Testing
   }
 
   /// A first row that may be an image is one.
-  @Test(arguments: ["img0,0\nimg1,1\n", "a/1.pgn,x\nb.png,y\n", " a.png , x \nb.png,y\n", "./a,x\nb.png,y\n"])
+  @Test(arguments: ["img0,0\nimg1,1\n", "a/1.pgn,x\nb.png,y\n", " a.png ,x\nb.png,y\n", "./a,x\nb.png,y\n"])
   func nothingIsPassedOverInSilence(text: String) throws {
     #expect(try list(text).entries.count == 2)
   }

@@ -25,6 +25,28 @@ import TestSupport
     #expect(folder.names == [])
   }
 
+  /// A mapped input that another program cuts while it is read.
+  @Test func aCutInputIsAnInputThatCannotBeRead() async throws {
+    let (input, output) = (folder.path("input"), folder.path("output"))
+    try Data(count: 1 << 16).write(to: URL(filePath: input))
+    let result = try await #require(processExitsWith: .exitCode(74), observing: [\.standardErrorContent]) {
+      [input = input as String, output = output as String] in
+      let interruption = Interruption(tool: "test")
+      try interruption.install(.end)
+      let options = try CommonOptions.parse([])
+      let session = ToolSession(name: "test", arguments: [], options: options, interruption: interruption)
+      let half = try session.create(OutputPath(argument: output)!)
+      try half.write(text: "half")
+      let mapped = try MappedFile(FileSource(path: input))
+      truncate(input, 0)
+      exit(Int32(mapped.bytes.last!))
+    }
+    #expect(folder.names == ["input"])
+    #expect(
+      String(decoding: result.standardErrorContent, as: UTF8.self).contains(
+        "test: an input: expected it to be"))
+  }
+
   @Test func aToolThatSavesSeesTheFlag() async {
     await #expect(processExitsWith: .exitCode(143)) {
       let interruption = Interruption()

@@ -143,6 +143,18 @@ class ComparisonTests(Folder):
         synthetic.run(*line, "--steps", "500")
         self.assertEqual(json.loads(self.read("x.json"))["training_steps"], 500)
         self.assertIn("has trainings of 500 steps; found --steps 1500", self.fails(*line, "--steps", "1500"))
+        # The same before the trainings, when there is nothing to read.
+        before = ["paired.py", "--fits", "-", "--output", self.path("x"), "--steps"]
+        synthetic.run(*before, "500")
+        self.assertIn("has trainings of 500 steps; found --steps 1500", self.fails(*before, "1500"))
+        synthetic.run("paired.py", "--fits", "-", "--output", self.path("none"), "--steps", "1500")
+        self.assertFalse(os.path.exists(self.path("none.json")))
+
+    def test_paired_records_the_variables(self):
+        self.make("a/2/seed-0")
+        synthetic.run("paired.py", f"a={self.path('a')}", "--output", self.path("x"), "--variables", "STEPS=500",
+                      "GUIDANCES=1.5 2")
+        self.assertEqual(json.loads(self.read("x.json"))["variables"], {"STEPS": "500", "GUIDANCES": "1.5 2"})
 
     def test_paired_needs_equal_seeds(self):
         self.make("a/2/seed-0")

@@ -186,6 +186,25 @@ class ResultsPageTests(Folder):
         ]:
             self.assertIn(row + "\n", text)
 
+    def test_commands_have_the_variables_of_their_tables(self):
+        usual = {"command": "paired.py a=b --values 2.5 1.5 2 3.5 --steps 1500 --output x", "training_steps": 1500,
+                 "seeds": [0, 1, 2]}
+        other = {"command": "paired.py a=b --values 1.5 '2.5' --steps 500 --output x", "training_steps": 500,
+                 "seeds": [0, 1]}
+        for table, variables in (
+            (usual, {}), (other, {"STEPS": "500", "GUIDANCES": "1.5 2.5", "SEEDS": "0 1"}), ({}, {}),
+            ({"command": "paired.py --values 1 --steps 500", "training_steps": 500}, {"STEPS": "500"}),
+            ({**other, "variables": {"STEPS": "750", "SEEDS": "0 1 2"}}, {"STEPS": "750"}),
+        ):
+            self.assertEqual(results_page.variables_of(table), variables)
+        self.assertEqual(results_page.command("a", {"STEPS": "500", "GUIDANCES": "1.5 2.5"}),
+                         "`make study-a STEPS=500 GUIDANCES='1.5 2.5'`")
+        for name in ("iar-table-3", "curve"):
+            table = json.loads(self.read("results", f"{name}.json"))
+            self.write(name, {**table, **other})
+        self.assertIn("| Table 3 | better | 6.77 < 7.14 | 2 ± 1 < 3.033 ± 1 | yes | `make study-iar-table-3 STEPS=500 "
+                      "GUIDANCES='1.5 2.5' SEEDS='0 1'` | 180 |", self.page())
+
     def test_plots(self):
         text = self.page()
         self.assertIn("![Mean & shape](results/shape.svg)\n", text)

@@ -63,16 +63,17 @@ class ShardSequence:
         self._parts = self._end = 0
         self._previous: Shard | None = None
         self._current: Shard | None = None
-        self._run: dict[str, object] = {}
+        self._run: _Run | None = None
         self._open = False
 
     def add(self, shard: Shard | None, listed: int, origin: Origin, metadata: Mapping[str, str] = _NOTHING) -> None:
         """Adds a record to the part that is open, or opens one. Its strings are those of the shard before."""
         if not self._open:
             self._require_next(shard, origin)
-            run = _run_of(metadata) if shard else {}
-            if shard and shard.number > 1:
+            run = _Run(metadata) if shard else None
+            if run and shard and shard.number > 1:
                 self._require_same(run, shard, origin)
+                run = run.following(self._run)
             self._current, self._open, self._end, self._run = shard, True, shard.first if shard else 0, run
         if shard != self._current:
             raise _mismatch(f"{_words(self._current)}, as in the record before", _words(shard), origin)
@@ -112,51 +113,107 @@ class ShardSequence:
             raise _mismatch(f"{shard} to begin at item {self._end} of {last.total}",
                             f"item {shard.first} of {shard.total}", origin, _ANEW)
 
-    def _require_same(self, run: dict[str, object], shard: Shard, origin: Origin) -> None:
+    def _require_same(self, run: _Run, shard: Shard, origin: Origin) -> None:
         """Checks that a shard was made as the one before it was."""
-        compared = [key for key in ("strings", "run") if key in run and key in self._run]
-        for difference in filter(None, (_difference(self._run[key], run[key], "") for key in compared)):
+        difference = self._run.difference(run) if self._run else None
+        if difference:
             name, here, there = difference
             raise _mismatch(f"{shard} to have the {name} of the shard before, {here}", there, origin, _ANEW)
 
 
-def _run_of(metadata: Mapping[str, str]) -> dict[str, object]:
-    """What the shards of one whole have in common: the strings of their records, and the run with --shard that made
-    them, where their provenance tells of it."""
-    strings = {key: _parsed(text) for key, text in metadata.items() if key not in (SHARD_KEY, "provenance")}
-    chain = _parsed(metadata.get("provenance", "null"))
-    # What came after, such as relabelling, may have been done to each shard alone.
-    for entry in reversed(chain if isinstance(chain, list) else []):
-        arguments = entry.get("arguments") if isinstance(entry, dict) else None
-        if isinstance(arguments, list) and any(str(one).split("=")[0] == "--shard" for one in arguments):
-            inputs = entry.get("inputs")
-            # The same file may lie under another name on another machine.
-            hashes = [one.get("sha256") if isinstance(one, dict) else None for one in inputs] if isinstance(
-                inputs, list) else None
-            return {"strings": strings,
-                    "run": {key: entry.get(key) for key in ("tool", "seed", "settings")} | {"inputs": hashes}}
-    return {"strings": strings}
+class _Run:
+    """What the shards of one whole have in common: the strings of their records, and the runs that made them, where
+    their provenance tells of it."""
+
+    def __init__(self, metadata: Mapping[str, str]) -> None:
+        self.strings = {key: text for key, text in metadata.items() if key not in (SHARD_KEY, "provenance")}
+        chain = _parsed(metadata.get("provenance"))
+        entries = chain if isinstance(chain, list) else []
+        places = [place for place, entry in enumerate(entries) if _has_shard(entry)]
+        # The runs up to that with --shard have read the same in all shards; those after it may have been done to each.
+        self.runs: list[list[object]] | None = [
+            [_compared(entry, True) for entry in entries[:places[-1] + 1]],
+            [_compared(entry, False) for entry in entries[places[-1] + 1:]],
+        ] if places else None
+
+    def following(self, previous: _Run | None) -> _Run:
+        """This shard, with the runs of the one before where it has no provenance of its own."""
+        if self.runs is None and previous:
+            self.runs = previous.runs
+        return self
+
+    def difference(self, other: _Run) -> tuple[str, str, str] | None:
+        """The first thing in which another shard's run is not as this one: its name, and what it is in each of them."""
+        for key in sorted({*self.strings, *other.strings}):
+            here, there = self.strings.get(key), other.strings.get(key)
+            if here != there:
+                return _difference(_parsed(here), _parsed(there), key) or (key, here or "none", there or "none")
+        if self.runs is None or other.runs is None:
+            return None
+        return (_difference(self.runs[0], other.runs[0], "run")
+                or _difference(self.runs[1], other.runs[1], "later run"))
 
 
-def _parsed(text: str) -> object:
+def _has_shard(entry: object) -> bool:
+    arguments = entry.get("arguments") if isinstance(entry, dict) else None
+    return isinstance(arguments, list) and any(
+        isinstance(one, str) and (one == "--shard" or one.startswith("--shard=")) for one in arguments)
+
+
+def _compared(entry: object, as_whole: bool) -> dict[str, object]:
+    """What must be equal of a run. Settings have the seed in them where it matters; without settings nobody knows."""
+    fields = entry if isinstance(entry, dict) else {}
+    compared = {key: fields.get(key) for key in ("tool", "settings")}
+    if as_whole:
+        inputs = fields.get("inputs")
+        if "settings" not in fields:
+            compared["seed"] = fields.get("seed")
+        # The same file may lie under another name on another machine.
+        compared["inputs"] = [one.get("sha256") if isinstance(one, dict) else None for one in inputs] if isinstance(
+            inputs, list) else None
+    return compared
+
+
+class _Number(str):
+    """A number as it is written."""
+
+
+def _parsed(text: str | None) -> object:
+    """The value that a text is; one that is no JSON is a string."""
+    if text is None:
+        return None
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number)
     except (ValueError, RecursionError):
         return text
 
 
-def _difference(here: object, there: object, place: str) -> tuple[str, str, str] | None:
-    """The first place at which two values of JSON differ, and what is there in each."""
+def _difference(here: object, there: object, place: str, depth: int = 0) -> tuple[str, str, str] | None:
+    """The first place at which two values of JSON differ, and what is there in each. Hashes are of what was read from a
+    file; of what came through a pipe there is none, and it may be the same."""
+    if depth > 100:
+        return None
     if isinstance(here, dict) and isinstance(there, dict):
-        pairs = [(key, here.get(key), there.get(key)) for key in sorted({*here, *there})]
-        found = (_difference(one, other, f"{place}.{key}" if place else key) for key, one, other in pairs)
+        found = (_difference(here.get(key), there.get(key), f"{place}.{key}", depth + 1)
+                 for key in sorted({*here, *there}))
     elif isinstance(here, list) and isinstance(there, list) and len(here) == len(there):
-        found = (_difference(one, other, f"{place} {number}") for number, (one, other)
-                 in enumerate(zip(here, there, strict=True), 1))
+        found = (_difference(one, other, f"{place} {number}", depth + 1)
+                 for number, (one, other) in enumerate(zip(here, there, strict=True), 1))
+    elif ".inputs " in place and None in (here, there):
+        return None
     else:
-        one, other = (text if isinstance(text, str) else json.dumps(text) for text in (here, there))
-        return None if one == other else (place, one, other)
+        same = type(here) is type(there) and here == there
+        return None if same else (place, _shown(here), _shown(there))
     return next(filter(None, found), None)
+
+
+def _shown(value: object) -> str:
+    """A value as a message shows it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_shown(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _words(shard: Shard | None) -> str:

@@ -117,10 +117,10 @@ def run(tool: str, *arguments: Path, input: Given | None = None, folder: Path | 
         run("sample", model="model.tensors.zst", per_class=8, guidance=3, output="a.tokens.zst")
 
     is `sample --model=model.tensors.zst --per-class=8 --guidance=3 --output=a.tokens.zst`. An option that is True is a
-    flag, one that is False or None is left out, and a list gives the option once for each item. Values of numpy are
-    what they would be in Python. `input` goes to standard input: bytes, or a binary file, which is read from where it
-    is. The tool is taken from `folder`, or from the folder that the environment variable TESSERA_BIN names, or from
-    PATH.
+    flag, one that is False or None is left out, and a list gives the option once for each item. `l2_norm=False` and
+    others of NEGATABLE are `--no-l2-norm`. Values of numpy are what they would be in Python. `input` goes to standard
+    input: bytes, or a binary file, which is read from where it is. The tool is taken from `folder`, or from the folder
+    that the environment variable TESSERA_BIN names, or from PATH.
 
     Ctrl-C asks the tool to end, and is raised when it has: a training saves its checkpoint first. A second Ctrl-C kills
     the tool. Any other exception that comes meanwhile does the same.
@@ -195,6 +195,11 @@ def find(tool: str, folder: Path | None = None) -> str:
     return found
 
 
+NEGATABLE = frozenset({
+    "--cluster-mask", "--cosine", "--l2-norm", "--normalize-codes", "--order", "--provenance", "--refine"})
+"""Flags that are turned off by `--no-...`."""
+
+
 def _words(options: dict[str, Option]) -> Iterator[str]:
     for name, value in options.items():
         flag = "--" + name.strip("_").replace("_", "-")
@@ -203,6 +208,8 @@ def _words(options: dict[str, Option]) -> Iterator[str]:
             one = _plain(name, item)
             if one is True:
                 yield flag
+            elif one is False and flag in NEGATABLE:
+                yield "--no-" + flag.removeprefix("--")
             elif one is not None and one is not False:
                 yield f"{flag}={one}"
 

@@ -9,6 +9,7 @@ import unittest
 
 import tessera_files
 from support import REPOSITORY
+from tessera_files import tools
 
 
 class PackageTests(unittest.TestCase):
@@ -26,6 +27,13 @@ class PackageTests(unittest.TestCase):
         self.assertEqual(sorted(imported), sorted(tessera_files.__all__))
         for name in tessera_files.__all__:
             self.assertIsNotNone(getattr(tessera_files, name))
+
+    def test_flags_that_can_be_turned_off_are_those_of_the_tools(self):
+        texts = [path.read_text() for path in (REPOSITORY / "Tests/Snapshots").glob("*.txt")]
+        flags = {flag for text in texts for flag in re.findall(r"(--[a-z0-9-]+)/--no-", text)}
+        self.assertEqual(flags | {"--provenance"}, tools.NEGATABLE)
+        self.assertEqual(list(tools._words({"l2_norm": False, "quiet": False, "refine": True, "order": None})),
+                         ["--no-l2-norm", "--refine"])
 
     @unittest.skipUnless(importlib.util.find_spec("mypy"), "needs mypy")
     def test_types(self):

@@ -32,7 +32,9 @@ extension ToolSession {
     let isThere = FileManager.default.fileExists(atPath: input.path, isDirectory: &isFolder)
     if !input.isStandardInput, !isThere || isFolder {
       recordInput(name: input.path)
-      return try ImageFolder.list(input.path)
+      let listing = try ImageFolder.list(input.path)
+      warnOfFoldersInClasses(listing, in: input.path)
+      return listing
     }
     let source = try PeekedSource(open(input), count: 512)
     try requireUncompressed(source.peeked, of: input, expected: "images")
@@ -60,6 +62,20 @@ extension ToolSession {
     }
   }
 
+  /// Tells of a folder around the folder of classes, as an archive leaves one where it is unpacked: its folders would be the
+  /// classes, and those in them are not.
+  private func warnOfFoldersInClasses(_ listing: ImageListing, in folder: String) {
+    let prefix = folder.utf8.count + (folder.hasSuffix("/") ? 0 : 1)
+    let depths = listing.entries.lazy.compactMap { $0.source.path?.bytes.dropFirst(prefix) }.map { path in
+      path.count { $0 == UInt8(ascii: "/") }
+    }
+    guard listing.classNames.count <= 3, let least = depths.min(), least > 1 else { return }
+    let names = listing.classNames.map { "'\($0)'" }.joined(separator: ", ")
+    warn(
+      "warning: \(folder): all images lie in folders below the classes, which are \(names); if those folders are the classes, "
+        + "give \(folder.hasSuffix("/") ? folder : folder + "/")\(listing.classNames[0])")
+  }
+
   /// Tells of images that are in formats that are not read: a data set may be smaller than it seems.
   public func warnOfPassedOver(_ listing: ImageListing, in folder: String) {
     let count = listing.passedOver.values.reduce(0, +)
@@ -72,11 +88,11 @@ extension ToolSession {
 }
 
 /// In which form a file holds images, or names them.
-private enum ImageFileForm {
+public enum ImageFileForm {
   case array, archive, table, list
 
   /// Nil of a file that does neither.
-  init?(_ start: [UInt8], of input: InputPath) {
+  public init?(_ start: [UInt8], of input: InputPath) {
     let path = input.path.lowercased()
     if start.starts(with: NumPyHeader.start) || path.hasSuffix(".npz")
       || NumPyArchive.isArchive(start)

@@ -26,7 +26,7 @@ public struct TokenMask: FormedArgument, Sendable {
     func fits(_ count: Int) -> Bool { first < count && (end ?? count) <= count }
   }
 
-  private let text: String
+  public let text: String
   private let rectangles: [(rows: Side, columns: Side)]
 
   public init?(argument: String) {

@@ -71,14 +71,13 @@ extension ToolSession {
     progress.finish()
     let seconds = clock() - begin
     try write(record(values), to: output)
-    try commitOutputs()
-    if !command.keepCheckpoint { file?.remove() }
+    if !command.keepCheckpoint { whenInPlace { file?.remove() } }
     return TrainingOutcome(
       scores: scores, seconds: seconds, steps: steps - first,
       communication: communicator.count > 1 ? loop.communication : nil)
   }
 
-  /// Stops where the ranks were told to end in different ways or to write to different places. The loop compares the rest.
+  /// Says where the run goes on, and what will not be as in an uninterrupted one.
   private func sayWhatGoesOn(_ checkpoint: Record, in file: String, after step: Int) throws {
     say("\(file): going on after step \(step)")
     // Without provenance nobody knows.
@@ -88,6 +87,7 @@ extension ToolSession {
     )
   }
 
+  /// Stops where the ranks were told to end in different ways or to write to different places. The loop compares the rest.
   private func requireEqualRanks(_ command: TrainingCommandOptions, _ output: OutputPath) throws {
     let checkpoint = command.checkpointPath(besides: output) ?? "none"
     let own = "\(command.estimate) \(command.resume) \(output.path) \(checkpoint)"

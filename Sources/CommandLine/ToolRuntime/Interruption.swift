@@ -3,7 +3,8 @@ import Glibc
 import Synchronization
 import TensorCore
 
-/// SIGINT, SIGTERM and SIGHUP, as a flag that a loop can look at between two steps.
+/// SIGINT, SIGTERM and SIGHUP, as a flag that a loop can look at between two steps; and SIGBUS, by which the system tells that a
+/// mapped file became shorter than what is read of it, as the end of the run.
 public final class Interruption: Sendable {
   /// What the first signal does; one that comes later than ``echo`` after it always ends the process.
   public enum Response: Sendable {
@@ -45,11 +46,18 @@ public final class Interruption: Sendable {
   private let received = Atomic<Int32>(0)
   let temporaries = TemporaryFiles()
 
+  private let tool: String
   private let now: @Sendable () -> ContinuousClock.Instant
 
   /// An interruption that signals do not set before ``install(_:)``.
-  /// - Parameter now: the time, by which signals are told from their echoes.
-  public init(now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) { self.now = now }
+  /// - Parameters:
+  ///   - tool: whose name a message has.
+  ///   - now: the time, by which signals are told from their echoes.
+  public init(
+    tool: String = "tessera", now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+  ) {
+    (self.tool, self.now) = (tool, now)
+  }
 
   /// True after one of the signals.
   public var isRaised: Bool { received.load(ordering: .relaxed) != 0 }
@@ -87,6 +95,7 @@ public final class Interruption: Sendable {
       var first: ContinuousClock.Instant?
       while true {
         guard read(reader, &number, 1) == 1 else { continue }
+        if Int32(number) == SIGBUS { endOfCutInput() }
         let time = now()
         receive(Int32(number), response, after: first.map { time - $0 })
         first = first ?? time
@@ -100,6 +109,17 @@ public final class Interruption: Sendable {
         try: "a larger 'ulimit -u'")
     }
     for number in Self.signals where !isIgnored(number) { forwardToPipe(number) }
+    forwardBusErrorToPipe()
+  }
+
+  /// Ends the process as an input that cannot be read does.
+  private func endOfCutInput() -> Never {
+    temporaries.removeAll()
+    let message =
+      "\(tool): an input: expected it to be as long as when it was opened; found that another program has cut it; "
+      + "try: again, when nothing writes to the inputs\n"
+    _ = Array(message.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    _exit(ToolExit.ioError.rawValue)
   }
 
   /// - Parameter sinceFirst: the time since the first signal; nil of the first.
@@ -140,6 +160,17 @@ private func forwardToPipe(_ number: Int32) {
   }
   action.sa_flags = SA_RESTART
   sigaction(number, &action, nil)
+}
+
+/// The thread that has met the error cannot go on, and waits for the end of the process.
+private func forwardBusErrorToPipe() {
+  var action = sigaction()
+  action.__sigaction_handler.sa_handler = { number in
+    var byte = UInt8(truncatingIfNeeded: number)
+    _ = write(signalPipe.load(ordering: .relaxed), &byte, 1)
+    while true { pause() }
+  }
+  sigaction(SIGBUS, &action, nil)
 }
 
 /// A program that starts a tool with a signal ignored, as nohup and a shell's '&' do, wants it to stay

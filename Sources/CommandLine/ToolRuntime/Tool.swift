@@ -51,7 +51,7 @@ extension Tool {
   }
 
   private static func run(_ arguments: [String]) -> ToolEnd {
-    let interruption = Interruption()
+    let interruption = Interruption(tool: toolName)
     let standardOutput = AtomicOutput.standardOutput()
     var communicator: any Communicator = SingleProcess()
     let tool: Self

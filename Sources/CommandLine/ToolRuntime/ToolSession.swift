@@ -31,6 +31,7 @@ public final class ToolSession {
   var largestEstimate: MemoryEstimate?
   private let claims = FileClaims()
   private let outputs = OutputGroup()
+  private var actionsInPlace: [() -> Void] = []
   private var log: JSONLog?
   private var logIsBegun = false
   private var logIsNew = false
@@ -131,13 +132,13 @@ public final class ToolSession {
     try log?.write(fields)
   }
 
-  /// Ends the run: its outputs take their places, and its summary is printed on standard output if `--json`, and
-  /// added to the log.
+  /// Ends the run: its summary is added to the log, its outputs take their places, and the summary is printed on standard output
+  /// if `--json`. Whoever finds an output in its place finds its log whole, also after a kill between the two.
   /// - Throws: ``StreamError``.
   public func report(_ summary: [String: JSONValue]) throws {
+    try logSummary(summary)
     try commitOutputs()
     if options.json, communicator.isFirst { try printSummary(sortedJSON(summary)) }
-    try logSummary(summary)
   }
 
   /// A product that is in its place is not lost because nobody reads the summary.
@@ -297,7 +298,14 @@ public final class ToolSession {
   /// Puts the outputs that are committed in their places, all together. ``report(_:)`` does it, and ``Tool/main()``
   /// at the end of every run that has not failed.
   /// - Throws: ``StreamError/writeFailed(file:errno:)``.
-  public func commitOutputs() throws { try outputs.moveIntoPlace() }
+  public func commitOutputs() throws {
+    try outputs.moveIntoPlace()
+    for action in actionsInPlace { action() }
+    actionsInPlace = []
+  }
+
+  /// Does something once the outputs are in their places, such as removing what they make superfluous.
+  public func whenInPlace(_ action: @escaping () -> Void) { actionsInPlace.append(action) }
 
   /// Starts a file that takes its place at once, for what is no product: a checkpoint, a log.
   func createFile(_ path: String) throws -> AtomicOutput {

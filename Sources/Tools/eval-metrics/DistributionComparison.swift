@@ -13,17 +13,34 @@ struct DistributionComparison {
 
   func run(into report: inout Report) throws {
     report.begin(reference, samples)
+    var (computed, refused) = (0, MetricsError?.none)
     for metric in DistributionMetric.allCases where try isWanted(metric) {
-      switch metric {
-      case .frechet: try addFrechet(&report)
-      case .spatialFrechet: try addSpatialFrechet(&report)
-      case .inceptionScore: try addInceptionScore(&report)
-      case .kernel: try addKernelDistance(&report)
-      case .precisionRecall: try addPrecisionRecall(&report)
+      do {
+        try add(metric, &report)
+        computed += 1
+      } catch let error as MetricsError {
+        // What nobody has asked for is left out, so that the other metrics are not lost.
+        guard options.wanted == nil, case .tooFewImages(let name, let found, let needed) = error else {
+          throw error
+        }
+        report.warnings.append(
+          "\(name) is left out: it needs at least \(needed) images, and there are \(found)")
+        refused = refused ?? error
       }
     }
+    if computed == 0, let refused { throw refused }
     if options.frechetInfinity { try addExtrapolation(&report) }
     addDuplicates(&report)
+  }
+
+  private func add(_ metric: DistributionMetric, _ report: inout Report) throws {
+    switch metric {
+    case .frechet: try addFrechet(&report)
+    case .spatialFrechet: try addSpatialFrechet(&report)
+    case .inceptionScore: try addInceptionScore(&report)
+    case .kernel: try addKernelDistance(&report)
+    case .precisionRecall: try addPrecisionRecall(&report)
+    }
   }
 
   /// A requested metric that cannot be computed is an error; without a request it is left out.

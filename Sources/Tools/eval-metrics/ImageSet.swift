@@ -130,11 +130,12 @@ struct FolderImages: ImageProvider {
   func title(_ item: Int) -> String { listing.entries[item].name }
 
   var names: [String]? {
-    // An archive's images are named "ARCHIVE: PATH", and a folder's "FOLDER/PATH".
-    let prefix = folder.hasSuffix("/") ? folder.utf8.count : folder.utf8.count + 1
+    // An archive's images are named "ARCHIVE: PATH", and a folder's "FOLDER/PATH". A table may name others.
+    let start = Array((folder.hasSuffix("/") ? folder : folder + "/").utf8)
     return listing.entries.map { entry in
       let bytes =
-        entry.source.path.map { $0.bytes.dropFirst(prefix) } ?? Array(entry.name.utf8).dropFirst(prefix + 1)
+        entry.source.path.map { $0.bytes.dropFirst($0.bytes.starts(with: start) ? start.count : 0) }
+        ?? Array(entry.name.utf8).dropFirst(folder.utf8.count + 2)
       let end = bytes.lastIndex(of: UInt8(ascii: ".")) ?? bytes.endIndex
       return "\(FilePath(bytes[..<end]))"
     }

@@ -47,8 +47,27 @@ struct InputLoader {
       session.warnOfPassedOver(listing, in: input.path)
       return try folder(listing, named: archive.name, input, role)
     }
+    if let listing = try listing(source, input) {
+      return try folder(listing.images, named: listing.folder, input, role)
+    }
     return try ArchiveReader.isArchive(source.peeked)
       ? archive(source, input, role) : records(source, input, role)
+  }
+
+  /// The images of a table or of a .npy array, and what their names begin with; nil of any other file.
+  private func listing(
+    _ source: PeekedSource, _ input: InputPath
+  ) throws -> (images: ImageListing, folder: String)? {
+    switch ImageFileForm(source.peeked, of: input) {
+    case .table:
+      let folder = parentFolder(of: input.path)
+      let images = try ImageListing(csv: source.readAll(), name: input.path, folder: FilePath(folder))
+      try session.requireNoOutput(among: images.entries.lazy.compactMap { $0.source.path.map { "\($0)" } })
+      return (images, folder)
+    case .array where !ArchiveReader.isArchive(source.peeked):
+      return (try ImageListing(array: MappedFile(source)), input.path)
+    default: return nil
+    }
   }
 
   /// - Parameter name: what the names of the images begin with.

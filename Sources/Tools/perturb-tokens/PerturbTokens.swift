@@ -52,7 +52,10 @@ import ToolRuntime
     let (replacement, codebook, source) = try readReplacement(session)
     try session.requireSameCodebook(
       reader.header, of: tokens.path, as: codebook, codes: replacement.codeCount, of: source)
-    session.settings = try sharding.settings(["code_distance": codeDistance, "share": share])
+    session.settings = [
+      "code_distance": codeDistance.map { .integer($0) } ?? .null, "share": .number(share),
+      "seed": .large(session.seed),
+    ]
     let sink = try session.create(output)
     let writer = TokenWriter(
       RecordWriter(sink), header: reader.header, metadata: session.provenanceMetadata,

@@ -107,8 +107,10 @@ import VAR
     let settings = try sortedJSON(settings(precision, first))
     let sampling = JSONValue(parsing: settings)
     session.settings =
-      try sharding.settings(["sampling": sampling, "labels_sha256": Self.sha256(of: first.labels)])
-      ?? sampling
+      try sharding.settings([
+        "sampling": sampling, "labels_sha256": Self.sha256(of: first.labels), "seed": session.seed,
+        "mask": completion.mask?.text, "fillings": second.fillings,
+      ]) ?? sampling
     let part = sharding.part(of: first.labels.count)
     let coarseFile = try second.coarseOutput.map {
       try SampleFile($0, first.header, settings: settings, shard: part.shard, session)

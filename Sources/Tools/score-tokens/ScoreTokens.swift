@@ -86,7 +86,6 @@ import VAR
     let clustering = try ClusterScoring(
       mapping: mapping, size: clusterSize, hashed: sharding.shard != nil, session)
     let setting = self.setting(record, fine, clustering, device)
-    session.settings = try setting.flatMap { try sharding.settings($0) }
     if let record, let path = model, try record.kind() == .varModel {
       return try scoreScales(record, path, clustering, setting, device, session)
     }
@@ -102,6 +101,7 @@ import VAR
         toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage,
         images: min(batchSize, items.count))
     }
+    try self.record(setting, of: tokens, in: session)
     var scores: [String: TokenScores] = [:]
     if let (transformer, description) = model {
       try fine?.requireCoarse(description, of: self.model?.path ?? "", session)
@@ -150,6 +150,12 @@ import VAR
     return setting
   }
 
+  /// The setting with what the tokens decide, for the provenance of what is written of each image.
+  private func record(_ setting: [String: JSONValue]?, of data: TokenDataset, in session: ToolSession) throws
+  {
+    session.settings = try self.setting(of: data, setting).flatMap { try sharding.settings($0) }
+  }
+
   /// The setting with what the tokens decide.
   private func setting(of data: TokenDataset, _ setting: [String: JSONValue]?) -> [String: JSONValue]? {
     setting?.merging([
@@ -196,6 +202,7 @@ import VAR
     try session.requireMemory(
       toRun: sizes.parameterBytes, bytesPerImage: sizes.passBytesPerImage + sizes.logitBytesPerImage,
       images: min(batchSize, items.count))
+    try self.record(setting, of: data, in: session)
     var outputs = try BatchOutputs(logits: logits, places, data, items: items, part, session)
     try session.finish(estimating)
     let scores = try model.score(

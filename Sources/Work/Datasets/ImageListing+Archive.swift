@@ -81,16 +81,22 @@ extension ImageListing {
     _ images: [ArchivedFiles.File], by files: [ArchivedFiles.File], _ archive: String
   ) throws -> [(source: ImageSource, label: Int)] {
     var labels: [[String]: Int] = [:]
-    let numbered = Set(files.filter { $0.name.hasSuffix(".cls") }.map { key(of: $0.path) })
+    let numbered = Set(files.filter { $0.name.lowercased().hasSuffix(".cls") }.map { key(of: $0.path) })
     for file in files {
       // A description beside a label may say other things only.
-      if file.name.hasSuffix(".json"), numbered.contains(key(of: file.path)), label(file) == nil { continue }
+      if file.name.lowercased().hasSuffix(".json"), numbered.contains(key(of: file.path)), label(file) == nil
+      {
+        continue
+      }
       guard let label = Self.label(file) else {
+        let isJSON = file.name.lowercased().hasSuffix(".json")
         throw ForeignFileError(
           defect: .malformed, file: "\(archive): \(file.name)", offset: nil,
-          expected: "the number of a class, from 0 to \(largestLabel), in JSON as 'label'",
+          expected: "the number of a class, from 0 to \(largestLabel)\(isJSON ? ", in JSON as 'label'" : "")",
           found: "'\(shortened(String(decoding: file.bytes.prefix(160), as: UTF8.self), to: 40))'",
-          hint: "write a 'label' into each .json, or tar --exclude='*.json' for images of one class")
+          hint: isJSON
+            ? "write a 'label' into each .json, or tar --exclude='*.json' for classes by folders"
+            : "write the archive again")
       }
       guard labels.updateValue(label, forKey: key(of: file.path)) ?? label == label else {
         throw ForeignFileError(
@@ -114,7 +120,7 @@ extension ImageListing {
     struct Description: Decodable { var label: Int }
     let bytes = [UInt8](file.bytes.prefix(1 << 20))
     let number =
-      file.name.hasSuffix(".cls")
+      file.name.lowercased().hasSuffix(".cls")
       ? integer(String(decoding: bytes, as: UTF8.self))
       : (try? decodeStrictJSON(Description.self, from: bytes))?.label
     return number.flatMap { 0...largestLabel ~= $0 ? $0 : nil }
@@ -139,7 +145,7 @@ extension ImageListing {
   }
 
   private static func isLabel(_ path: [String]) -> Bool {
-    path[path.count - 1].hasSuffix(".cls") || path[path.count - 1].hasSuffix(".json")
+    [".cls", ".json"].contains { path[path.count - 1].lowercased().hasSuffix($0) }
   }
 
   private static func foreignEndings(of paths: [[String]]) -> [String: Int] {

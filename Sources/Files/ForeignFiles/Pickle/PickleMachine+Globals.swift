@@ -53,13 +53,16 @@ extension PickleMachine {
     guard case .global(let global) = type, arguments.asTuple?.isEmpty == true,
       [.orderedDictionary, .namespace].contains(global)
     else { throw malformed("a dictionary's type", "\(type.kind) of \(arguments.kind)", at: start) }
-    push(.dictionary(newDictionary()))
+    push(.dictionary(try newDictionary(at: start)))
   }
 
   private func call(_ global: PickleGlobal, _ items: [PickleValue], at start: Int) throws -> PickleValue {
     switch global {
     case .orderedDictionary where items.isEmpty, .namespace where items.isEmpty:
-      return .dictionary(newDictionary())
+      return .dictionary(try newDictionary(at: start))
+    case .counter where items.count <= 1:
+      // Of a learning rate's milestones; nothing that is read here looks into one.
+      return try items.first ?? .dictionary(newDictionary(at: start))
     case .encode: return try encoded(items, at: start)
     case .torchSize where items.count == 1: return items[0]
     case .rebuildTensor where items.count >= 4, .rebuildTensorV2 where items.count >= 4:

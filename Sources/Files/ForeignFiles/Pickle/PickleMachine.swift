@@ -13,6 +13,10 @@ final class PickleMachine {
   private var lists: [PickleList] = []
   private var dictionaries: [PickleDictionary] = []
   private static let deepestTuple = 64
+  // Far beyond any real file. Each takes many times the bytes that it has in the pickle.
+  private static let mostContainers = 1 << 20
+  private static let mostRemembered = 1 << 22
+  private var containerCount = 0
   /// Bytes and numbers that may still be copied of values that are there: a pickle writes each of them once, so that its length
   /// is enough, but for short ones that it writes once and uses often.
   private var copiesLeft: Int
@@ -73,9 +77,9 @@ final class PickleMachine {
     case 0x81: try newObject(at: start)
     case UInt8(ascii: "b"): try build(at: start)
     case UInt8(ascii: "Q"): stack.append(.storage(try persistentStorage(try pop(), at: start)))
-    case UInt8(ascii: "q"): memo[Int(try cursor.byte("a memo index"))] = try top()
-    case UInt8(ascii: "r"): memo[try cursor.integer(UInt32.self, "a memo index")] = try top()
-    case 0x94: memo[memo.count] = try top()
+    case UInt8(ascii: "q"): try remember(Int(try cursor.byte("a memo index")), at: start)
+    case UInt8(ascii: "r"): try remember(try cursor.integer(UInt32.self, "a memo index"), at: start)
+    case 0x94: try remember(memo.count, at: start)
     case UInt8(ascii: "h"): try recall(Int(try cursor.byte("a memo index")), at: start)
     case UInt8(ascii: "j"): try recall(try cursor.integer(UInt32.self, "a memo index"), at: start)
     default:
@@ -139,19 +143,18 @@ final class PickleMachine {
 
   private func changeContainer(_ opcode: UInt8, at start: Int) throws -> Bool {
     switch opcode {
-    case UInt8(ascii: ")"): stack.append(.tuple([], depth: 1))
+    case UInt8(ascii: ")"): try pushTuple([], at: start)
     case 0x85, 0x86, 0x87: try pushTuple(popLast(Int(opcode - 0x84)), at: start)
     case UInt8(ascii: "t"): try pushTuple(popMarked(), at: start)
     // A set is kept as a list; nothing that is read here looks into one.
-    case UInt8(ascii: "]"), 0x8F: stack.append(.list(newList([])))
-    case 0x91: stack.append(.list(newList(try popMarked())))
-    case UInt8(ascii: "l"): stack.append(.list(newList(try popMarked())))
+    case UInt8(ascii: "]"), 0x8F: stack.append(.list(try newList([], at: start)))
+    case 0x91, UInt8(ascii: "l"): stack.append(.list(try newList(try popMarked(), at: start)))
     case UInt8(ascii: "a"): try append(popLast(1), at: start)
     case UInt8(ascii: "e"), 0x90: try append(popMarked(), at: start)
-    case UInt8(ascii: "}"): stack.append(.dictionary(newDictionary()))
+    case UInt8(ascii: "}"): stack.append(.dictionary(try newDictionary(at: start)))
     case UInt8(ascii: "d"):
       let items = try popMarked()
-      stack.append(.dictionary(newDictionary()))
+      stack.append(.dictionary(try newDictionary(at: start)))
       try set(items, at: start)
     case UInt8(ascii: "s"): try set(popLast(2), at: start)
     case UInt8(ascii: "u"): try set(popMarked(), at: start)
@@ -161,6 +164,7 @@ final class PickleMachine {
   }
 
   private func pushTuple(_ items: [PickleValue], at start: Int) throws {
+    try countContainer(at: start)
     let depth = 1 + (items.map(\.tupleDepth).max() ?? 0)
     guard depth <= Self.deepestTuple else {
       throw malformed("tuples at most \(Self.deepestTuple) deep", "more", at: start)
@@ -183,13 +187,34 @@ final class PickleMachine {
     for i in stride(from: 0, to: items.count, by: 2) { dictionary.entries.append((items[i], items[i + 1])) }
   }
 
-  private func newList(_ items: [PickleValue]) -> PickleList {
+  private func countContainer(at start: Int) throws {
+    containerCount += 1
+    guard containerCount <= Self.mostContainers else {
+      throw tooMany("\(Self.mostContainers) lists, tuples and dictionaries", at: start)
+    }
+  }
+
+  private func tooMany(_ what: String, at start: Int) -> ForeignFileError {
+    cursor.error(
+      .tooLarge, at: start, expected: "at most \(what)", found: "more", hint: "save the weights alone")
+  }
+
+  private func remember(_ index: Int, at start: Int) throws {
+    memo[index] = try top()
+    guard memo.count <= Self.mostRemembered else {
+      throw tooMany("\(Self.mostRemembered) remembered values", at: start)
+    }
+  }
+
+  private func newList(_ items: [PickleValue], at start: Int) throws -> PickleList {
+    try countContainer(at: start)
     lists.append(PickleList())
     lists[lists.count - 1].items = items
     return lists[lists.count - 1]
   }
 
-  func newDictionary() -> PickleDictionary {
+  func newDictionary(at start: Int) throws -> PickleDictionary {
+    try countContainer(at: start)
     dictionaries.append(PickleDictionary())
     return dictionaries[dictionaries.count - 1]
   }

@@ -103,6 +103,7 @@ struct PickleTensor {
 enum PickleGlobal: String {
   case orderedDictionary = "collections.OrderedDict"
   case namespace = "argparse.Namespace"
+  case counter = "collections.Counter"
   case encode = "_codecs.encode"
   case torchSize = "torch.Size"
   case rebuildTensor = "torch._utils._rebuild_tensor"

@@ -20,9 +20,9 @@ public final class TokenLines: ForeignTokenSequence {
       func one<Value: Decodable & Equatable>(_ key: Keys, or other: Keys) throws -> Value {
         guard values.contains(key) else { return try values.decode(Value.self, forKey: other) }
         let value = try values.decode(Value.self, forKey: key)
-        // Of two that differ, nobody knows which one is meant.
-        guard try !values.contains(other) || values.decode(Value.self, forKey: other) == value else {
-          throw DecodingError.dataCorruptedError(forKey: other, in: values, debugDescription: "two values")
+        // Of two that differ, nobody knows which one is meant. One of another type, such as a class's name, is something else.
+        if let second = try? values.decode(Value.self, forKey: other), second != value {
+          throw Contradiction(first: key.rawValue, second: other.rawValue)
         }
         return value
       }
@@ -31,13 +31,27 @@ public final class TokenLines: ForeignTokenSequence {
     }
   }
 
+  /// Two keys for one thing have different values.
+  private struct Contradiction: Error {
+    var first: String
+    var second: String
+  }
+
   public init(_ source: ByteSource) { (lines, name) = (LineReader(source), source.name) }
 
   public func next() throws -> ForeignImageTokens? {
     while let text = try lines.next() {
       if text.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
       let place = "\(name): line \(lines.count)"
-      guard let found = try? decodeStrictJSON(Line.self, from: Array(text)) else {
+      let found: Line
+      do {
+        found = try decodeStrictJSON(Line.self, from: Array(text))
+      } catch let keys as Contradiction {
+        throw ForeignFileError(
+          defect: .malformed, file: place, offset: nil,
+          expected: "the same in '\(keys.first)' and '\(keys.second)'", found: "two values",
+          hint: "leave one of them out")
+      } catch {
         throw ForeignFileError(
           defect: .malformed, file: place, offset: nil,
           expected:

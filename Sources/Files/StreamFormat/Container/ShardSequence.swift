@@ -26,7 +26,9 @@ public struct ShardSequence {
       try requireNext(shard, at: origin)
       let run = shard.map { _ in ShardedRun(metadata) }
       if let shard, shard.number > 1 { try requireSame(run, shard, at: origin) }
-      (current, isOpen, end, self.run) = (shard, true, shard?.first ?? 0, run)
+      let isLater = shard.map { $0.number > 1 } ?? false
+      (current, isOpen, end) = (shard, true, shard?.first ?? 0)
+      self.run = isLater ? run?.following(self.run) : run
     }
     guard shard == current else {
       throw mismatch(words(current) + ", as in the record before", words(shard), at: origin)

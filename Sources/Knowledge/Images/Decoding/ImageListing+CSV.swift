@@ -21,6 +21,11 @@ extension ImageListing {
         let text = Array(row.fields.joined(separator: [UInt8(ascii: ",")]))
         throw .malformedTable(table: name, line: row.line, found: readableText(of: text))
       }
+      // "cat" and " cat" would be two classes.
+      guard !Self.hasBlankEnd(row.fields[1]) else {
+        let found = "a blank at an end of '\(readableText(of: row.fields[1]))'"
+        throw .malformedTable(table: name, line: row.line, found: found)
+      }
       let path = FilePath(row.fields[0])
       images.append(
         (
@@ -45,6 +50,11 @@ extension ImageListing {
     self.init(
       classNames: names,
       entries: images.map { Entry(path: $0.path, label: labels[$0.className] ?? 0) })
+  }
+
+  private static func hasBlankEnd(_ field: [UInt8]) -> Bool {
+    let blanks = [UInt8(ascii: " "), UInt8(ascii: "\t")]
+    return [field.first, field.last].contains { end in end.map(blanks.contains) ?? false }
   }
 
   /// Whether a text is a number of any kind, with or without spaces around it.
