@@ -46,7 +46,7 @@ class EqualTimeTests(Folder):
         return self.path(name, "*", "report.json")
 
     def test_steps_of_equal_seconds(self):
-        plain, slow = self.reports("plain", [10.0, 14.0, None]), self.reports("slow", [30.0])
+        plain, slow = self.reports("plain", [14.0, 10.0, None]), self.reports("slow", [25.0, 80.0])
         self.assertEqual(synthetic.run("equal_time.py", plain, slow, "--steps", "100"), "250\n")
 
     def test_resumed_runs_only(self):
