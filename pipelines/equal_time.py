@@ -3,8 +3,8 @@
 
     equal_time.py 'out/studies/baseline/2.5/*/report.json' 'out/studies/st-ar/2.5/*/report.json' --steps 1500
 
-Both have trained for --steps steps. The seconds are the least of the reports of each, since other programs on the machine
-only lengthen a training; reports of resumed trainings have none and are left out."""
+Both have trained for --steps steps. The seconds are the least of the reports of each, since other programs on the
+machine only lengthen a training; reports of resumed trainings have none and are left out."""
 
 import argparse
 import glob

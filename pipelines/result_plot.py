@@ -7,7 +7,7 @@ from pages.chart import ticks
 from pages.html_parts import text
 
 WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 60, 15, 30, 50
+LEFT, RIGHT, TOP, BOTTOM = 76, 24, 30, 50
 # Colours that are told apart by readers who do not see red and green alike (Okabe and Ito).
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 STYLE = "text{font:12px sans-serif;fill:#222}.title{font-weight:bold}.grid{stroke:#ddd}"
