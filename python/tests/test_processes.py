@@ -65,6 +65,11 @@ class ToolFolder(Folder):
 
 
 class InterruptTests(ToolFolder):
+    def setUp(self):
+        super().setUp()
+        # Whoever starts the tests in the background has them ignore Ctrl-C, which tools inherit.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+
     def program(self, kind, seconds):
         """A program of its own that runs a training, in a process group of its own as a terminal would make one."""
         code = ("import io, os, signal, sys, tessera_files\n"
