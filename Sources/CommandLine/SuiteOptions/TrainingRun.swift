@@ -19,7 +19,7 @@ public struct TrainingOutcome {
 
 extension ToolSession {
   /// Runs the training loop for a tool: checkpoints in a file, values in the log, progress on standard error, models
-  /// beside the output. In the end the product takes its place, and the checkpoint goes.
+  /// beside the output. The product takes its place, and the checkpoint goes, when the run is reported.
   /// - Parameters:
   ///   - output: the product's path; the checkpoint stands beside it unless `--checkpoint` names another path.
   ///   - record: the model as a file's record, with these values of its parameters.

@@ -105,3 +105,10 @@ func inWords(_ bytes: Double) -> String {
   let (unit, size) = units.first { bytes >= $0.1 } ?? ("kB", 1e3)
   return printed(bytes / size < 9.95 ? "%.1f" : "%.0f", bytes / size) + " \(unit)"
 }
+
+/// The largest resident size of this process, in millions of bytes.
+func peakMegabytes() -> Double {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  return Double(usage.ru_maxrss) * 1024 / 1e6
+}

@@ -29,8 +29,8 @@ public struct ShardOptions: ParsableArguments {
     part(of: total, batches: Array(stride(from: 0, to: total, by: batchSize)))
   }
 
-  /// What decides what a shard holds, besides the seed and the inputs, for its provenance: shards of other settings are no
-  /// whole. Nil for a run that does everything.
+  /// What decides what a shard holds besides its inputs, with the seed where it matters, for its provenance: shards of other
+  /// settings are no whole. Nil for a run that does everything.
   public func settings(_ fields: [String: any Encodable]) throws -> JSONValue? {
     guard let shard, shard.count > 1 else { return nil }
     return .object(try fields.mapValues { JSONValue(parsing: try sortedJSON($0)) ?? .null })

@@ -393,10 +393,3 @@ public final class ToolSession {
     return [Provenance.key: chain.json]
   }
 }
-
-/// The largest resident size of this process, in millions of bytes.
-func peakMegabytes() -> Double {
-  var usage = rusage()
-  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-  return Double(usage.ru_maxrss) * 1024 / 1e6
-}
