@@ -19,7 +19,7 @@ BIN := .build/release
 TOOLS := $(notdir $(patsubst %/,%,$(dir $(shell grep -lE 'struct [A-Za-z]+: Tool ' Sources/Tools/*/*.swift))))
 
 .PHONY: help deps deps-dev build quickstart baseline iar ctf st-ar var var-iar \
-  iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines fine-tuning \
+  iar-st-ar ctf-st-ar iar-ctf iar-ctf-st-ar llamagen-baseline quickstart-ctf compare headlines headlines-st-ar fine-tuning \
   check-reference code-distance codebook-tables \
   test test-python check check-long check-cluster check-ranks check-scale check-processors check-arm check-sanitizers fuzz \
   snapshots weights bench bench-peers install uninstall dist deb lint format clean
@@ -61,6 +61,9 @@ compare: ## Write a page of several runs side by side, as NAMES='quickstart iar 
 
 headlines: build ## Compare IAR and CTF with the baseline at 16,384 codes; takes hours; into out/headlines
 	@$(MAKE) --no-print-directory -f pipelines/headlines.mk
+
+headlines-st-ar: build ## The same for ST-AR, and for IAR with ST-AR; takes hours; into out/headlines-st-ar
+	@$(MAKE) --no-print-directory -f pipelines/headlines.mk st-ar
 
 fine-tuning: build ## Compare training that starts from emoji's model with training from scratch on Wesnoth's images
 	@$(MAKE) --no-print-directory -f pipelines/fine-tuning.mk
