@@ -17,7 +17,7 @@ private enum TrainedModel {
   private static func train() -> [[Float]] {
     let device = Device(threadCount: 2)
     let model = Transformer(configuration, device: device, seed: 5)
-    let optimizer = AdamW(model.store)
+    let optimizer = Optimizer(model.store)
     var random = CounterRandom(seed: 8, purpose: .test)
     for _ in 0..<150 {
       let labels = (0..<32).map { _ in random.integer(below: 10) }

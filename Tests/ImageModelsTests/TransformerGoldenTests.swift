@@ -70,7 +70,7 @@ import TestSupport
   }
 
   @Test func fiveAdamWSteps() throws {
-    let optimizer = AdamW(model.store)
+    let optimizer = Optimizer(model.store)
     let losses = try golden.floats("adamw.losses")
     let norms = try golden.floats("adamw.grad_norms")
     for step in 0..<5 {

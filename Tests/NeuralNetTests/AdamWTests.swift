@@ -21,9 +21,9 @@ import TestSupport
     let store = ParameterStore(device: device, seed: 1)
     let shapes = [[7, 9], [33], [2, 3, 3, 3]]
     for (i, shape) in shapes.enumerated() { _ = store.declare("p\(i)", shape, .normal(deviation: 1)) }
-    var options = AdamW.Options()
+    var options = Optimizer.Options()
     options.clip = clip
-    let optimizer = AdamW(store, options: options)
+    let optimizer = Optimizer(store, options: options)
     let (beta1, beta2) = (Double(options.beta1), Double(options.beta2))
     var exact = store.parameters.map { $0.variable.value.toArray().map(Double.init) }
     var (m, v) = (exact.map { $0.map { _ in 0.0 } }, exact.map { $0.map { _ in 0.0 } })
@@ -70,9 +70,9 @@ import TestSupport
   @Test func onlyMatricesDecay() {
     let store = ParameterStore(device: device, seed: 1)
     let (matrix, vector) = (store.declare("w", [3, 3], .ones), store.declare("b", [3], .ones))
-    var options = AdamW.Options()
+    var options = Optimizer.Options()
     options.weightDecay = 0.5
-    let optimizer = AdamW(store, options: options)
+    let optimizer = Optimizer(store, options: options)
     backpropagate(store, [[Float](repeating: 0, count: 9), [0, 0, 0]])
     optimizer.step(learningRate: 0.1, gradientNorm: 0)
     #expect(matrix.value.toArray().allSatisfy { abs($0 - 0.95) < 1e-6 })
@@ -83,7 +83,7 @@ import TestSupport
     let store = ParameterStore(device: device, seed: 1)
     let used = store.declare("used", [2, 2], .ones)
     let unused = store.declare("unused", [2, 2], .ones)
-    let optimizer = AdamW(store)
+    let optimizer = Optimizer(store)
     let tape = Tape(device: device)
     tape.backward(from: tape.dot(used, device.full([2, 2], 1)))
     optimizer.step(learningRate: 0.1, gradientNorm: optimizer.gradientNorm())
@@ -95,7 +95,7 @@ import TestSupport
     _ = store.declare("w", [2, 2], .ones)
     for bad in [Float.nan, .infinity] {
       backpropagate(store, [[1, bad, 2, 3]])
-      #expect(!AdamW(store).gradientNorm().isFinite)
+      #expect(!Optimizer(store).gradientNorm().isFinite)
       store.clearGradients()
     }
   }

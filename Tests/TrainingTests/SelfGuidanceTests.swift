@@ -251,9 +251,9 @@ import TestSupport
     _ = try run.loop.run()
 
     let (model, data) = (tiny.model(device), tiny.data)
-    var constants = AdamW.Options()
+    var constants = Optimizer.Options()
     constants.weightDecay = 0.01
-    let optimizer = AdamW(model.store, options: constants)
+    let optimizer = Optimizer(model.store, options: constants)
     let schedule = LearningRateSchedule(
       shape: .cosine, peak: tiny.learningRate, warmupSteps: 2, totalSteps: 8)
     var order = DataOrder(items: Array(0..<12), seed: 7)

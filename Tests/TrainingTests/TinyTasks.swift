@@ -16,7 +16,7 @@ extension TrainingOptions {
   static var none: TrainingOptions {
     TrainingOptions(
       steps: 1, schedule: LearningRateSchedule(shape: .constant, peak: 1, warmupSteps: 0, totalSteps: 1),
-      optimizer: AdamW.Options(), averageDecay: 0, evaluateEvery: 0, checkpointEvery: 0)
+      optimizer: Optimizer.Options(), averageDecay: 0, evaluateEvery: 0, checkpointEvery: 0)
   }
 }
 
@@ -24,6 +24,7 @@ extension TrainingOptions {
 protocol TinyTask: Sendable {
   func make(_ device: Device, _ training: TrainingOptions) throws -> any TrainingTask
   var learningRate: Double { get }
+  var rule: Optimizer.Rule? { get }
 }
 
 /// A transformer on 12 images of 6 tokens, two views; with self-guidance where it is given.
@@ -35,6 +36,7 @@ struct TinyTransformer: TinyTask {
   var learningRate = 0.01
   var accumulation = 1
   var guidance: SelfGuidance.Options?
+  var rule: Optimizer.Rule?
 
   func make(_ device: Device, _ training: TrainingOptions) throws -> any TrainingTask {
     let data = data
@@ -77,6 +79,7 @@ final class TinyTokenizer: TinyTask {
   /// Losses of images, where there are more than the reconstruction loss.
   let losses: ImageLosses.Options?
   let batchSize: Int
+  var rule: Optimizer.Rule? { nil }
   /// A fixed grid of 16 codes of 4 dimensions, where the codes are not trained.
   let quantizer: GridQuantizerConfiguration?
   /// The entropy terms, where there are some.
@@ -148,8 +151,8 @@ final class Run {
   ) throws {
     self.tiny = tiny
     let relay = Relay()
-    var optimizer = AdamW.Options()
-    optimizer.weightDecay = 0.01
+    var optimizer = Optimizer.Options()
+    (optimizer.weightDecay, optimizer.rule) = (0.01, tiny.rule)
     task = try tiny.make(
       device,
       TrainingOptions(

@@ -44,6 +44,12 @@ import TestSupport
     try expectExactResume(TinyTransformer(guidance: guidance), averageDecay: decay, stopAfter: stop)
   }
 
+  @Test(arguments: [1, 6], [false, true]) func muonResumesExactly(stop: Int, guided: Bool) throws {
+    let guidance = guided ? SelfGuidance.Options(TinyTransformer.sizes) : nil
+    let tiny = TinyTransformer(guidance: guidance, rule: .muon)
+    try expectExactResume(tiny, averageDecay: 0.9, stopAfter: stop)
+  }
+
   // In the warm-up, at the codebook's start, and between two looks for dead codes.
   @Test(arguments: [2, 3, 4, 8]) func aTokenizerResumesExactly(stop: Int) throws {
     try expectExactResume(try TinyTokenizer(), averageDecay: 0.9, stopAfter: stop)

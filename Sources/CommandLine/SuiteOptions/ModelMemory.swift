@@ -5,16 +5,18 @@ import Training
 /// The memory of work with models. Each of these functions is called before the memory is asked for: the system ends a
 /// process that needs more than there is without a word.
 extension ToolSession {
-  /// Stops where a training cannot fit. The optimiser keeps a gradient and two moments of each parameter.
+  /// Stops where a training cannot fit. The optimiser keeps a gradient and two moments of each parameter, Muon one moment of
+  /// a hidden matrix.
   /// - Parameters:
   ///   - copies: sets of parameters beside these, such as a teacher's.
+  ///   - training: says which optimiser there is, and whether an average of the parameters is kept.
   ///   - images: number of images whose gradients are computed at a time.
   /// - Throws: `ToolError` (failed).
   public func requireMemory(
-    toTrain parameterBytes: Double, copies: Int = 0, averages: Bool, bytesPerImage: Double,
-    images: Int
+    toTrain parameterBytes: Double, copies: Int = 0, by training: TrainingCommandOptions,
+    bytesPerImage: Double, images: Int
   ) throws {
-    let sets = Double(4 + copies + (averages ? 1 : 0))
+    let sets = Double((training.optimizer == .muon ? 3 : 4) + copies + (training.ema > 0 ? 1 : 0))
     try requireMemory(
       MemoryEstimate(
         [

@@ -5,6 +5,7 @@ import ToolRuntime
 import Training
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
+extension Optimizer.Rule: ExpressibleByArgument {}
 
 /// The options of the training loop, for all training tools.
 public struct TrainingCommandOptions: ParsableArguments {
@@ -26,7 +27,13 @@ public struct TrainingCommandOptions: ParsableArguments {
         + "depends on the leaves, not on the ranks."))
   public var leaves = 1
 
-  @Option(help: "Peak learning rate of AdamW, above 0.")
+  @Option(
+    help: ArgumentHelp(
+      "muon: the matrices of hidden layers are trained by Muon and all else by AdamW, with one learning rate and one weight decay."
+    ))
+  public var optimizer = Optimizer.Rule.adamW
+
+  @Option(help: "Peak learning rate, above 0.")
   public var learningRate = 1e-4
 
   @Option(help: "How the learning rate changes after the warm-up.")
@@ -44,7 +51,7 @@ public struct TrainingCommandOptions: ParsableArguments {
   @Option(help: "beta2, the decay of AdamW's second moment, from 0 to below 1.")
   public var beta2: Float = 0.95
 
-  @Option(help: "Weight decay of AdamW, at least 0; only for matrices.")
+  @Option(help: "Decoupled weight decay, at least 0; only for matrices.")
   public var weightDecay: Float = 0.05
 
   @Option(help: "Largest norm of the whole gradient; 0 means no clipping.")
@@ -152,9 +159,6 @@ public struct TrainingCommandOptions: ParsableArguments {
   /// Sums of gradients that wait for others, in sets of all parameters.
   public func waitingGradients(ranks: Int) -> Int { (leaves / ranks).trailingZeroBitCount }
 
-  /// Whether a moving average of the parameters is kept.
-  public var averages: Bool { ema > 0 }
-
   private static let maximumSteps = 1 << 40
 
   /// The number of steps.
@@ -178,8 +182,9 @@ public struct TrainingCommandOptions: ParsableArguments {
   /// - Throws: `ToolError` (usage) for more than 2^40 steps.
   public func options(images: Int) throws -> TrainingOptions {
     let steps = try stepCount(images: images)
-    var optimizer = AdamW.Options()
-    (optimizer.beta1, optimizer.beta2, optimizer.weightDecay, optimizer.clip) = (
+    var constants = Optimizer.Options()
+    constants.rule = optimizer == .adamW ? nil : optimizer
+    (constants.beta1, constants.beta2, constants.weightDecay, constants.clip) = (
       beta1, beta2, weightDecay, clip
     )
     return TrainingOptions(
@@ -187,7 +192,7 @@ public struct TrainingCommandOptions: ParsableArguments {
       schedule: LearningRateSchedule(
         shape: schedule, peak: learningRate, final: finalLearningRate ?? learningRate / 10,
         warmupSteps: warmupSteps, totalSteps: steps),
-      optimizer: optimizer, averageDecay: ema, averageWarmup: emaWarmup, evaluateEvery: evaluateEvery,
+      optimizer: constants, averageDecay: ema, averageWarmup: emaWarmup, evaluateEvery: evaluateEvery,
       checkpointEvery: checkpointEvery)
   }
 }

@@ -22,7 +22,7 @@ public struct Projector {
       let (inputs, outputs) = (i == 0 ? width : hiddenWidth, i == layers - 1 ? width : hiddenWidth)
       let name = "projector.layers.\(i)."
       return (
-        store.declare(name + "weight", [outputs, inputs], .fanIn(inputs)),
+        store.declare(name + "weight", [outputs, inputs], .fanIn(inputs), hiddenMatrices: 1),
         store.declare(name + "bias", [outputs], .fanIn(inputs))
       )
     }

@@ -83,7 +83,7 @@ public final class SelfGuidance {
   }
 
   /// Moves the teacher towards the student.
-  public func finishStep(optimizer: AdamW) {
+  public func finishStep(optimizer: Optimizer) {
     average.update(decay: options.decay(afterSteps: optimizer.stepCount))
   }
 }

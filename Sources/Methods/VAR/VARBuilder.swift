@@ -16,16 +16,20 @@ struct VARBuilder {
     deviation = (1 / 3.0 / Double(configuration.width)).squareRoot()
   }
 
-  func matrix(_ name: String, _ rows: Int, _ columns: Int, scaledBy factor: Double = 1) -> Variable {
-    store.declare(name + ".weight", [rows, columns], .normal(deviation: factor * deviation))
+  /// - Parameter hidden: number of matrices of hidden layers that it consists of.
+  func matrix(_ name: String, _ rows: Int, _ columns: Int, scaledBy factor: Double = 1, hidden: Int = 0)
+    -> Variable
+  {
+    store.declare(
+      name + ".weight", [rows, columns], .normal(deviation: factor * deviation), hiddenMatrices: hidden)
   }
 
   func bias(_ name: String, _ count: Int) -> Variable { store.declare(name + ".bias", [count], .zeros) }
 
-  func layer(_ name: String, _ outputs: Int, _ inputs: Int, scaledBy factor: Double = 1) -> (
+  func layer(_ name: String, _ outputs: Int, _ inputs: Int, scaledBy factor: Double = 1, hidden: Int = 0) -> (
     weight: Variable, bias: Variable
   ) {
-    (matrix(name, outputs, inputs, scaledBy: factor), bias(name, outputs))
+    (matrix(name, outputs, inputs, scaledBy: factor, hidden: hidden), bias(name, outputs))
   }
 
   /// An embedding of positions, which weight decay leaves alone.
@@ -40,11 +44,11 @@ struct VARBuilder {
       configuration.normalizesQueries
       ? store.declare(
         name + "attn.scale_mul_1H11", [1, configuration.heads, 1, 1], .constant(log(4)), decays: false) : nil
-    let (projection, projectionBias) = layer(name + "attn.proj", c, c, scaledBy: small)
-    let (fc1, fc1Bias) = layer(name + "ffn.fc1", h, c)
-    let (fc2, fc2Bias) = layer(name + "ffn.fc2", c, h, scaledBy: small)
+    let (projection, projectionBias) = layer(name + "attn.proj", c, c, scaledBy: small, hidden: 1)
+    let (fc1, fc1Bias) = layer(name + "ffn.fc1", h, c, hidden: 1)
+    let (fc2, fc2Bias) = layer(name + "ffn.fc2", c, h, scaledBy: small, hidden: 1)
     return VARTransformer.Block(
-      qkv: matrix(name + "attn.mat_qkv", 3 * c, c),
+      qkv: matrix(name + "attn.mat_qkv", 3 * c, c, hidden: 3),
       queryBias: store.declare(name + "attn.q_bias", [c], .zeros),
       valueBias: store.declare(name + "attn.v_bias", [c], .zeros), projection: projection,
       projectionBias: projectionBias, fc1: fc1, fc1Bias: fc1Bias, fc2: fc2, fc2Bias: fc2Bias,

@@ -10,6 +10,19 @@ public struct Parameter {
 
   /// Weight decay is for matrices and kernels, not for norms and biases, unless the model says otherwise.
   public let decays: Bool
+
+  /// Number of matrices of hidden layers that the parameter consists of, one below the other; 0 for what is none: embeddings,
+  /// output layers, vectors.
+  public let hiddenMatrices: Int
+
+  /// Whether the parameter is of a hidden layer's matrices.
+  public var isHiddenMatrix: Bool { hiddenMatrices > 0 }
+
+  /// The shape of each hidden matrix. A kernel [outputs, inputs, height, width] is one of as many rows as outputs.
+  public var matrixShape: (rows: Int, columns: Int) {
+    let rows = variable.shape[0] / hiddenMatrices
+    return (rows, variable.value.count / hiddenMatrices / rows)
+  }
 }
 
 /// How a parameter starts.
@@ -64,18 +77,25 @@ public final class ParameterStore {
   public var isSeeded: Bool { seed != nil }
 
   /// Declares a parameter. Its random start depends on the seed and on its place in the order.
-  /// - Parameter decays: whether weight decay acts on it; nil leaves that to its shape.
-  public func declare(_ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool? = nil)
-    -> Variable
-  {
+  /// - Parameters:
+  ///   - decays: whether weight decay acts on it; nil leaves that to its shape.
+  ///   - hiddenMatrices: number of matrices of hidden layers that it consists of, one below the other.
+  public func declare(
+    _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool? = nil, hiddenMatrices: Int = 0
+  ) -> Variable {
     precondition(!parameters.contains { $0.name == name }, "ParameterStore: \(name) declared twice")
+    precondition(
+      hiddenMatrices == 0 || shape.count >= 2 && shape[0] % hiddenMatrices == 0,
+      "ParameterStore: \(name) of shape \(shape) as \(hiddenMatrices) matrices")
     let value = device.empty(shape)
     if let seed {
       initializer.fill(
         value, CounterRandom(seed: seed, purpose: purpose, index: UInt64(parameters.count)))
     }
     let variable = Variable(value, requiresGradient: true)
-    parameters.append(Parameter(name: name, variable: variable, decays: decays ?? (shape.count >= 2)))
+    parameters.append(
+      Parameter(
+        name: name, variable: variable, decays: decays ?? (shape.count >= 2), hiddenMatrices: hiddenMatrices))
     return variable
   }
 

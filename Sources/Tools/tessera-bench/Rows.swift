@@ -61,7 +61,7 @@ extension BenchmarkRow {
       operations: Double(tokens) * Double(6 * weights + attention)
     ) { device in
       let model = Transformer(configuration, device: device, seed: 1)
-      let optimizer = AdamW(model.store)
+      let optimizer = Optimizer(model.store)
       var random = CounterRandom(seed: 1, purpose: .test)
       let labels = (0..<batch).map { _ in random.integer(below: 1000) }
       let data = (0..<tokens).map { _ in random.integer(below: vocabulary) }

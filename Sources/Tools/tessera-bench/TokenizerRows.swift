@@ -27,9 +27,9 @@ extension BenchmarkRow {
 private final class TokenizerStep {
   private let model: Tokenizer
   private let losses: ImageLosses
-  private let optimizer: AdamW
+  private let optimizer: Optimizer
   /// The discriminator's, where there is one.
-  private let opponent: AdamW?
+  private let opponent: Optimizer?
   private let batch: Variable
   private var count = 0
 
@@ -40,8 +40,8 @@ private final class TokenizerStep {
     model = Tokenizer(configuration, device: device, seed: 1)
     losses = ImageLosses(
       ImageLosses.Options(adversarial: adversarial), perceptual: nil, device: device, seed: 2)
-    optimizer = AdamW(model.store)
-    opponent = losses.discriminator.map { AdamW($0.store) }
+    optimizer = Optimizer(model.store)
+    opponent = losses.discriminator.map { Optimizer($0.store) }
     var random = CounterRandom(seed: 3, purpose: .test)
     let pixels = device.empty([images, 32, 32, 3])
     for i in 0..<pixels.count { pixels.pointer[i] = Float(random.uniform()) * 2 - 1 }

@@ -54,7 +54,7 @@ extension TrainAR {
     try requireClusters(of: data.header)
     try session.requireMemory(
       toTrain: configuration.parameterBytes,
-      copies: training.waitingGradients(ranks: session.communicator.count), averages: training.averages,
+      copies: training.waitingGradients(ranks: session.communicator.count), by: training,
       bytesPerImage: configuration.trainingBytesPerImage,
       images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = VARTransformer(configuration, device: device, seed: session.seed)

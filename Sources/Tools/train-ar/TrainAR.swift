@@ -74,7 +74,7 @@ import Training
     try session.requireMemory(
       toTrain: configuration.parameterBytes,
       copies: (guiding == nil ? 0 : 1) + training.waitingGradients(ranks: session.communicator.count),
-      averages: training.averages,
+      by: training,
       bytesPerImage: configuration.trainingBytesPerImage
         * Double(guiding == nil ? 1 : SelfGuidance.viewCount),
       images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))

@@ -56,7 +56,7 @@ import Training
     configuration.inputVocabularySize = mapping.targetCount
     try session.requireMemory(
       toTrain: configuration.parameterBytes,
-      copies: training.waitingGradients(ranks: session.communicator.count), averages: training.averages,
+      copies: training.waitingGradients(ranks: session.communicator.count), by: training,
       bytesPerImage: configuration.trainingBytesPerImage,
       images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = FineModel(

@@ -112,7 +112,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     let discriminator = losses.adversarialStart.map { _ in losses.discriminator.parameterBytes }
     try session.requireMemory(
       toTrain: configuration.parameterBytes + (discriminator ?? 0),
-      copies: training.waitingGradients(ranks: session.communicator.count), averages: training.averages,
+      copies: training.waitingGradients(ranks: session.communicator.count), by: training,
       bytesPerImage: configuration.trainingBytesPerImage(size: size)
         + (imageLosses?.trainingBytesPerImage(size: size) ?? 0), images: training.batchSize / training.leaves)
   }

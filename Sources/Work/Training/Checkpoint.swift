@@ -26,7 +26,7 @@ extension TrainingLoop {
 
   /// Parameters and moments.
   private static func tensors(
-    _ store: ParameterStore, _ optimizer: AdamW, prefix: String = ""
+    _ store: ParameterStore, _ optimizer: Optimizer, prefix: String = ""
   ) -> [StoredTensor] {
     store.storedTensors(prefix: prefix + "parameter.")
       + store.storedTensors(values: optimizer.moments.map(\.first), prefix: prefix + "first_moment.")
@@ -34,7 +34,7 @@ extension TrainingLoop {
   }
 
   private static func load(
-    _ record: Record, _ store: ParameterStore, _ optimizer: AdamW, prefix: String = ""
+    _ record: Record, _ store: ParameterStore, _ optimizer: Optimizer, prefix: String = ""
   ) throws {
     try store.load(record, prefix: prefix + "parameter.")
     try store.load(record, prefix: prefix + "first_moment.", into: optimizer.moments.map(\.first))

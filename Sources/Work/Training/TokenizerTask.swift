@@ -220,7 +220,7 @@ public final class TokenizerTask: TrainingTask {
   }
 
   /// Searches for dead codes every few steps.
-  public func finishStep(_ step: Int, optimizer: AdamW) {
+  public func finishStep(_ step: Int, optimizer: Optimizer) {
     guard isSearch(step) else { return }
     if step < options.deadCodeEnd { reviveDeadCodes(step: step, optimizer) }
     uses = [Int](repeating: 0, count: uses.count)
@@ -294,7 +294,7 @@ extension TokenizerTask {
   }
 
   /// Moves codes that are hardly used onto vectors of the last batch, and forgets their moments.
-  private func reviveDeadCodes(step: Int, _ optimizer: AdamW) {
+  private func reviveDeadCodes(step: Int, _ optimizer: Optimizer) {
     if searched.isEmpty { return }
     let d = model.codebook.shape[1]
     let mean = Double(uses.reduce(0, +)) / Double(uses.count)

@@ -16,9 +16,9 @@ public final class TrainingLoop {
   let clock: @Sendable () -> Double
   /// What the ranks' sums have taken so far.
   public internal(set) var communication = CommunicationCost()
-  let optimizer: AdamW
+  let optimizer: Optimizer
   /// Of the discriminator, where there is one. It counts the steps before the discriminator's start too, as LlamaGen does.
-  let discriminatorOptimizer: AdamW?
+  let discriminatorOptimizer: Optimizer?
   let average: MovingAverage?
   /// The checkpoint that is not written yet. It must not take the last one's place before the following step has
   /// shown that loss and gradient are still finite.
@@ -37,9 +37,9 @@ public final class TrainingLoop {
     precondition(
       options.leafCount % communicator.count == 0,
       "TrainingLoop: \(options.leafCount) leaves for \(communicator.count) ranks")
-    optimizer = AdamW(task.store, options: options.optimizer)
+    optimizer = Optimizer(task.store, options: options.optimizer)
     discriminatorOptimizer = task.discriminator.map { [options] in
-      AdamW($0, options: options.optimizer.withoutDecay)
+      Optimizer($0, options: options.optimizer.withoutDecay)
     }
     average = options.averageDecay > 0 ? MovingAverage(task.store, decay: options.averageDecay) : nil
   }

@@ -33,7 +33,7 @@ public protocol TrainingTask: AnyObject {
   /// - Returns: values to log of the whole batch.
   func joinLeaves(step: Int, over communicator: any Communicator) -> [String: Double]
   /// Called after the step of the optimiser.
-  func finishStep(_ step: Int, optimizer: AdamW)
+  func finishStep(_ step: Int, optimizer: Optimizer)
   /// Scores the held-out items with the current parameters, each rank its share of them. Empty if nothing is held out.
   func evaluate(over communicator: any Communicator) throws -> [String: Double]
   /// State beyond parameters and optimiser, for checkpoints. Names start with `task.`.
@@ -59,7 +59,7 @@ extension TrainingTask {
 
   public func startStep(_ step: Int) throws {}
   public func joinLeaves(step: Int, over communicator: any Communicator) -> [String: Double] { [:] }
-  public func finishStep(_ step: Int, optimizer: AdamW) {}
+  public func finishStep(_ step: Int, optimizer: Optimizer) {}
   public var state: [StoredTensor] { [] }
   public func restore(_ record: Record) throws {}
 }
@@ -71,7 +71,7 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
   /// Parts of a batch whose gradients are computed apart and summed as a binary tree, a power of two. Nil stands for 1.
   public var leaves: Int?
   public var schedule: LearningRateSchedule
-  public var optimizer: AdamW.Options
+  public var optimizer: Optimizer.Options
   /// Decay of the average that is saved in place of the parameters; 0 saves the parameters.
   public var averageDecay: Float
   /// W: after n steps the average keeps min(decay, (1 + n) / (W + n)) of itself; 1 keeps the decay from the start. Nil
@@ -93,7 +93,7 @@ public struct TrainingOptions: Sendable, Equatable, Codable {
   }
 
   public init(
-    steps: Int, leaves: Int? = nil, schedule: LearningRateSchedule, optimizer: AdamW.Options,
+    steps: Int, leaves: Int? = nil, schedule: LearningRateSchedule, optimizer: Optimizer.Options,
     averageDecay: Float,
     averageWarmup: Int? = nil, evaluateEvery: Int, checkpointEvery: Int
   ) {

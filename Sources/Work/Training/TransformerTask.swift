@@ -156,7 +156,7 @@ public final class TransformerTask: TrainingTask {
   }
 
   /// Updates the teacher, if there is one.
-  public func finishStep(_ step: Int, optimizer: AdamW) { guidance?.finishStep(optimizer: optimizer) }
+  public func finishStep(_ step: Int, optimizer: Optimizer) { guidance?.finishStep(optimizer: optimizer) }
 
   /// The teacher, if there is one.
   public var state: [StoredTensor] { guidance?.state ?? [] }

@@ -43,14 +43,17 @@ struct LayerBuilder {
 }
 
 extension ParameterStore {
-  /// Declares a convolution, which keeps the size of images unless a stride or a padding is given.
+  /// Declares a convolution, which keeps the size of images unless a stride or a padding is given. Its kernel is a hidden
+  /// matrix, unless it reads or writes the three channels of an image.
   func convolution(
     _ name: String, _ inputs: Int, _ outputs: Int, kernel: Int = 3, stride: Int = 1, padBefore: Int? = nil,
     padAfter: Int? = nil, _ freezing: Freezing
   ) -> ConvolutionLayer {
     let fanIn = Initializer.fanIn(inputs * kernel * kernel)
     return ConvolutionLayer(
-      weight: declare(name + ".weight", [outputs, inputs, kernel, kernel], fanIn),
+      weight: declare(
+        name + ".weight", [outputs, inputs, kernel, kernel], fanIn,
+        hiddenMatrices: min(inputs, outputs) > 3 ? 1 : 0),
       bias: declare(name + ".bias", [outputs], fanIn),
       geometry: ConvolutionGeometry(
         inChannels: inputs, outChannels: outputs, kernel: kernel, stride: stride, padBefore: padBefore,

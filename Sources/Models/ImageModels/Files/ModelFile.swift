@@ -23,8 +23,8 @@ extension ParameterStore {
     throws
   {
     for (index, parameter) in parameters.enumerated() {
-      let stored = try record.tensor(prefix + parameter.name, shape: parameter.variable.shape)
-      try stored.copyFiniteFloats(into: (values?[index] ?? parameter.variable.value).buffer)
+      let value = values?[index] ?? parameter.variable.value
+      try record.tensor(prefix + parameter.name, shape: value.shape).copyFiniteFloats(into: value.buffer)
     }
     let known = others.union(parameters.map { prefix + $0.name })
     if let unknown = record.tensors.first(where: { $0.name.hasPrefix(prefix) && !known.contains($0.name) }) {

@@ -58,15 +58,16 @@ public final class Transformer {
     let store = ParameterStore(device: device, seed: seed)
     self.store = store
     let (c, h) = (configuration.width, configuration.feedForwardWidth)
-    func matrix(_ name: String, _ rows: Int, _ columns: Int) -> Variable {
-      store.declare(name + ".weight", [rows, columns], .normal(deviation: 0.02))
+    func matrix(_ name: String, _ rows: Int, _ columns: Int, hidden: Int = 1) -> Variable {
+      store.declare(
+        name + ".weight", [rows, columns], .normal(deviation: 0.02), hiddenMatrices: hidden)
     }
-    classTable = matrix("cls_embedding.embedding_table", configuration.classCount + 1, c)
-    tokenTable = matrix("tok_embeddings", configuration.inputCodes, c)
+    classTable = matrix("cls_embedding.embedding_table", configuration.classCount + 1, c, hidden: 0)
+    tokenTable = matrix("tok_embeddings", configuration.inputCodes, c, hidden: 0)
     blocks = (0..<configuration.layers).map { i in
       let name = "layers.\(i)."
       return Block(
-        wqkv: matrix(name + "attention.wqkv", 3 * c, c), wo: matrix(name + "attention.wo", c, c),
+        wqkv: matrix(name + "attention.wqkv", 3 * c, c, hidden: 3), wo: matrix(name + "attention.wo", c, c),
         w1: matrix(name + "feed_forward.w1", h, c), w2: matrix(name + "feed_forward.w2", c, h),
         w3: matrix(name + "feed_forward.w3", h, c),
         attentionNorm: store.declare(name + "attention_norm.weight", [c], .ones),

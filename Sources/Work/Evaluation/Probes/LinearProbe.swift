@@ -53,9 +53,9 @@ public final class LinearProbe {
   private func train(_ x: Tensor, _ labels: [Int], _ options: Options) throws {
     let steps = options.steps(for: labels.count)
     let schedule = LearningRateSchedule(shape: .cosine, peak: options.learningRate, totalSteps: steps)
-    var constants = AdamW.Options()
+    var constants = Optimizer.Options()
     (constants.beta2, constants.weightDecay, constants.clip) = (0.999, options.weightDecay, 0)
-    let optimizer = AdamW(store, options: constants)
+    let optimizer = Optimizer(store, options: constants)
     var order = DataOrder(items: Array(labels.indices), seed: options.seed)
     for step in 0..<steps {
       let rows = order.items(first: step * options.batchSize, count: options.batchSize, viewCount: 1).map(
