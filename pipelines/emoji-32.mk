@@ -4,14 +4,14 @@
 # Images and tokenizer.
 DATA ?= data/emoji
 SIZE ?= 32
-TOKENIZER_STEPS ?= 1000
-TOKENIZER_OPTIONS ?= --model CPU-4 --channels 16 --multipliers 1,2,4 --batch-size 32 --learning-rate 2e-3 \
-  --schedule cosine --autoencoder-steps 200 --dead-code-interval 20
+TOKENIZER_STEPS ?= 500
+TOKENIZER_OPTIONS ?= --model CPU-4 --channels 16 --multipliers 1,2,4 --batch-size 32 --optimizer muon --learning-rate 5e-3 \
+  --schedule cosine --autoencoder-steps 100 --dead-code-interval 20
 
 # Model.
-MODEL_STEPS ?= 1500
-MODEL_OPTIONS ?= --model CPU-small --layers 4 --width 192 --batch-size 16 --learning-rate 3e-3 --schedule cosine \
-  --warmup-steps 30 --dropout 0
+MODEL_STEPS ?= 1200
+MODEL_OPTIONS ?= --model CPU-small --layers 4 --width 192 --batch-size 16 --optimizer muon --learning-rate 5e-3 \
+  --schedule cosine --warmup-steps 30 --dropout 0.1 --precision bfloat16
 
 # Samples.
 GUIDANCE ?= 2.5

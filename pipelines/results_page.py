@@ -28,7 +28,10 @@ from result_plot import Line, plot
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.join(os.path.dirname(HERE), "docs")
 # What docs/results has besides: the papers' numbers, and tables that other pages of docs show.
-OTHERS = {"papers", "fine-tuning", "scaling", "tokenizer-losses"}
+OTHERS = {"papers", "fine-tuning", "scaling", "tokenizer-losses", "optimizers"}
+
+# Comparisons that are not among the studies of studies.mk.
+HEADLINES = {"headlines", "headlines-st-ar"}
 
 INTRODUCTION = """# Results beside the papers'
 
@@ -184,8 +187,8 @@ def minutes_of_studies():
 
 def command(study, variables=None):
     """What makes a study's tables, with the variables of those that are there."""
-    if study == "headlines":
-        return "`make headlines`"
+    if study in HEADLINES:
+        return f"`make {study}`"
     given = [f"{name}={shlex.quote(value)}" for name, value in (variables or {}).items()]
     return f"`{' '.join(['make', f'study-{study}', *given])}`"
 
@@ -277,7 +280,7 @@ def page(papers, tables, minutes):
 
 def unknown_studies(papers, minutes):
     """Studies that the papers' file names and the makefiles do not have."""
-    named = {entry["study"] for entry in papers["entries"]} - {"headlines"}
+    named = {entry["study"] for entry in papers["entries"]} - HEADLINES
     return sorted(named - set(minutes))
 
 

@@ -83,6 +83,7 @@ include $(here)studies-iar.mk
 include $(here)studies-ctf.mk
 include $(here)studies-st-ar.mk
 include $(here)studies-tokenizer.mk
+include $(here)studies-optimizer.mk
 
 # All methods and their combinations, by steps; the seconds are in the table.
 studies += methods-combined

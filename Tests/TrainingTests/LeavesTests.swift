@@ -27,6 +27,7 @@ import VQGAN
     (
       "self-guided", { TinyTransformer(batchSize: 8, guidance: SelfGuidance.Options(TinyTransformer.sizes)) }
     ),
+    ("transformer by Muon", { TinyTransformer(items: 40, batchSize: 8, rule: .muon) }),
     ("tokenizer", { try TinyTokenizer(heldOut: .init(fraction: 0.5, seed: 3), batchSize: 4) }),
     ("scales", { try TinyTokenizer(scales: [1, 3, 4], batchSize: 4) }),
     ("weighted pixels", { try TinyTokenizer(losses: ImageLosses.Options(pixelWeight: 0.5), batchSize: 4) }),
