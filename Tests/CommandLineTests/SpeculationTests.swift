@@ -34,6 +34,46 @@ import TestSupport
     #expect(!settings[0].contains("drawMethod") && settings[1].contains("\"drawMethod\":\"gumbel\""))
   }
 
+  /// Lossy guesses: other tokens, fewer passes, and the record says so.
+  @Test func alikeCodesAreRecorded() throws {
+    let mapping = folder.path("coarse.tensors.zst")
+    try succeed("cluster-codebook", [files.rearranged, "--clusters", "4", "--output", mapping])
+    let exact = try sampled("exact.tokens.zst", ["--draw-method", "gumbel", "--speculate", "4"])
+    #expect(try record(exact).metadata["sampling"]?.contains("alike") == false)
+    for (options, words) in [
+      (["--alike-blocks", "16"], "blocks of 16, 4 places"), (["--alike-ranks", "5"], "ranks of 5, 4 places"),
+      (["--alike-clusters", mapping], "clusters, 4 places"),
+    ] {
+      let other = try sampled(
+        "other.tokens.zst", ["--draw-method", "gumbel", "--speculate", "4", "--force"] + options)
+      #expect(try tokenBatch(other).tokens != tokenBatch(exact).tokens, "\(options)")
+      #expect(try #require(record(other).metadata["sampling"]).contains("\"alike\":\"\(words)\""))
+    }
+  }
+
+  @Test func unfitAlikeCodesAreRefused() throws {
+    func refusal(_ options: [String]) throws -> ToolProcess.Result {
+      try ToolProcess.run("sample", ["--model", files.model, "-o", folder.path("x")] + options)
+    }
+    expectRefusal(
+      try refusal(["--alike-blocks", "8"]), "sample", 64, "say which guesses of --speculate are right")
+    let four = ["--speculate", "4"]
+    expectRefusal(
+      try refusal(four + ["--alike-blocks", "8", "--alike-ranks", "8"]), "sample", 64, "give one of")
+    expectRefusal(try refusal(four + ["--alike-ranks", "1"]), "sample", 64, "at least 2")
+    expectRefusal(try refusal(four + ["--alike-blocks", "7"]), "sample", 65, "expected blocks of 7 codes")
+    expectRefusal(
+      try refusal(four + ["--alike-ranks", "100000"]), "sample", 65, "expected at least 100000 codes")
+    expectRefusal(
+      try refusal(four + ["--alike-clusters", files.mapping]), "sample", 65,
+      "expected a fine-to-coarse mapping")
+    let other = folder.path("other.tensors.zst")
+    try succeed("cluster-codebook", [files.tokenizer, "--clusters", "4", "--output", other])
+    expectRefusal(
+      try refusal(four + ["--alike-clusters", other]), "sample", 65, "expected codes of codebook")
+    #expect(folder.names == ["other.tensors.zst"])
+  }
+
   @Test func theSummaryCountsTokensPerPass() throws {
     let log = folder.path("log.jsonl")
     _ = try sampled("x.tokens.zst", ["--draw-method", "gumbel", "--speculate", "3", "--log", log])

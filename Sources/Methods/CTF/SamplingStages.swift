@@ -31,20 +31,21 @@ public struct ModelStage: FirstStage {
   private let kept: KeptTokens?
   private let method: DrawMethod
   private let window: Int
+  private let alike: AlikeCodes
   private let interrupted: () -> Bool
 
   /// - Parameters:
   ///   - kept: the tokens that images must have, where they are completed.
   ///   - method: how random numbers decide a token.
-  ///   - window: places of an image that a pass computes, at least 1; does not change the tokens.
+  ///   - window: places of an image that a pass computes, at least 1; does not change the tokens unless codes are alike.
+  ///   - alike: codes of which a draft may stand for the one that was drawn.
   ///   - interrupted: called at every pass; true ends a batch early.
   public init(
     _ model: PackedTransformer, _ description: ModelDescription, labels: [Int], guidance: Guidance,
     draw: DrawOptions, seed: UInt64, kept: KeptTokens? = nil, method: DrawMethod = .cumulative,
-    window: Int = 1,
-    interrupted: @escaping () -> Bool = { false }
+    window: Int = 1, alike: AlikeCodes = .none, interrupted: @escaping () -> Bool = { false }
   ) {
-    (self.kept, self.method, self.window) = (kept, method, window)
+    (self.kept, self.method, self.window, self.alike) = (kept, method, window, alike)
     sizes = model.configuration
     header = TokenHeader(
       samplesOf: sizes.classCount, labels: labels, description, codes: sizes.vocabularySize,
@@ -58,7 +59,7 @@ public struct ModelStage: FirstStage {
   public func tokens(of images: Range<Int>) throws -> [[Int]]? {
     try generator.generate(
       labels: Array(labels[images]), imageIndices: Array(images), guidance: guidance, draw: draw, seed: seed,
-      kept: kept, method: method, window: window, interrupted: interrupted)
+      kept: kept, method: method, window: window, alike: alike, interrupted: interrupted)
   }
 
   /// Tokens of an image that a pass has drawn, on average over all batches so far; nil before the first.

@@ -82,7 +82,8 @@ import VAR
       throw ValidationError("the tokens take standard output; name a file for --coarse-output.")
     }
     try InputPath.requireDistinct(
-      model, second.fine, second.coarseTokens, labels.labels, completion.keep, serving.tokenizer)
+      model, second.fine, second.coarseTokens, labels.labels, completion.keep, serving.tokenizer,
+      drawing.speculation.alikeClusters)
   }
 
   func execute(_ session: ToolSession) throws {
@@ -207,11 +208,13 @@ import VAR
         session.warn(
           "warning: an autoregressive model draws a token without seeing the kept ones that follow it")
       }
-      return ModelStage(
+      return try ModelStage(
         packed, description, labels: labels, guidance: drawing.guidance(.constant),
         draw: drawing.draw,
         seed: session.seed, kept: kept, method: drawing.speculation.drawMethod,
         window: drawing.speculation.speculate,
+        alike: drawing.speculation.alike(
+          description, codes: packed.configuration.vocabularySize, of: model.path, session),
         interrupted: interrupted)
     case .scales(let transformer, let description):
       let labels = try labels.labels(classCount: transformer.configuration.classCount, seed: session.seed)
@@ -252,7 +255,7 @@ import VAR
     return SamplingSettings(
       preset: preset?.name, precision: precision,
       guidance: model == nil ? nil : drawing.guidance(usual), draw: model == nil ? nil : drawing.draw,
-      drawMethod: drawing.speculation.recordedMethod,
+      drawMethod: drawing.speculation.recordedMethod, alike: drawing.speculation.recordedAlike,
       fineGuidance: second.fine == nil ? nil : second.fineGuidance,
       fineDraw: second.fine == nil ? nil : second.draw(preset))
   }

@@ -11,6 +11,8 @@ struct SamplingSettings: Encodable {
   var draw: DrawOptions?
   /// Only where it is not the usual one.
   var drawMethod: DrawMethod?
+  /// Which guesses count as right, and the places per pass, where they change the images.
+  var alike: String?
   var fineGuidance: Float?
   var fineDraw: DrawOptions?
 }

@@ -37,9 +37,15 @@ struct ServingOptions: ParsableArguments {
     batchSize: Int, device: Device, model: String
   ) throws {
     let decoder = try tokenizer.map { try Tokenizer(session.readRecord($0), device: device) }
+    var alike = AlikeCodes.none
+    if case .raster(let packed, let description) = loaded {
+      alike = try drawing.speculation.alike(
+        description, codes: packed.configuration.vocabularySize, of: model, session)
+    }
     let server = Server(
       session: session, model: loaded, fine: fine, tokenizer: decoder, guidance: drawing.guidance,
-      draw: drawing.draw, speculation: drawing.speculation, batchSize: batchSize, modelPath: model)
+      draw: drawing.draw, speculation: drawing.speculation, alike: alike, batchSize: batchSize,
+      modelPath: model)
     try server.requireFit(tokenizer)
     try server.run(LineReader(FileSource(descriptor: 0, name: "standard input"), limit: 1 << 20))
   }
@@ -55,6 +61,7 @@ struct Server {
   let guidance: (Guidance.Schedule) -> Guidance
   let draw: DrawOptions
   let speculation: SpeculationOptions
+  let alike: AlikeCodes
   let batchSize: Int
   let modelPath: String
 
@@ -158,7 +165,7 @@ struct Server {
     case .raster(let packed, let description):
       return ModelStage(
         packed, description, labels: labels, guidance: guidance(.constant), draw: draw, seed: seed,
-        method: speculation.drawMethod, window: speculation.speculate, interrupted: interrupted)
+        method: speculation.drawMethod, window: speculation.speculate, alike: alike, interrupted: interrupted)
     case .scales(let transformer, let description):
       return ScaleStage(
         transformer, description, labels: labels, guidance: guidance(.linear), draw: draw, seed: seed,

@@ -49,17 +49,28 @@ struct DraftedTokens {
   /// Takes what a pass drew at its places.
   /// - Parameters:
   ///   - drawn: nil where no token could be drawn.
+  ///   - isRight: whether a draft may stand for the token that was drawn at a place of the pass. Asked only where the pass
+  ///     has taken the draft for given.
   ///   - fail: called for a final place without a token.
-  mutating func accept(_ drawn: [Int?], at places: [Place], fail: (Place) throws -> Void) rethrows {
+  mutating func accept(
+    _ drawn: [Int?], at places: [Place],
+    isRight: (_ draft: Int, _ drawn: Int, _ index: Int) -> Bool = { draft, drawn, _ in draft == drawn },
+    fail: (Place) throws -> Void
+  ) rethrows {
     var isFinal = [Bool](repeating: true, count: tokens.count)
-    for (place, token) in zip(places, drawn) {
+    for (index, (place, token)) in zip(places, drawn).enumerated() {
       let (image, position) = (place.image, place.position)
-      if isFinal[image] {
-        if token == nil { try fail(place) }
-        finalCounts[image] += 1
-        isFinal[image] = token == tokens[image][position]
+      guard let token else {
+        if isFinal[image] { try fail(place) }
+        continue
       }
-      if let token { tokens[image][position] = token }
+      if isFinal[image] {
+        finalCounts[image] += 1
+        let isGiven = index + 1 < places.count && places[index + 1].image == image
+        isFinal[image] = isGiven && isRight(tokens[image][position], token, index)
+        if isFinal[image] { continue }
+      }
+      tokens[image][position] = token
     }
   }
 }

@@ -13,6 +13,9 @@ public struct DrawOptions: Sendable, Equatable, Codable {
   /// Below this, float32 logits that differ at all differ by so much that the largest has all the probability.
   public static let smallestTemperature: Float = 1e-12
 
+  /// Whether only the most probable token can be drawn.
+  public var isGreedy: Bool { temperature < Self.smallestTemperature || topK == 1 }
+
   /// Unfiltered sampling at temperature 1 unless options are given.
   public init(temperature: Float = 1, topK: Int = 0, topP: Float = 1) {
     (self.temperature, self.topK, self.topP) = (temperature, topK, topP)
@@ -69,7 +72,7 @@ private func weigh(
   let best = tsr_largest(x, n)
   guard best < n, x[best].isFinite else { return nil }
   // The limit of small temperatures is the largest logit, and logits divided by very small ones are infinite or NaN.
-  if options.temperature < DrawOptions.smallestTemperature || options.topK == 1 { return best }
+  if options.isGreedy { return best }
   return withUnsafeTemporaryAllocation(of: Double.self, capacity: (n + block - 1) / block) { sums in
     tsr_draw_weights(x, sums.baseAddress, x[best], 1 / options.temperature, n)
     if options.topK > 0, options.topK < n { keepLargest(logits, options.topK) }

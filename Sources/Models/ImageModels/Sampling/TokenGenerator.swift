@@ -44,13 +44,14 @@ public final class TokenGenerator {
   ///   - imageIndices: the number of each image in the whole run; keys its random stream.
   ///   - kept: the tokens that the images of the whole run must have; nil where all are drawn.
   ///   - method: how random numbers decide a token.
-  ///   - window: places of an image that a pass computes, at least 1; does not change the tokens.
+  ///   - window: places of an image that a pass computes, at least 1; does not change the tokens unless codes are alike.
+  ///   - alike: codes of which a draft may stand for the one that was drawn.
   ///   - interrupted: asked at every pass; true ends the batch early with nil.
   /// - Returns: tokens [B, N], raster order.
   /// - Throws: ``GenerationError``.
   public func generate(
     labels: [Int], imageIndices: [Int], guidance: Guidance, draw: DrawOptions, seed: UInt64,
-    kept: KeptTokens? = nil, method: DrawMethod = .cumulative, window: Int = 1,
+    kept: KeptTokens? = nil, method: DrawMethod = .cumulative, window: Int = 1, alike: AlikeCodes = .none,
     interrupted: () -> Bool = { false }
   ) throws -> [[Int]]? {
     precondition(
@@ -61,8 +62,9 @@ public final class TokenGenerator {
       codes: model.configuration.vocabularySize)
     let known = { (image: Int, position: Int) in kept?[imageIndices[image], position] }
     return try run(
-      labels: labels, indices: imageIndices, guidance: guidance, window: window, known: known,
-      interrupted: interrupted
+      labels: labels, indices: imageIndices, guidance: guidance, window: window,
+      alike: draw.isGreedy ? .none : alike,
+      known: known, interrupted: interrupted
     ) { places, logits in
       let drawn = drawAll(logits, draw, noise, places)
       return zip(places, drawn).map { known($0.image, $0.position) ?? $1 }
@@ -79,7 +81,7 @@ public final class TokenGenerator {
     let noise = DrawNoise(
       .cumulative, images: indices, seed: 0, count: model.configuration.tokenCount, codes: 1)
     _ = try run(
-      labels: labels, indices: indices, guidance: guidance, window: 1, known: { _, _ in nil },
+      labels: labels, indices: indices, guidance: guidance, window: 1, alike: .none, known: { _, _ in nil },
       interrupted: { false }
     ) { places, logits in
       let greedy = drawAll(logits, DrawOptions(temperature: 0), noise, places)
@@ -94,7 +96,7 @@ public final class TokenGenerator {
 
   /// Runs the model over all positions; `choose` takes the guided logits [places, V] of a pass and says the tokens.
   private func run(
-    labels: [Int], indices: [Int], guidance: Guidance, window: Int,
+    labels: [Int], indices: [Int], guidance: Guidance, window: Int, alike: AlikeCodes,
     known: @escaping (_ image: Int, _ position: Int) -> Int?, interrupted: () -> Bool,
     choose: (_ places: [Place], _ logits: Tensor) throws -> [Int?]
   ) throws -> [[Int]]? {
@@ -118,9 +120,10 @@ public final class TokenGenerator {
       embed(labels, drafted.tokens, state)
       advance(state)
       project(state, scales: places.map { scales[$0.position] })
-      try drafted.accept(choose(places, state.logits), at: places) {
-        throw GenerationError.notFinite(image: indices[$0.image], position: $0.position)
-      }
+      let judge = DraftJudge(alike, state.logits, on: device)
+      try drafted.accept(
+        choose(places, state.logits), at: places, isRight: { judge.accepts($0, for: $1, row: $2) },
+        fail: { throw GenerationError.notFinite(image: indices[$0.image], position: $0.position) })
       drawnTokens += drafted.finalCount - finalTokens
       imagePasses += Set(places.map(\.image)).count
     }
