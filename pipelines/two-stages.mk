@@ -2,8 +2,8 @@
 # Included by them in the place of common.mk, which it includes. The tokenizer is the quick start's.
 SHARED ?= $(home)/quickstart
 
-MODEL_STEPS ?= 750
-FINE_STEPS ?= 750
+MODEL_STEPS ?= 600
+FINE_STEPS ?= 600
 FINE_GUIDANCE ?= 1
 FINE_TEMPERATURE ?= 0.8
 FINE_TOP_K ?= 0

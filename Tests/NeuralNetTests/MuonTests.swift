@@ -109,6 +109,24 @@ import TestSupport
     #expect(optimizer.moments[0].second.count == 0)
   }
 
+  /// Clipping acts on what the average takes in: as if the gradient had been smaller.
+  @Test func clippingReachesTheMatrices() {
+    func moved(_ first: Float, norm: Double) -> [Float] {
+      let store = ParameterStore(device: device, seed: 1)
+      let weight = store.declare("w", [4, 6], .zeros, hiddenMatrices: 1)
+      let optimizer = Optimizer(store, options: Self.options)
+      for (step, scale) in [(1, first), (2, 1)] {
+        let gradient = normals(24, UInt64(step)).map { $0 * scale }
+        backpropagate(store, [gradient], on: device)
+        optimizer.step(learningRate: 0.1, gradientNorm: step == 1 ? norm : 0)
+      }
+      return weight.value.toArray()
+    }
+    let (clipped, small, unclipped) = (moved(64, norm: 64), moved(1, norm: 0), moved(64, norm: 0))
+    expectClose(clipped, small, relativeToNorm: 1e-4, "clipped to a 64th")
+    #expect(zip(unclipped, small).contains { abs($0 - $1) > 1e-3 })
+  }
+
   @Test func aGradientOfZerosIsNoStep() {
     let store = ParameterStore(device: device, seed: 1)
     let weight = store.declare("w", [3, 5], .ones, hiddenMatrices: 1)

@@ -29,7 +29,8 @@ public struct TrainingCommandOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "muon: the matrices of hidden layers are trained by Muon and all else by AdamW, with one learning rate and one weight decay."
+      "adamw; or muon: the matrices of hidden layers are trained by Muon, whose momentum is 0.95, and all else by AdamW, with one "
+        + "learning rate and one weight decay."
     ))
   public var optimizer = Optimizer.Rule.adamW
 

@@ -24,7 +24,8 @@ struct Muon {
     let elements = shapes.map { $0.rows * $0.columns }.max() ?? 0
     let side = shapes.map { min($0.rows, $0.columns) }.max() ?? 0
     let device = store.device
-    spaces = (0..<device.threads.count).map { _ in
+    let matrices = store.parameters.reduce(0) { $0 + $1.hiddenMatrices }
+    spaces = (0..<min(device.threads.count, matrices)).map { _ in
       (
         device.empty([elements]), device.empty([elements]), device.empty([side * side]),
         device.empty([side * side])
@@ -37,14 +38,15 @@ struct Muon {
     let value, moment: UnsafeMutablePointer<Float>
     let gradient: UnsafePointer<Float>
     let rows, columns: Int
-    let rate, decay: Float
+    let gradientScale, rate, decay: Float
     /// The tensors that the pointers are of.
     fileprivate let owners: [Tensor]
   }
 
   /// The matrices that a parameter consists of.
   static func matrices(
-    of parameter: Parameter, _ moment: Tensor, _ gradient: Tensor, rate: Float, decay: Float
+    of parameter: Parameter, _ moment: Tensor, _ gradient: Tensor, gradientScale: Float, rate: Float,
+    decay: Float
   ) -> [Matrix] {
     let (rows, columns) = parameter.matrixShape
     let value = parameter.variable.value
@@ -52,7 +54,8 @@ struct Muon {
       let first = $0 * rows * columns
       return Matrix(
         value: value.pointer + first, moment: moment.pointer + first, gradient: gradient.pointer + first,
-        rows: rows, columns: columns, rate: rate, decay: decay, owners: [value, moment, gradient])
+        rows: rows, columns: columns, gradientScale: gradientScale, rate: rate, decay: decay,
+        owners: [value, moment, gradient])
     }
   }
 
@@ -66,10 +69,10 @@ struct Muon {
   private func step(_ matrix: Matrix, in thread: Int) {
     let count = matrix.rows * matrix.columns
     let x = spaces[thread].x.pointer
-    // Nesterov's momentum: the gradient counts once more than in the average. A common factor does not matter.
+    // Nesterov's momentum: the gradient counts once more than in the average.
     tsr_scale(matrix.moment, Self.momentum, matrix.moment, count)
-    tsr_axpy(matrix.moment, 1, matrix.gradient, count)
-    x.update(from: matrix.gradient, count: count)
+    tsr_axpy(matrix.moment, matrix.gradientScale, matrix.gradient, count)
+    tsr_scale(x, matrix.gradientScale, matrix.gradient, count)
     tsr_axpy(x, Self.momentum, matrix.moment, count)
     let direction = orthogonalized(rows: matrix.rows, columns: matrix.columns, in: thread)
     let scale = Self.rootMeanSquare * Float(max(matrix.rows, matrix.columns)).squareRoot()

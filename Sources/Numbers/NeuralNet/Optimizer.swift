@@ -84,7 +84,8 @@ public final class Optimizer {
       guard let gradient = parameter.variable.gradient else { continue }
       let decay = parameter.decays ? options.weightDecay : 0
       if muon != nil, parameter.isHiddenMatrix {
-        matrices += Muon.matrices(of: parameter, moment.first, gradient, rate: learningRate, decay: decay)
+        matrices += Muon.matrices(
+          of: parameter, moment.first, gradient, gradientScale: scale, rate: learningRate, decay: decay)
       } else {
         adamW.step(parameter.variable.value, moment, gradient, decay: decay, on: device)
       }

@@ -12,7 +12,7 @@ public struct Parameter {
   public let decays: Bool
 
   /// Number of matrices of hidden layers that the parameter consists of, one below the other; 0 for what is none: embeddings,
-  /// output layers, vectors.
+  /// output layers, layers that turn a class into scales and shifts, kernels that read or write pixels, vectors.
   public let hiddenMatrices: Int
 
   /// Whether the parameter is of a hidden layer's matrices.

@@ -43,8 +43,10 @@ import VAR
   /// What a request decides, and what has no place among requests.
   private func requireServing() throws {
     guard serving.serve else { return }
-    if [model, second.fine].contains(where: { $0?.isStandardInput == true }) {
-      throw ValidationError("--serve reads requests from standard input; name files for its models.")
+    if [model, second.fine, drawing.speculation.alikeClusters].contains(where: { $0?.isStandardInput == true }
+    ) {
+      throw ValidationError(
+        "--serve reads requests from standard input; name files for its models and mappings.")
     }
     if labels.isGiven || completion.keep != nil || model == nil || second.coarseOutput != nil
       || !output.isStandardOutput || estimating.estimate || sharding.shard != nil
@@ -255,7 +257,8 @@ import VAR
     return SamplingSettings(
       preset: preset?.name, precision: precision,
       guidance: model == nil ? nil : drawing.guidance(usual), draw: model == nil ? nil : drawing.draw,
-      drawMethod: drawing.speculation.recordedMethod, alike: drawing.speculation.recordedAlike,
+      drawMethod: drawing.speculation.recordedMethod,
+      alike: drawing.draw.isGreedy ? nil : drawing.speculation.recordedAlike,
       fineGuidance: second.fine == nil ? nil : second.fineGuidance,
       fineDraw: second.fine == nil ? nil : second.draw(preset))
   }

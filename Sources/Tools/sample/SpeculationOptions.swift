@@ -77,8 +77,11 @@ struct SpeculationOptions: ParsableArguments {
       throw ToolError(
         .badData, model,
         expected: alikeBlocks == nil
-          ? "at least \(size) codes, for --alike-ranks" : "blocks of \(size) codes",
-        found: "\(codes) codes", try: "a smaller number, or the size of IAR's clusters")
+          ? "at least \(size) codes, for --alike-ranks"
+          : "a number of codes that \(size) divides, for --alike-blocks",
+        found: "\(codes) codes",
+        try: alikeBlocks == nil
+          ? "a smaller number" : "the size of IAR's clusters, or another divisor of \(codes)")
     }
     return alikeBlocks == nil ? .ranks(size) : .blocks(of: size, codes: codes)
   }

@@ -10,11 +10,11 @@ struct LayerBuilder {
 
   func convolution(
     _ name: String, _ inputs: Int, _ outputs: Int, kernel: Int = 3, stride: Int = 1, padBefore: Int? = nil,
-    padAfter: Int? = nil
+    padAfter: Int? = nil, isHidden: Bool = true
   ) -> ConvolutionLayer {
     store.convolution(
       name, inputs, outputs, kernel: kernel, stride: stride, padBefore: padBefore, padAfter: padAfter,
-      freezing)
+      isHidden: isHidden, freezing)
   }
 
   func norm(_ name: String, _ channels: Int) -> GroupNormLayer {
@@ -43,17 +43,17 @@ struct LayerBuilder {
 }
 
 extension ParameterStore {
-  /// Declares a convolution, which keeps the size of images unless a stride or a padding is given. Its kernel is a hidden
-  /// matrix, unless it reads or writes the three channels of an image.
+  /// Declares a convolution, which keeps the size of images unless a stride or a padding is given.
+  /// - Parameter isHidden: whether its kernel is a matrix of a hidden layer; those that read or write pixels are not.
   func convolution(
     _ name: String, _ inputs: Int, _ outputs: Int, kernel: Int = 3, stride: Int = 1, padBefore: Int? = nil,
-    padAfter: Int? = nil, _ freezing: Freezing
+    padAfter: Int? = nil, isHidden: Bool = true, _ freezing: Freezing
   ) -> ConvolutionLayer {
     let fanIn = Initializer.fanIn(inputs * kernel * kernel)
     return ConvolutionLayer(
       weight: declare(
         name + ".weight", [outputs, inputs, kernel, kernel], fanIn,
-        hiddenMatrices: min(inputs, outputs) > 3 ? 1 : 0),
+        hiddenMatrices: isHidden ? 1 : 0),
       bias: declare(name + ".bias", [outputs], fanIn),
       geometry: ConvolutionGeometry(
         inChannels: inputs, outChannels: outputs, kernel: kernel, stride: stride, padBefore: padBefore,

@@ -57,7 +57,7 @@ public final class Tokenizer {
   private static func makeEncoder(_ build: LayerBuilder) -> Half {
     let c = build.configuration
     let last = c.multipliers.count - 1
-    var layers: [any ImageLayer] = [build.convolution("encoder.conv_in", 3, c.channels)]
+    var layers: [any ImageLayer] = [build.convolution("encoder.conv_in", 3, c.channels, isHidden: false)]
     var width = c.channels
     for level in 0...last {
       let name = "encoder.conv_blocks.\(level)."
@@ -95,7 +95,13 @@ public final class Tokenizer {
         layers.append(UpsampleLayer(convolution: build.convolution(name + "upsample.conv", width, width)))
       }
     }
-    return (layers, (build.norm("decoder.norm_out", width), build.convolution("decoder.conv_out", width, 3)))
+    return (
+      layers,
+      (
+        build.norm("decoder.norm_out", width),
+        build.convolution("decoder.conv_out", width, 3, isHidden: false)
+      )
+    )
   }
 
   private static func middle(_ build: LayerBuilder, _ name: String, _ width: Int) -> [any ImageLayer] {

@@ -1,7 +1,7 @@
 import TensorCore
 
 /// Codes of which one may stand for another while several places are drawn per pass: a draft also counts as right where
-/// another code of its group was drawn, and is kept. The group is then drawn from the model's distribution, and the code
+/// another code of its group is drawn, and is kept. Only what an earlier pass has drawn is such a draft, no copy of a neighbour. The group is then drawn from the model's distribution, and the code
 /// in it is that of an earlier guess, so the images are others: faster, and not exactly the model's.
 ///
 /// After Grouped Speculative Decoding (So et al., 2025), whose acceptance by probabilities this is not: here random numbers
@@ -35,9 +35,8 @@ struct DraftJudge {
     if case .ranks = alike { self.logits = device.copy(logits) } else { self.logits = nil }
   }
 
-  /// Asked after the draw.
+  /// Asked after the draw, of a draft that is another code.
   func accepts(_ draft: Int, for drawn: Int, row: Int) -> Bool {
-    if draft == drawn { return true }
     let v = weights.lastDimension
     switch alike {
     case .none: return false

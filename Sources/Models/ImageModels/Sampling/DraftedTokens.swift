@@ -4,12 +4,14 @@
 /// final. If it is the one that was drafted, the next place had a final prefix too, and so on; behind the first
 /// difference all draws are new drafts. With random numbers that belong to a place and not to a pass, the final
 /// tokens are those of drawing one place at a time, whatever the drafts were ("Predictive Sampling with Forecasting
-/// Autoregressive Models", Wiggers and Hoogeboom, 2020, section 3).
+/// Autoregressive Models", Wiggers and Hoogeboom, 2020, section 3), unless a draft may stand for another token.
 struct DraftedTokens {
   /// Tokens of each image, [B][up to N]: final, then drafted.
   private(set) var tokens: [[Int]]
   /// Final tokens of each image.
   private var finalCounts: [Int]
+  /// Tokens of each image that a pass has drawn; behind them stand first drafts, which are copies.
+  private var drawnCounts: [Int]
   private let count, columns, window: Int
   private let known: (_ image: Int, _ position: Int) -> Int?
 
@@ -25,6 +27,7 @@ struct DraftedTokens {
     (self.count, self.columns, self.window, self.known) = (count, columns, window, known)
     tokens = [[Int]](repeating: [], count: images)
     finalCounts = [Int](repeating: 0, count: images)
+    drawnCounts = finalCounts
   }
 
   /// Final tokens of all images.
@@ -49,12 +52,12 @@ struct DraftedTokens {
   /// Takes what a pass drew at its places.
   /// - Parameters:
   ///   - drawn: nil where no token could be drawn.
-  ///   - isRight: whether a draft may stand for the token that was drawn at a place of the pass. Asked only where the pass
-  ///     has taken the draft for given.
+  ///   - isAlike: whether a draft may stand for another token, which was drawn at a place of the pass. Asked only of drafts
+  ///     that a pass has drawn and that this one has taken for given.
   ///   - fail: called for a final place without a token.
   mutating func accept(
     _ drawn: [Int?], at places: [Place],
-    isRight: (_ draft: Int, _ drawn: Int, _ index: Int) -> Bool = { draft, drawn, _ in draft == drawn },
+    isAlike: (_ draft: Int, _ drawn: Int, _ index: Int) -> Bool = { _, _, _ in false },
     fail: (Place) throws -> Void
   ) rethrows {
     var isFinal = [Bool](repeating: true, count: tokens.count)
@@ -67,10 +70,13 @@ struct DraftedTokens {
       if isFinal[image] {
         finalCounts[image] += 1
         let isGiven = index + 1 < places.count && places[index + 1].image == image
-        isFinal[image] = isGiven && isRight(tokens[image][position], token, index)
+        let draft = tokens[image][position]
+        isFinal[image] =
+          isGiven && (draft == token || position < drawnCounts[image] && isAlike(draft, token, index))
         if isFinal[image] { continue }
       }
       tokens[image][position] = token
     }
+    for place in places { drawnCounts[place.image] = max(drawnCounts[place.image], place.position + 1) }
   }
 }

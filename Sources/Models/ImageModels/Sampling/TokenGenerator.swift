@@ -16,8 +16,8 @@ public enum GenerationError: Error, Equatable, CustomStringConvertible {
 }
 
 /// Draws images token by token with a key-value cache. Each row of a pass is summed in a fixed order, so that the
-/// tokens of an image depend only on its class, its seed and its index, and neither on its batch nor on the window of
-/// speculation.
+/// tokens of an image depend only on its class, its seed and its index, and not on its batch; on the window of speculation
+/// only where codes count as alike.
 public final class TokenGenerator {
   let model: PackedTransformer
   let device: Device
@@ -122,7 +122,7 @@ public final class TokenGenerator {
       project(state, scales: places.map { scales[$0.position] })
       let judge = DraftJudge(alike, state.logits, on: device)
       try drafted.accept(
-        choose(places, state.logits), at: places, isRight: { judge.accepts($0, for: $1, row: $2) },
+        choose(places, state.logits), at: places, isAlike: { judge.accepts($0, for: $1, row: $2) },
         fail: { throw GenerationError.notFinite(image: indices[$0.image], position: $0.position) })
       drawnTokens += drafted.finalCount - finalTokens
       imagePasses += Set(places.map(\.image)).count
