@@ -24,8 +24,9 @@ struct Muon {
     let elements = shapes.map { $0.rows * $0.columns }.max() ?? 0
     let side = shapes.map { min($0.rows, $0.columns) }.max() ?? 0
     let device = store.device
-    let matrices = store.parameters.reduce(0) { $0 + $1.hiddenMatrices }
-    spaces = (0..<min(device.threads.count, matrices)).map { _ in
+    // For every thread: with fewer matrices than threads it is not the first threads that have one. Memory that is not
+    // written takes no room.
+    spaces = (0..<device.threads.count).map { _ in
       (
         device.empty([elements]), device.empty([elements]), device.empty([side * side]),
         device.empty([side * side])
