@@ -162,7 +162,23 @@ struct AttentionBlock: ImageLayer {
 
 /// Doubles the image, then smooths it.
 struct UpsampleLayer: ImageLayer {
-  let convolution: ConvolutionLayer
+  private let convolution: ConvolutionLayer
+  /// Summed and packed on first use, which freezing allows.
+  private let packed: UpsampledConvolutionWeights
 
-  func apply(_ x: Variable, _ tape: Tape) -> Variable { convolution.apply(tape.upsampleTwice(x), tape) }
+  init(_ convolution: ConvolutionLayer) {
+    self.convolution = convolution
+    packed = Self.weights(convolution.filter)
+  }
+
+  private static func weights(_ filter: ConvolutionFilter) -> UpsampledConvolutionWeights {
+    UpsampledConvolutionWeights(filter.geometry, weight: filter.weight.value, bias: filter.bias.value)
+  }
+
+  func apply(_ x: Variable, _ tape: Tape) -> Variable {
+    if tape.isRecording { return convolution.apply(tape.upsampleTwice(x), tape) }
+    let filter = convolution.filter
+    let weights = filter.packed == nil ? Self.weights(filter) : packed
+    return Variable(tape.device.convolveUpsampled(x.value, weights))
+  }
 }

@@ -92,7 +92,7 @@ public final class Tokenizer {
         if c.hasAttention(level) { layers.append(build.attention(name + "attn.\(block)", width)) }
       }
       if level > 0 {
-        layers.append(UpsampleLayer(convolution: build.convolution(name + "upsample.conv", width, width)))
+        layers.append(UpsampleLayer(build.convolution(name + "upsample.conv", width, width)))
       }
     }
     return (

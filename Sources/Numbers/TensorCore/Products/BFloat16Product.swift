@@ -61,6 +61,16 @@
       }
     }
 
+    /// What multiplies dense operands of one shape on the calling thread.
+    func serial(m: Int, n: Int, k: Int, transposedA: Bool, transposedB: Bool, accumulates: Bool)
+      -> OpaquePointer
+    {
+      primitive(
+        Shape(
+          m: m, n: n, k: k, transposedA: transposedA, transposedB: transposedB, strideA: transposedA ? m : k,
+          strideB: transposedB ? k : n, strideC: n, accumulates: accumulates))
+    }
+
     private func primitive(_ shape: Shape) -> OpaquePointer {
       if let known = primitives[shape] { return known }
       var described = tsr_matmul_shape(
