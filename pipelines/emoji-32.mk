@@ -6,7 +6,7 @@ DATA ?= data/emoji
 SIZE ?= 32
 TOKENIZER_STEPS ?= 500
 TOKENIZER_OPTIONS ?= --model CPU-4 --channels 16 --multipliers 1,2,4 --batch-size 32 --optimizer muon --learning-rate 5e-3 \
-  --schedule cosine --autoencoder-steps 100 --dead-code-interval 20
+  --schedule cosine --autoencoder-steps 100 --dead-code-interval 20 --precision bfloat16
 
 # Model.
 MODEL_STEPS ?= 1200

@@ -34,7 +34,7 @@ import TestSupport
     #expect(compared == 2)
   }
 
-  @Test(arguments: [Interpolation.area, .bicubic], [(1, 1), (3, 7), (5, 2)])
+  @Test(arguments: [Interpolation.area, .bicubic, .bilinear], [(1, 1), (3, 7), (5, 2)])
   func gradients(kind: Interpolation, size: (Int, Int)) {
     checkGradients(device, of: [device.random([2, 4, 3, 5], 60)]) {
       $0.interpolate($1[0], height: size.0, width: size.1, kind)
@@ -42,12 +42,24 @@ import TestSupport
   }
 
   /// The sum of all weights of an output is 1.
-  @Test(arguments: [Interpolation.area, .bicubic]) func aFlatImageStaysFlat(kind: Interpolation) {
+  @Test(arguments: [Interpolation.area, .bicubic, .bilinear]) func aFlatImageStaysFlat(kind: Interpolation) {
     for (from, to) in [(1, 9), (7, 4), (4, 7), (13, 16), (16, 13)] {
       let x = Variable(device.full([1, from, from, 2], 0.75))
       let y = Tape(device: device, isRecording: false).interpolate(x, height: to, width: to, kind).value
       #expect(y.toArray().allSatisfy { abs($0 - 0.75) < 1e-6 }, "\(from) to \(to)")
     }
+  }
+
+  /// As PyTorch's `interpolate` with `align_corners` off.
+  @Test func straightLines() {
+    func scaled(_ row: [Float], to width: Int) -> [Float] {
+      let x = Variable(device.tensor(row, [1, 1, row.count, 1]))
+      return Tape(device: device, isRecording: false).interpolate(x, height: 1, width: width, .bilinear).value
+        .toArray()
+    }
+    #expect(scaled([0, 4], to: 4) == [0, 1, 3, 4])
+    #expect(scaled([0, 4, 2], to: 6) == [0, 1, 3, 3.5, 2.5, 2])
+    #expect(scaled([0, 4, 2, 8], to: 2) == [2, 5])
   }
 
   @Test func combinations() {

@@ -88,7 +88,7 @@ import TestSupport
     #expect(again.errors.contains("going on after step 3"))
     #expect(try bytes(folder.path("cut")) == bytes(folder.path("whole")))
     // Another weight, or none of the losses, is another run.
-    for other in [losses + ["--perceptual-weight", "2"], steps] {
+    for other in [losses + ["--perceptual-weight", "2"], losses + ["--perceptual-size", "48"], steps] {
       let result = try ToolProcess.run("train-tokenizer", arguments("cut", other + ["--resume"]))
       expectRefusal(result, "train-tokenizer", 65, "expected task.imageLosses", "found", "try:")
     }
@@ -96,6 +96,8 @@ import TestSupport
 
   @Test(arguments: [
     (["--perceptual-weight", "1"], "--perceptual-weight needs --perceptual-network"),
+    (["--perceptual-size", "64"], "--perceptual-size needs --perceptual-network"),
+    (["--perceptual-network", "missing", "--perceptual-size", "31"], "from 32 to 1024"),
     (["--adversarial-weight", "1"], "--adversarial-weight needs --adversarial-start"),
     (["--adaptive-weight"], "--adaptive-weight needs --adversarial-start"),
     (["--adversarial-loss", "vanilla"], "--adversarial-loss needs --adversarial-start"),

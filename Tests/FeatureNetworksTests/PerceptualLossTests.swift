@@ -80,6 +80,29 @@ import TestSupport
     }
   }
 
+  /// Images are scaled before they are compared, and the gradient is by the images as they came.
+  @Test func imagesAreComparedAtAnotherSize() throws {
+    let (small, large) = (
+      try PerceptualLoss(weights: randomSqueezeNet(), side: 32, comparedSide: 48, device: device),
+      try PerceptualLoss(weights: randomSqueezeNet(), side: 48, device: device)
+    )
+    let y = Variable(device.random([2, 32, 32, 3], 34, deviation: 0.4))
+    func result(_ distances: (Tape, Variable) -> Variable) throws -> [[Float]] {
+      let x = Variable(device.random([2, 32, 32, 3], 33, deviation: 0.4), requiresGradient: true)
+      let tape = Tape(device: device)
+      let found = distances(tape, x)
+      tape.backward(from: tape.mean(found))
+      return [found.value.toArray(), try #require(x.gradient).toArray()]
+    }
+    let scaled = try result { small.distances($0, $1, to: y) }
+    let byHand = try result { tape, x in
+      func at48(_ images: Variable) -> Variable { tape.interpolate(images, height: 48, width: 48, .bilinear) }
+      return large.distances(tape, at48(x), to: at48(y))
+    }
+    #expect(scaled == byHand)
+    #expect(small.trainingBytesPerImage(size: 32) == large.trainingBytesPerImage(size: 48))
+  }
+
   /// Equal images are at distance 0; the gradient is that of central differences; a target gets none.
   @Test func squeezeNetsDistance() throws {
     let loss = try PerceptualLoss(weights: randomSqueezeNet(), side: 32, device: device)

@@ -32,10 +32,13 @@ public final class ImageLosses {
     public var name: String
     /// Hash of the network's weights.
     public var weightsSHA256: String
+    /// Side to which images are scaled before they are compared; nil for their own.
+    public var side: Int?
 
     /// A distance with a weight.
     public init(weight: Float, _ loss: PerceptualLoss) {
       (self.weight, name, weightsSHA256) = (weight, loss.name, loss.weightsSHA256)
+      side = loss.comparedSide
     }
   }
 

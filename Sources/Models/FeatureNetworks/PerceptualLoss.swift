@@ -9,12 +9,17 @@ public final class PerceptualLoss {
   public let name: String
   /// Hash of the network's weights (``StreamFormat/Record/weightsSHA256``).
   public let weightsSHA256: String
+  /// Side to which images are scaled before the network; nil where they are compared as they are.
+  public let comparedSide: Int?
   private let features: ComparedFeatures
 
   /// Reads a network.
-  /// - Parameter side: of the images, in pixels.
+  /// - Parameters:
+  ///   - side: of the images, in pixels.
+  ///   - comparedSide: to which they are scaled first, if at all.
   /// - Throws: `FormatError` where the record is not of such a network, or tensors are missing or misshapen.
-  public init(weights record: Record, side: Int, device: Device) throws {
+  public init(weights record: Record, side: Int, comparedSide: Int? = nil, device: Device) throws {
+    self.comparedSide = comparedSide
     try record.require(kind: .network)
     let network = try record.jsonMetadata("config", as: NetworkConfiguration.self).name
     weightsSHA256 = record.weightsSHA256
@@ -24,7 +29,7 @@ public final class PerceptualLoss {
     } else if network == SqueezeNet.name {
       name = "squeezenet perceptual distance"
       features = try SqueezeNet.comparedFeatures(
-        NetworkWeights(record, network: network), side: side, device: device)
+        NetworkWeights(record, network: network), side: comparedSide ?? side, device: device)
     } else {
       throw FormatError(
         .wrongKind, at: record.origin, expected: "the weights of lpips-vgg, lpips-alex or squeezenet-1.1",
@@ -35,6 +40,7 @@ public final class PerceptualLoss {
   /// A distance in the features of any network.
   init(name: String, weightsSHA256: String, features: ComparedFeatures) {
     (self.name, self.weightsSHA256, self.features) = (name, weightsSHA256, features)
+    comparedSide = nil
   }
 
   /// Side of the smallest images that all networks can compare, in pixels.
@@ -42,11 +48,16 @@ public final class PerceptualLoss {
 
   /// The distance of each image [B, H, W, 3] to its target, [B]; pixel values run from -1 to 1.
   public func distances(_ tape: Tape, _ images: Variable, to targets: Variable) -> Variable {
-    features.distances(tape, images, targets)
+    features.distances(tape, compared(tape, images), compared(tape, targets))
+  }
+
+  private func compared(_ tape: Tape, _ images: Variable) -> Variable {
+    guard let side = comparedSide else { return images }
+    return tape.interpolate(images, height: side, width: side, .bilinear)
   }
 
   /// What the backward pass of one image needs, in bytes: the outputs of the convolutions for it and its target.
   public func trainingBytesPerImage(size: Int) -> Double {
-    2 * 4 * Double(features.activationCount(side: size))
+    2 * 4 * Double(features.activationCount(side: comparedSide ?? size))
   }
 }

@@ -26,9 +26,9 @@ struct Measurement: Codable {
 struct Stopwatch {
   let device: Device
 
-  /// Seconds of `body`: the median of several runs after one that warms up.
-  func median(runs: Int = 5, _ body: () -> Void) -> Double {
-    body()
+  /// Seconds of `body`: the median of several runs, after one that warms up unless that is off.
+  func median(runs: Int = 5, warmsUp: Bool = true, _ body: () -> Void) -> Double {
+    if warmsUp { body() }
     let times = (0..<runs).map { _ -> Double in
       let start = ContinuousClock.now
       body()
@@ -38,10 +38,10 @@ struct Stopwatch {
   }
 
   /// Measures a row and its limit.
-  func measure(_ row: BenchmarkRow, _ precision: SamplingPrecision, runs: Int) -> Measurement {
+  func measure(_ row: BenchmarkRow, _ precision: SamplingPrecision, runs: Int, warmsUp: Bool) -> Measurement {
     let limit = row.bytes == nil ? matrixProductLimit() : memoryLimit()
     let work = row.prepare(device)
-    let seconds = median(runs: runs, work)
+    let seconds = median(runs: runs, warmsUp: warmsUp, work)
     return Measurement(
       row: row.name, precision: precision, threads: device.threads.count, unit: row.unit,
       rate: row.units / seconds, limit: limit, limitUnit: row.bytes == nil ? "GFLOP/s" : "GB/s",

@@ -24,6 +24,9 @@ import ToolRuntime
   )
   var rows: [String] = []
   @Option(help: "Number of timed runs per row, after one that warms up; the median counts.") var runs = 5
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Run each row once before it is timed. A row of minutes needs it less.") var warmUp = true
   @Option(help: "Number format of products; int8 is for sampling only.")
   var precision = SamplingPrecision.float32
   @Flag(help: "Print one JSON object per row.") var json = false
@@ -51,7 +54,7 @@ import ToolRuntime
       rows.isEmpty
       ? BenchmarkRow.all(precision) : BenchmarkRow.known(precision).filter { rows.contains($0.name) }
     for row in chosen {
-      let measurement = Stopwatch(device: device).measure(row, precision, runs: runs)
+      let measurement = Stopwatch(device: device).measure(row, precision, runs: runs, warmsUp: warmUp)
       let ratio = baseline?.ratio(measurement)
       report(measurement, ratio)
       if let ratio, ratio < 1 - Baseline.allowedLoss { slower.append(row.name) }

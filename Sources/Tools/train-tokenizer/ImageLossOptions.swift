@@ -18,6 +18,11 @@ struct ImageLossOptions: ParsableArguments {
   @Option(help: "Weight of the perceptual loss, at least 0. (default: 1)") var perceptualWeight: Float?
   @Option(
     help: ArgumentHelp(
+      "Scale images to this side before the network compares them, from 32 to 1024; small ones have few places otherwise. "
+        + "(default: their own)", valueName: "side"))
+  var perceptualSize: Int?
+  @Option(
+    help: ArgumentHelp(
       "Train a PatchGAN discriminator from this step on, counted from 1, and the tokenizer against it. LlamaGen: 20000.",
       valueName: "step"))
   var adversarialStart: Int?
@@ -52,6 +57,11 @@ struct ImageLossOptions: ParsableArguments {
       "--perceptual-weight must not be negative nor infinite.")
     try need(
       perceptualWeight == nil || perceptualNetwork != nil, "--perceptual-weight needs --perceptual-network.")
+    try need(
+      perceptualSize == nil || perceptualNetwork != nil, "--perceptual-size needs --perceptual-network.")
+    try need(
+      perceptualSize.map { (PerceptualLoss.smallestSide...1024).contains($0) } ?? true,
+      "--perceptual-size must be from \(PerceptualLoss.smallestSide) to 1024.")
     try need(adversarialStart.map { $0 >= 0 } ?? true, "--adversarial-start must not be negative.")
     try need(
       adversarialWeight.map { $0 > 0 && $0.isFinite } ?? true,
@@ -82,9 +92,10 @@ struct ImageLossOptions: ParsableArguments {
 
   /// Why images of a side cannot be trained on with these losses, or nil.
   func problem(imageSize: Int) -> String? {
-    if perceptualNetwork != nil && imageSize < PerceptualLoss.smallestSide {
+    if perceptualNetwork != nil && (perceptualSize ?? imageSize) < PerceptualLoss.smallestSide {
       return
-        "--perceptual-network needs images of at least \(PerceptualLoss.smallestSide) pixels, not \(imageSize)"
+        "--perceptual-network needs images of at least \(PerceptualLoss.smallestSide) pixels, not \(imageSize), or "
+        + "--perceptual-size"
     }
     guard adversarialStart != nil, let problem = discriminator.problem(imageSize: imageSize) else {
       return nil
@@ -113,7 +124,8 @@ struct ImageLossOptions: ParsableArguments {
         .usage, "", expected: "networks for images of this size", found: problem, try: "a larger --size")
     }
     let perceptual = try perceptualNetwork.map {
-      try PerceptualLoss(weights: session.readRecord($0), side: imageSize, device: device)
+      try PerceptualLoss(
+        weights: session.readRecord($0), side: imageSize, comparedSide: perceptualSize, device: device)
     }
     if let perceptual { session.say("perceptual loss: \(perceptual.name)") }
     let options = ImageLosses.Options(

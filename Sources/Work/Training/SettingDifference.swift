@@ -31,7 +31,8 @@ struct SettingDifference {
     Set(old.keys).union(new.keys).sorted().first { text(old[$0]) != text(new[$0]) }
   }
 
-  private static func text(_ value: SettingValue?) -> String { value?.text ?? "nothing" }
+  /// A setting that is not written has its default.
+  private static func text(_ value: SettingValue?) -> String { value?.text ?? "the default" }
 }
 
 /// A value of settings in JSON.

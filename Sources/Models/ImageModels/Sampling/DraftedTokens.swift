@@ -57,7 +57,7 @@ struct DraftedTokens {
   ///   - fail: called for a final place without a token.
   mutating func accept(
     _ drawn: [Int?], at places: [Place],
-    isAlike: (_ draft: Int, _ drawn: Int, _ index: Int) -> Bool = { _, _, _ in false },
+    isAlike: (_ draft: Int, _ drawn: Int, _ index: Int) -> Bool,
     fail: (Place) throws -> Void
   ) rethrows {
     var isFinal = [Bool](repeating: true, count: tokens.count)

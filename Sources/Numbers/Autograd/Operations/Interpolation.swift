@@ -8,6 +8,9 @@ public enum Interpolation: Sendable {
   /// The cubic of A = -0.75 through four places, of which those outside repeat the border. Nothing is smoothed before
   /// an image shrinks.
   case bicubic
+  /// The straight line through the two nearest places, of which those outside repeat the border. Nothing is smoothed
+  /// before an image shrinks.
+  case bilinear
 
   /// A place of the input that counts for an output, along one side.
   struct Tap {
@@ -18,18 +21,17 @@ public enum Interpolation: Sendable {
   /// The taps of each output along a side of `inputs` places that becomes one of `outputs`.
   func taps(from inputs: Int, to outputs: Int) -> [[Tap]] {
     (0..<outputs).map { output in
+      let center = (Double(output) + 0.5) * Double(inputs) / Double(outputs) - 0.5
+      let first = center.rounded(.down)
+      func tap(_ step: Int, _ weight: Double) -> Tap {
+        Tap(source: min(max(Int(first) + step, 0), inputs - 1), weight: Float(weight))
+      }
       switch self {
       case .area:
         let window = output * inputs / outputs..<((output + 1) * inputs + outputs - 1) / outputs
         return window.map { Tap(source: $0, weight: 1 / Float(window.count)) }
-      case .bicubic:
-        let center = (Double(output) + 0.5) * Double(inputs) / Double(outputs) - 0.5
-        let first = center.rounded(.down)
-        return (-1...2).map { step in
-          Tap(
-            source: min(max(Int(first) + step, 0), inputs - 1),
-            weight: Float(Self.cubic(abs(center - first - Double(step)))))
-        }
+      case .bicubic: return (-1...2).map { tap($0, Self.cubic(abs(center - first - Double($0)))) }
+      case .bilinear: return [tap(0, 1 - (center - first)), tap(1, center - first)]
       }
     }
   }
