@@ -26,6 +26,8 @@ $(foreach method,baseline iar,$(call over_training,$(method))\
   arm,$(method)-$(grid)-$(size)-$(length),$(pipeline-$(method)),$(settings-$(method)) $(if $(filter 12,$(grid)),$(GRID)) $(if \
   $(filter wide,$(size)),$(WIDE)) $(if $(filter short,$(length)),$(SHORT))))))))
 
+$(eval $(call arm,iar-wide,$(pipeline-iar),$(settings-iar) $(WIDE)))
+
 # VAR, whose tokens are of several scales, with its own tokenizer and steps; and a tokenizer as VQGAN's, whose codes are not
 # scaled to length 1.
 SCALES_OF_VAR := PRESET=emoji-32-scales SHARED=$(STUDIES)/shared-scales MODEL_STEPS=$(call times,13,15)
@@ -44,8 +46,8 @@ clusters := $(addprefix codebook_,inner_mse mean_distance mean_squared_distance)
 # same by size; Figures A1 and A2 are its training losses by size, for either grid.
 minutes-iar-table-2 := 1400
 pairs := $(foreach grid,8 12,$(foreach size,small wide,$(foreach length,short long,$(grid)-$(size)-$(length))))
-# One of the eight are the arms of all other tables.
-pair_of = $(patsubst %-8-small-long,%,baseline-$(1) iar-$(1))
+# Two of the eight are arms of other tables too.
+pair_of = $(patsubst %-8-wide-long,%-wide,$(patsubst %-8-small-long,%,baseline-$(1) iar-$(1)))
 iar-table-2: $(pairs:%=iar-table-2-%)
 $(filter %-short,$(pairs:%=iar-table-2-%)): trained_steps = $(call times,1,2)
 $(pairs:%=iar-table-2-%): iar-table-2-%: FORCE
