@@ -8,7 +8,7 @@ TOKENIZER_SIZES ?= --model CPU-4 --channels 16 --multipliers 1,2,4 --batch-size 
 # SqueezeNet trains, EfficientNet-Lite0 judges.
 PERCEPTUAL_NETWORK ?= data/weights/squeezenet-1.1.tensors.zst
 PERCEPTUAL_SIZE ?= 64
-PERCEPTUAL_WEIGHT ?= 0.3
+PERCEPTUAL_WEIGHT ?= 0.2
 JUDGE ?= efficientnet-lite0
 # The discriminator starts when half of the training is over.
 perception = --perceptual-network $(PERCEPTUAL_NETWORK) --perceptual-size $(PERCEPTUAL_SIZE) \

@@ -102,6 +102,8 @@ import TestSupport
     (["--adaptive-weight"], "--adaptive-weight needs --adversarial-start"),
     (["--adversarial-loss", "vanilla"], "--adversarial-loss needs --adversarial-start"),
     (["--discriminator-channels", "8"], "--discriminator-channels needs --adversarial-start"),
+    (["--discriminator-learning-rate", "1"], "--discriminator-learning-rate needs --adversarial-start"),
+    (["--adversarial-start", "1", "--discriminator-learning-rate", "0"], "above 0"),
     (["--discriminator-layers", "2"], "--discriminator-layers needs --adversarial-start"),
     (["--adversarial-start", "-1"], "--adversarial-start"),
     (["--adversarial-start", "1", "--adversarial-weight", "0"], "above 0"),

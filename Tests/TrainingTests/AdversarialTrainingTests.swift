@@ -9,12 +9,14 @@ import VQGAN
 /// Training a tokenizer against a discriminator.
 @Suite struct AdversarialTrainingTests {
   private static func losses(
-    start: Int, weight: Float = 0.5, isAdaptive: Bool = true, lecam: Float? = nil
+    start: Int, weight: Float = 0.5, isAdaptive: Bool = true, lecam: Float? = nil,
+    learningRate: Double? = nil
   ) -> ImageLosses.Options {
     ImageLosses.Options(
       adversarial: .init(
         weight: weight, start: start, isAdaptive: isAdaptive,
-        discriminator: DiscriminatorConfiguration(channels: 4, layers: 1), lecamWeight: lecam))
+        discriminator: DiscriminatorConfiguration(channels: 4, layers: 1), learningRate: learningRate,
+        lecamWeight: lecam))
   }
 
   // Before the start, just after it, and later.
@@ -40,6 +42,19 @@ import VQGAN
     #expect(plain.checkpoints[1].metadata["settings"]?.contains("lecam") == false)
     let again = try Run(try TinyTokenizer(losses: Self.losses(start: 1)), steps: 6, checkpointEvery: 3)
     #expect(throws: TrainingError.self) { try again.loop.run(from: regular.checkpoints[0]) }
+  }
+
+  /// A rate of its own has the model's schedule.
+  @Test func theDiscriminatorMayHaveItsOwnLearningRate() throws {
+    let discriminators = try [nil, 0.003, 0.0003].map { rate in
+      let run = try Run(try TinyTokenizer(losses: Self.losses(start: 1, learningRate: rate)), steps: 4)
+      let untrained = run.discriminator
+      _ = try run.loop.run()
+      let moved = zip(run.discriminator.joined(), untrained.joined()).map { abs($0 - $1) }
+      return (values: run.discriminator, moved: moved.reduce(0, +))
+    }
+    #expect(discriminators[0].values == discriminators[1].values)
+    #expect(discriminators[2].moved < 0.3 * discriminators[1].moved && discriminators[2].moved > 0)
   }
 
   // In the warm-up before the start, in the step before it, just after it, and later.

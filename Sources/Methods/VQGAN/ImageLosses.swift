@@ -55,17 +55,22 @@ public final class ImageLosses {
     public var loss: AdversarialLoss
     /// The discriminator's sizes.
     public var discriminator: DiscriminatorConfiguration
+    /// The discriminator's peak learning rate; nil for that of the autoencoder.
+    public var learningRate: Double?
     /// LeCAM's regularisation of the discriminator, where it is on.
     var lecam: LeCAM.Options?
 
     /// LlamaGen's settings but for the start.
-    /// - Parameter lecamWeight: of LeCAM's regularisation; nil for none.
+    /// - Parameters:
+    ///   - learningRate: the discriminator's; nil for that of the autoencoder.
+    ///   - lecamWeight: of LeCAM's regularisation; nil for none.
     public init(
       weight: Float = 0.5, start: Int, isAdaptive: Bool = false, loss: AdversarialLoss = .hinge,
-      discriminator: DiscriminatorConfiguration = DiscriminatorConfiguration(), lecamWeight: Float? = nil
+      discriminator: DiscriminatorConfiguration = DiscriminatorConfiguration(),
+      learningRate: Double? = nil, lecamWeight: Float? = nil
     ) {
       (self.weight, self.start, self.isAdaptive) = (weight, start, isAdaptive)
-      (self.loss, self.discriminator) = (loss, discriminator)
+      (self.loss, self.discriminator, self.learningRate) = (loss, discriminator, learningRate)
       lecam = lecamWeight.map { LeCAM.Options(weight: $0) }
     }
 

@@ -42,6 +42,11 @@ struct ImageLossOptions: ParsableArguments {
       "Weight of LeCAM's regularisation in the discriminator's loss, above 0, for few images. (default: none)"
     ))
   var lecamWeight: Float?
+  @Option(
+    help: ArgumentHelp(
+      "Peak learning rate of the discriminator, above 0, which is trained by Adam. (default: --learning-rate)",
+      valueName: "rate"))
+  var discriminatorLearningRate: Double?
   @Option(help: "Number of channels of the discriminator's first layer. (default: 64)")
   var discriminatorChannels: Int?
   @Option(help: "Number of layers of the discriminator that halve the image. (default: 3)")
@@ -68,6 +73,9 @@ struct ImageLossOptions: ParsableArguments {
       "--adversarial-weight must be above 0 and not infinite.")
     try need(
       lecamWeight.map { $0 > 0 && $0.isFinite } ?? true, "--lecam-weight must be above 0 and not infinite.")
+    try need(
+      discriminatorLearningRate.map { $0 > 0 && $0.isFinite } ?? true,
+      "--discriminator-learning-rate must be above 0 and not infinite.")
     if adversarialStart == nil, let name = adversarialOptions.first {
       throw ValidationError("\(name) needs --adversarial-start.")
     }
@@ -78,6 +86,7 @@ struct ImageLossOptions: ParsableArguments {
     let options: [(String, Bool)] = [
       ("--adversarial-weight", adversarialWeight != nil), ("--adversarial-loss", adversarialLoss != nil),
       ("--adaptive-weight", adaptiveWeight), ("--lecam-weight", lecamWeight != nil),
+      ("--discriminator-learning-rate", discriminatorLearningRate != nil),
       ("--discriminator-channels", discriminatorChannels != nil),
       ("--discriminator-layers", discriminatorLayers != nil),
     ]
@@ -134,7 +143,8 @@ struct ImageLossOptions: ParsableArguments {
       adversarial: adversarialStart.map {
         ImageLosses.Adversarial(
           weight: adversarialWeight ?? 0.5, start: $0, isAdaptive: adaptiveWeight,
-          loss: adversarialLoss ?? .hinge, discriminator: discriminator, lecamWeight: lecamWeight)
+          loss: adversarialLoss ?? .hinge, discriminator: discriminator,
+          learningRate: discriminatorLearningRate, lecamWeight: lecamWeight)
       })
     return ImageLosses(options, perceptual: perceptual, device: device, seed: session.seed)
   }

@@ -108,6 +108,7 @@ public final class TokenizerTask: TrainingTask {
 
   /// The discriminator's, where the adversarial loss is on.
   public var discriminator: ParameterStore? { imageLosses?.discriminator?.store }
+  public var discriminatorLearningRate: Double? { imageLosses?.options.adversarial?.learningRate }
 
   /// Places the codes after the warm-up.
   public func startStep(_ step: Int) throws {

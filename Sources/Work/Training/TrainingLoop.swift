@@ -93,7 +93,8 @@ public final class TrainingLoop {
     try savePending()
     let rate = options.schedule.rate(at: step)
     optimizer.step(learningRate: Float(rate), gradientNorm: norm)
-    discriminatorOptimizer?.step(learningRate: Float(rate), gradientNorm: opposing)
+    let ratio = task.discriminatorLearningRate.map { $0 / options.schedule.peak } ?? 1
+    discriminatorOptimizer?.step(learningRate: Float(rate * ratio), gradientNorm: opposing)
     task.finishStep(step, optimizer: optimizer)
     average?.update(decay: average.map { warmedUp($0.decay) })
     values["gradient_norm"] = norm

@@ -20,6 +20,8 @@ public protocol TrainingTask: AnyObject {
   /// The parameters of a discriminator, which is trained against the model by an optimiser of its own; nil where there
   /// is none.
   var discriminator: ParameterStore? { get }
+  /// The discriminator's peak learning rate, which has the schedule of the model's; nil where it is the model's.
+  var discriminatorLearningRate: Double? { get }
   /// Called before the leaves of step `step` (from 0).
   func startStep(_ step: Int) throws
   /// Runs a leaf of a step forward and backward. Its share of the gradient of the batch's mean loss is added to what is in
@@ -45,6 +47,7 @@ public protocol TrainingTask: AnyObject {
 extension TrainingTask {
   public var viewsPerImage: Int { 1 }
   public var discriminator: ParameterStore? { nil }
+  public var discriminatorLearningRate: Double? { nil }
 
   /// What a run has seen after `step` steps. An image counts each time that it is seen.
   public func seen(after step: Int) -> [String: Int] {
