@@ -21,11 +21,13 @@ $(foreach rounds,$(ROUNDS),$(eval $(call arm,iar-rounds-$(rounds),iar,$(settings
 
 # Images of another side have a tokenizer of their own.
 GRID := SIZE=48 SHARED=$(STUDIES)/shared-48
-$(foreach method,baseline iar,$(call over_training,$(method))\
-  $(foreach grid,8 12,$(foreach size,small wide,$(foreach length,short long,$(eval $(call \
-  arm,$(method)-$(grid)-$(size)-$(length),$(pipeline-$(method)),$(settings-$(method)) $(if $(filter 12,$(grid)),$(GRID)) $(if \
-  $(filter wide,$(size)),$(WIDE)) $(if $(filter short,$(length)),$(SHORT))))))))
-
+$(foreach method,baseline iar,$(call over_training,$(method)))
+pairs := $(foreach grid,8 12,$(foreach size,small wide,$(foreach length,short long,$(grid)-$(size)-$(length))))
+# Two of the eight pairs are arms of other tables too, and have their names.
+pair_of = $(patsubst %-8-wide-long,%-wide,$(patsubst %-8-small-long,%,baseline-$(1) iar-$(1)))
+$(foreach method,baseline iar,$(foreach pair,$(filter-out 8-%-long,$(pairs)),$(eval $(call \
+  arm,$(method)-$(pair),$(pipeline-$(method)),$(settings-$(method)) $(if $(filter 12-%,$(pair)),$(GRID)) $(if \
+  $(findstring wide,$(pair)),$(WIDE)) $(if $(findstring short,$(pair)),$(SHORT))))))
 $(eval $(call arm,iar-wide,$(pipeline-iar),$(settings-iar) $(WIDE)))
 
 # VAR, whose tokens are of several scales, with its own tokenizer and steps; and a tokenizer as VQGAN's, whose codes are not
@@ -45,9 +47,6 @@ clusters := $(addprefix codebook_,inner_mse mean_distance mean_squared_distance)
 # Table 2: IAR and its baseline over two grids, two sizes, two lengths; a table for each of the eight pairs. Figure 4b is the
 # same by size; Figures A1 and A2 are its training losses by size, for either grid.
 minutes-iar-table-2 := 1400
-pairs := $(foreach grid,8 12,$(foreach size,small wide,$(foreach length,short long,$(grid)-$(size)-$(length))))
-# Two of the eight are arms of other tables too.
-pair_of = $(patsubst %-8-wide-long,%-wide,$(patsubst %-8-small-long,%,baseline-$(1) iar-$(1)))
 iar-table-2: $(pairs:%=iar-table-2-%)
 $(filter %-short,$(pairs:%=iar-table-2-%)): trained_steps = $(call times,1,2)
 $(pairs:%=iar-table-2-%): iar-table-2-%: FORCE

@@ -14,7 +14,7 @@ JUDGE ?= efficientnet-lite0
 perception = --perceptual-network $(PERCEPTUAL_NETWORK) --perceptual-size $(PERCEPTUAL_SIZE) \
   --perceptual-weight $(PERCEPTUAL_WEIGHT)
 adversary = --adversarial-start $(shell echo $$(($(TOKENIZER_STEPS) / 2))) --adversarial-weight 0.1 --adaptive-weight \
-  --discriminator-channels 32 --discriminator-layers 2
+  --discriminator-learning-rate 3e-4 --discriminator-channels 32 --discriminator-layers 2
 losses-pixels :=
 losses-perceptual = $(perception)
 losses-adversarial = $(perception) $(adversary)

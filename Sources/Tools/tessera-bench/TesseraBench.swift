@@ -23,10 +23,10 @@ import ToolRuntime
       "Names of the rows to measure. (default: all but the published sizes, of CTF's table 2 such as CTF-B-1, and of VAR)"
   )
   var rows: [String] = []
-  @Option(help: "Number of timed runs per row, after one that warms up; the median counts.") var runs = 5
+  @Option(help: "Number of timed runs per row; the median counts.") var runs = 5
   @Flag(
     inversion: .prefixedNo,
-    help: "Run each row once before it is timed. A row of minutes needs it less.") var warmUp = true
+    help: "Run each row once before it is timed. Rows that take minutes can do without.") var warmUp = true
   @Option(help: "Number format of products; int8 is for sampling only.")
   var precision = SamplingPrecision.float32
   @Flag(help: "Print one JSON object per row.") var json = false

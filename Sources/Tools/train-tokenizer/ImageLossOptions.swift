@@ -18,8 +18,8 @@ struct ImageLossOptions: ParsableArguments {
   @Option(help: "Weight of the perceptual loss, at least 0. (default: 1)") var perceptualWeight: Float?
   @Option(
     help: ArgumentHelp(
-      "Scale images to this side before the network compares them, from 32 to 1024; small ones have few places otherwise. "
-        + "(default: their own)", valueName: "side"))
+      "Scale images to this side, from 32 to 1024, before the network compares them. (default: their own)",
+      valueName: "side"))
   var perceptualSize: Int?
   @Option(
     help: ArgumentHelp(
@@ -103,8 +103,8 @@ struct ImageLossOptions: ParsableArguments {
   func problem(imageSize: Int) -> String? {
     if perceptualNetwork != nil && (perceptualSize ?? imageSize) < PerceptualLoss.smallestSide {
       return
-        "--perceptual-network needs images of at least \(PerceptualLoss.smallestSide) pixels, not \(imageSize), or "
-        + "--perceptual-size"
+        "--perceptual-network needs images of at least \(PerceptualLoss.smallestSide) pixels, not \(imageSize); "
+        + "--perceptual-size scales them"
     }
     guard adversarialStart != nil, let problem = discriminator.problem(imageSize: imageSize) else {
       return nil
@@ -130,7 +130,8 @@ struct ImageLossOptions: ParsableArguments {
     guard perceptualNetwork != nil || adversarialStart != nil || reconstructionWeight != 1 else { return nil }
     if let problem = problem(imageSize: imageSize) {
       throw ToolError(
-        .usage, "", expected: "networks for images of this size", found: problem, try: "a larger --size")
+        .usage, "", expected: "networks for images of this size", found: problem,
+        try: "other sizes of images or networks")
     }
     let perceptual = try perceptualNetwork.map {
       try PerceptualLoss(

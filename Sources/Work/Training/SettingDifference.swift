@@ -31,8 +31,7 @@ struct SettingDifference {
     Set(old.keys).union(new.keys).sorted().first { text(old[$0]) != text(new[$0]) }
   }
 
-  /// A setting that is not written has its default.
-  private static func text(_ value: SettingValue?) -> String { value?.text ?? "the default" }
+  private static func text(_ value: SettingValue?) -> String { value?.text ?? "not given" }
 }
 
 /// A value of settings in JSON.

@@ -163,7 +163,7 @@ struct AttentionBlock: ImageLayer {
 /// Doubles the image, then smooths it.
 struct UpsampleLayer: ImageLayer {
   private let convolution: ConvolutionLayer
-  /// Summed and packed on first use, which freezing allows.
+  /// Summed and packed on first use, which freezing allows. While parameters may change, each call makes its own.
   private let packed: UpsampledConvolutionWeights
 
   init(_ convolution: ConvolutionLayer) {

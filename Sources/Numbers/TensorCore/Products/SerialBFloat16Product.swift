@@ -3,7 +3,7 @@
 #endif
 
 /// c [m, n] = a [m, k] b [k, n], or that added to c, of dense bfloat16 operands, summed in float32 on the calling thread.
-/// Several threads may use one at a time. Belongs to the device that made it.
+/// Several threads may use the same product at the same time. Belongs to the device that made it.
 public struct SerialBFloat16Product {
   #if OneDNN
     private let primitive: OpaquePointer
