@@ -95,19 +95,19 @@ def verdict(mean, half, name):
 
 
 def compare(methods, seeds, figures, choose):
-    """One row per method and figure."""
+    """One row per method and figure that its runs have; no difference where the first method lacks the figure."""
     chosen = {name: best_value(runs, seeds, choose) for name, runs in methods.items()}
     first = next(iter(methods))
     for name, runs in methods.items():
         for key in figures:
             values = [runs[chosen[name]][seed][key] for seed in seeds]
             base = [methods[first][chosen[first]][seed][key] for seed in seeds]
-            if None in values or None in base:
+            if None in values:
                 continue
             row = {"method": name, "value": chosen[name], "figure": key, "values": values,
                    "mean": statistics.mean(values),
                    "deviation": statistics.stdev(values) if len(values) > 1 else None}
-            if name != first:
+            if name != first and None not in base:
                 mean, half = interval([value - other for value, other in zip(values, base)])
                 row |= {"difference": mean, "interval": half, "verdict": verdict(mean, half, key)}
             yield row

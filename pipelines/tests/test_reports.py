@@ -126,6 +126,17 @@ class ComparisonTests(Folder):
         difference = next(row for row in rows if row["method"] == "iar" and row["figure"] == "fd-*")
         self.assertEqual((difference["difference"], difference["interval"]), (0, 0))
 
+    def test_paired_shows_what_the_first_method_lacks(self):
+        for name in ("a", "b"):
+            self.make(f"{name}/2/seed-0")
+        report = json.loads(self.read("a", "2", "seed-0", "report.json"))
+        del report["figures"]["held_out_loss"]
+        synthetic.write(self.path("a", "2", "seed-0", "report.json"), json.dumps(report))
+        synthetic.run("paired.py", f"a={self.path('a')}", f"b={self.path('b')}", "--output", self.path("paired"),
+                      "--figures", "held_out_loss")
+        rows = json.loads(self.read("paired.json"))["rows"]
+        self.assertEqual([(row["method"], "difference" in row) for row in rows], [("b", False)])
+
     def test_paired_takes_the_best_of_the_values_given(self):
         for value, seed in (("1.5", 0), ("2", 1)):
             self.make(f"iar/{value}/seed-0")
