@@ -28,7 +28,7 @@ from result_plot import Line, plot
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.join(os.path.dirname(HERE), "docs")
 # What docs/results has besides: the papers' numbers, and tables that other pages of docs show.
-OTHERS = {"papers", "fine-tuning", "scaling", "tokenizer-losses", "tokenizer-losses-emoji", "tokenizer-losses-wesnoth",
+OTHERS = {"papers", "fine-tuning", "scaling", "tokenizer-losses-emoji", "tokenizer-losses-wesnoth",
           "optimizers"}
 
 # Comparisons that are not among the studies of studies.mk.
