@@ -25,20 +25,21 @@ def last_losses(path):
     }
 
 
-def training_seconds(path, summary):
-    """None where the training was resumed: its log times the last run only."""
+def length(path, summary):
+    """Steps of the whole training, and its seconds: None where it was resumed, because its log times the last run."""
     with open(path, encoding="utf-8") as log:
         steps = max(json.loads(line).get("step", 0) for line in log)
-    return summary["seconds"] if summary["steps"] == steps else None
+    return steps, summary["seconds"] if summary["steps"] == steps else None
 
 
 def gather(tokenizer_log, tokens_log, metrics_file):
     tokenizer, tokens = (report.read_stage(path)["summary"] for path in (tokenizer_log, tokens_log))
     metrics = {"tokenizer": report.read_metrics(metrics_file)}
+    steps, seconds = length(tokenizer_log, tokenizer)
     return {
         "figures": {
             "held_out_psnr": tokenizer.get("held_out_psnr"), "codebook_usage": tokens["code_usage"],
-            "training_seconds": training_seconds(tokenizer_log, tokenizer), "training_steps": tokenizer["steps"],
+            "training_seconds": seconds, "training_steps": steps,
             **last_losses(tokenizer_log), **report.flat_metrics(metrics),
         },
         "metrics": metrics,

@@ -59,7 +59,9 @@ class TokenizerReport(unittest.TestCase):
 
     def test_a_resumed_training_has_no_time(self):
         self.write("tokenizer.jsonl", self.training(20, 12))
-        self.assertIsNone(self.figures()["training_seconds"])
+        figures = self.figures()
+        self.assertIsNone(figures["training_seconds"])
+        self.assertEqual(figures["training_steps"], 20)
 
     def test_without_metrics(self):
         self.write("tokenizer.jsonl", self.training(20, 20))

@@ -18,7 +18,11 @@ struct NewtonSchulz {
   /// Copies of the matrix and of a square matrix, and the products of each shape of matrix.
   private struct Rounded {
     let x, square: BFloat16Tensor
-    let products: [[Int]: Products]
+    let products: [Shape: Products]
+  }
+
+  private struct Shape: Hashable {
+    let rows, columns: Int
   }
 
   private struct Products {
@@ -41,12 +45,12 @@ struct NewtonSchulz {
     }
   }
 
-  private static func products(of shapes: [(rows: Int, columns: Int)], on device: Device) -> [[Int]: Products]
+  private static func products(of shapes: [(rows: Int, columns: Int)], on device: Device) -> [Shape: Products]
   {
-    var products: [[Int]: Products] = [:]
-    for (rows, columns) in shapes where products[[rows, columns]] == nil {
+    var products: [Shape: Products] = [:]
+    for (rows, columns) in shapes where products[Shape(rows: rows, columns: columns)] == nil {
       let (isWide, side, long) = (rows <= columns, min(rows, columns), max(rows, columns))
-      products[[rows, columns]] = Products(
+      products[Shape(rows: rows, columns: columns)] = Products(
         gram: device.serialBFloat16Product(
           m: side, n: side, k: long, transposedA: !isWide, transposedB: isWide),
         square: device.serialBFloat16Product(m: side, n: side, k: side),
@@ -64,9 +68,12 @@ struct NewtonSchulz {
     let count = rows * columns
     tsr_scale(start, 1 / (Float(sumOfSquaresSerially(start, count: count).squareRoot()) + 1e-7), start, count)
     var (current, following) = (start, next.pointer)
+    let products = rounded?.products[Shape(rows: rows, columns: columns)]
+    precondition(
+      (products == nil) == (rounded == nil), "orthogonalized: [\(rows), \(columns)] is none of the shapes")
     for _ in 0..<Self.rounds {
-      if let rounded {
-        iterate(current, into: following, rows: rows, columns: columns, rounded)
+      if let rounded, let products {
+        iterate(current, into: following, rows: rows, columns: columns, rounded, products)
       } else {
         iterate(current, into: following, rows: rows, columns: columns)
       }
@@ -102,11 +109,8 @@ struct NewtonSchulz {
   /// The same with rounded operands.
   private func iterate(
     _ x: UnsafeMutablePointer<Float>, into next: UnsafeMutablePointer<Float>, rows: Int, columns: Int,
-    _ rounded: Rounded
+    _ rounded: Rounded, _ products: Products
   ) {
-    guard let products = rounded.products[[rows, columns]] else {
-      preconditionFailure("orthogonalized: [\(rows), \(columns)] is none of the shapes")
-    }
     let (count, side) = (rows * columns, min(rows, columns))
     let (gram, polynomial) = (gram.pointer, polynomial.pointer)
     let (roundedX, square) = (rounded.x.pointer, rounded.square.pointer)

@@ -1,8 +1,9 @@
 import TensorCore
 
 /// Codes of which one may stand for another while several places are drawn per pass: a draft also counts as right where
-/// another code of its group is drawn, and is kept. Only what an earlier pass has drawn is such a draft, no copy of a neighbour. The group is then drawn from the model's distribution, and the code
-/// in it is that of an earlier guess, so the images are others: faster, and not exactly the model's.
+/// another code of its group is drawn, and is kept. Only what an earlier pass has drawn is such a draft, no copy of a
+/// neighbour. The group is then drawn from the model's distribution, and the code in it is that of an earlier guess, so the
+/// images are others: faster, and not exactly the model's.
 ///
 /// After Grouped Speculative Decoding (So et al., 2025), whose acceptance by probabilities this is not: here random numbers
 /// belong to a place, and a group is drawn by them as a token is.
