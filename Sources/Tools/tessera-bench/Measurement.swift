@@ -12,7 +12,10 @@ struct Measurement: Codable {
   var unit: String
   /// Units a second, the median of the runs.
   var rate: Double
-  /// What bounds the row, measured just before it on the same threads.
+  /// Timed runs, and whether one that is not timed came before them; nil in files of versions that did not say.
+  var runs: Int?
+  var warmedUp: Bool?
+  /// What bounds the row: the fastest of several trials just before it and just after it, on the same threads.
   var limit: Double
   /// The limit's unit: GFLOP/s of matrix products, GB/s of memory read.
   var limitUnit: String
@@ -26,38 +29,42 @@ struct Measurement: Codable {
 struct Stopwatch {
   let device: Device
 
-  /// Seconds of `body`: the median of several runs, after one that warms up unless that is off.
-  func median(runs: Int = 5, warmsUp: Bool = true, _ body: () -> Void) -> Double {
+  /// Seconds of each run of `body`, in increasing order, after one that warms up unless that is off.
+  private func times(runs: Int, warmsUp: Bool = true, _ body: () -> Void) -> [Double] {
     if warmsUp { body() }
     let times = (0..<runs).map { _ -> Double in
       let start = ContinuousClock.now
       body()
       return (ContinuousClock.now - start) / .seconds(1)
     }
-    return times.sorted()[runs / 2]
+    return times.sorted()
   }
 
   /// Measures a row and its limit.
   func measure(_ row: BenchmarkRow, _ precision: SamplingPrecision, runs: Int, warmsUp: Bool) -> Measurement {
-    let limit = row.bytes == nil ? matrixProductLimit() : memoryLimit()
+    let measureLimit = row.bytes == nil ? matrixProductLimit : memoryLimit
+    let before = measureLimit()
     let work = row.prepare(device)
-    let seconds = median(runs: runs, warmsUp: warmsUp, work)
+    let seconds = times(runs: runs, warmsUp: warmsUp, work)[runs / 2]
+    let peak = Self.peakMegabytes
+    // Another program can slow a trial down; none makes it faster than the machine is.
+    let limit = max(before, measureLimit())
     return Measurement(
       row: row.name, precision: precision, threads: device.threads.count, unit: row.unit,
-      rate: row.units / seconds, limit: limit, limitUnit: row.bytes == nil ? "GFLOP/s" : "GB/s",
-      shareOfLimit: (row.bytes ?? row.operations).map { $0 / seconds / 1e9 / limit },
-      peakMegabytes: Self.peakMegabytes)
+      rate: row.units / seconds, runs: runs, warmedUp: warmsUp, limit: limit,
+      limitUnit: row.bytes == nil ? "GFLOP/s" : "GB/s",
+      shareOfLimit: (row.bytes ?? row.operations).map { $0 / seconds / 1e9 / limit }, peakMegabytes: peak)
   }
 
   /// GFLOP/s of a large matrix product on all threads.
   private func matrixProductLimit() -> Double {
     let n = 1024
     let (a, b, c) = (device.full([n, n], 0.5), device.full([n, n], 0.25), device.empty([n, n]))
-    let seconds = median(runs: 9) {
+    let seconds = times(runs: 9) {
       device.multiply(
         m: n, n: n, k: n, MatrixOperand(a.pointer, stride: n),
         MatrixOperand(b.pointer, stride: n, transposed: true), into: c.pointer, stride: n)
-    }
+    }[0]
     return 2 * Double(n * n * n) / seconds / 1e9
   }
 
@@ -70,12 +77,12 @@ struct Stopwatch {
     let floats = memory.bindMemory(to: Float.self, capacity: count)
     floats.update(repeating: 0.5, count: count)
     let sums = device.empty([device.threads.count])
-    let seconds = median(runs: 7) {
+    let seconds = times(runs: 7) {
       device.threads.forRanges(count, grain: 1 << 16) { range, thread in
         let part = floats + range.lowerBound
         sums.pointer[thread] = Float(tsr_dot(part, part, range.count))
       }
-    }
+    }[0]
     return Double(4 * count) / seconds / 1e9
   }
 

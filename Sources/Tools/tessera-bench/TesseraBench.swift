@@ -9,8 +9,8 @@ import ToolRuntime
   static let configuration = CommandConfiguration(
     commandName: "tessera-bench", abstract: "Measures training, sampling and decoding speed on this machine.",
     discussion: """
-      Each row is the median of several runs, beside the limit that was measured just before it: of matrix
-      products, or of memory for sampling one image.
+      Each row is the median of several runs, beside the limit that was measured just before and after it: of
+      matrix products, or of memory for sampling one image.
 
       Example:
         tessera-bench --json > before.jsonl; ...; tessera-bench --compare before.jsonl
