@@ -22,24 +22,41 @@ data-emoji := data/emoji
 data-wesnoth := data/wesnoth/train
 
 tokenizer_folder = $(STUDIES)/tokenizer-losses/$*
-tokenizer_runs = '$(tokenizer_folder)/$(1)/seed-*/tokenizer.json'
-# An arm: its name, the losses' name, the steps.
-train_tokenizers = for seed in $(SEEDS); do $(MAKE) --no-print-directory -f $(here)tokenizer.mk DATA=$(data-$*) \
-  OUT=$(tokenizer_folder)/$(1)/seed-$$seed SEED=$$seed TOKENIZER_STEPS=$(3) METRIC_NETWORK=$(JUDGE) \
-  'TOKENIZER_OPTIONS=$(TOKENIZER_SIZES) $(losses-$(2))' $(SETTINGS) || exit; done
+tokenizer_arms := pixels pixels-longer perceptual adversarial
+tokenizer_runs = '$(tokenizer_folder)/$(1)/seed-*/$(or $(2),tokenizer.json)'
+# An arm: its name, the losses' name, the steps. What is run for each seed: the tokenizer alone, or a model on its tokens too.
+of_tokenizers = for seed in $(SEEDS); do folder=$(tokenizer_folder)/$(1)/seed-$$seed; $(MAKE) --no-print-directory \
+  -f $(here)$(pipeline).mk DATA=$(data-$*) SHARED=$$folder OUT=$$folder$(model_folder) SEED=$$seed TOKENIZER_STEPS=$(3) \
+  METRIC_NETWORK=$(JUDGE) 'TOKENIZER_OPTIONS=$(TOKENIZER_SIZES) $(losses-$(2))' $(SETTINGS) || exit; done
+# All arms.
+define tokenizer_trainings
+	+@$(call of_tokenizers,pixels,pixels,$(TOKENIZER_STEPS))
+	+@$(call of_tokenizers,perceptual,perceptual,$(TOKENIZER_STEPS))
+	+@$(call of_tokenizers,adversarial,adversarial,$(TOKENIZER_STEPS))
+	+@steps=$$($(PYTHON) $(here)equal_time.py $(call tokenizer_runs,pixels) $(call tokenizer_runs,adversarial) \
+	  --steps $(TOKENIZER_STEPS)) && $(call of_tokenizers,pixels-longer,pixels,$$steps)
+endef
 
-studies += tokenizer-losses
+studies += tokenizer-losses tokenizer-samples
 minutes-tokenizer-losses := 240
 tokenizer-losses: tokenizer-losses-emoji tokenizer-losses-wesnoth
+tokenizer-losses-%: pipeline = tokenizer
+tokenizer-losses-%: model_folder =
 tokenizer-losses-%: $(PERCEPTUAL_NETWORK) FORCE
-	+@$(call train_tokenizers,pixels,pixels,$(TOKENIZER_STEPS))
-	+@$(call train_tokenizers,perceptual,perceptual,$(TOKENIZER_STEPS))
-	+@$(call train_tokenizers,adversarial,adversarial,$(TOKENIZER_STEPS))
-	@steps=$$($(PYTHON) $(here)equal_time.py $(call tokenizer_runs,pixels) $(call tokenizer_runs,adversarial) \
-	  --steps $(TOKENIZER_STEPS)) && $(call train_tokenizers,pixels-longer,pixels,$$steps)
-	$(PYTHON) $(here)compare.py $(foreach arm,pixels pixels-longer perceptual adversarial,$(arm)=$(call tokenizer_runs,$(arm))) \
+	$(tokenizer_trainings)
+	$(PYTHON) $(here)compare.py $(foreach arm,$(tokenizer_arms),$(arm)=$(call tokenizer_runs,$(arm))) \
 	  --figures held_out_psnr 'tokenizer-fd-*' 'tokenizer-kd-*' codebook_usage training_seconds training_steps \
 	  --output $(RESULTS)/$@
+
+# What they do to samples: the baseline trained on the tokens of each of them.
+minutes-tokenizer-samples := 100
+tokenizer-samples: tokenizer-samples-emoji tokenizer-samples-wesnoth
+tokenizer-samples-%: pipeline = llamagen-baseline
+tokenizer-samples-%: model_folder = /model
+tokenizer-samples-%: tokenizer-losses-% FORCE
+	$(tokenizer_trainings)
+	$(PYTHON) $(here)compare.py $(foreach arm,$(tokenizer_arms),$(arm)=$(call tokenizer_runs,$(arm),model/report.json)) \
+	  --figures held_out_loss 'fd-*' 'kd-*' precision recall --output $(RESULTS)/$@
 
 data/weights/%.tensors.zst:
 	$(here)weights/make-weights.sh $(@D) $*
