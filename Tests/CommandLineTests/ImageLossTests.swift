@@ -94,9 +94,75 @@ import TestSupport
     }
   }
 
+  @Test func aPerceptualLossMayStartLater() throws {
+    let late = ["--perceptual-network", network, "--perceptual-start", "3", "--steps", "4"]
+    try succeed(
+      "train-tokenizer", arguments("late", late + ["--checkpoint-every", "2", "--keep-checkpoint"]))
+    try succeed("train-tokenizer", arguments("plain", ["--steps", "4"]))
+    let (lines, plain) = (try logLines("late"), try logLines("plain"))
+    #expect(lines.map { $0["perceptual_loss"] is Double } == [false, false, true, true])
+    // Until then nothing differs but how the gradient reaches the autoencoder.
+    for step in 0..<3 {
+      let (a, b) = (
+        lines[step]["reconstruction_loss"] as? Double, plain[step]["reconstruction_loss"] as? Double
+      )
+      #expect(abs(try #require(a) - #require(b)) < 1e-5, "step \(step + 1)")
+    }
+    let never = try ToolProcess.run(
+      "train-tokenizer", arguments("never", late.map { $0 == "3" ? "5" : $0 }))
+    #expect(never.status == 64 && never.errors.contains("--perceptual-start: expected at most 4"))
+  }
+
+  /// Also without the perceptual loss itself: a weight of 0 leaves the network to the discriminator.
+  @Test(arguments: [["--adaptive-weight"], ["--perceptual-weight", "0"]])
+  func aDiscriminatorOfFeaturesIsResumed(options: [String]) throws {
+    let losses =
+      [
+        "--perceptual-network", network, "--discriminator", "features", "--discriminator-channels", "4",
+        "--adversarial-start", "2", "--steps", "4", "--checkpoint-every", "3", "--keep-checkpoint",
+      ] + options
+    try succeed("train-tokenizer", arguments("whole", losses))
+    try succeed("train-tokenizer", arguments("cut", losses))
+    let again = try succeed("train-tokenizer", arguments("cut", losses + ["--resume"]))
+    #expect(again.errors.contains("going on after step 3"))
+    #expect(try bytes(folder.path("cut")) == bytes(folder.path("whole")))
+    for (index, line) in try logLines("whole").enumerated() {
+      for name in ["generator_loss", "discriminator_loss", "discriminator_gradient_norm"] {
+        #expect((line[name] as? Double != nil) == (index >= 1), "\(name) in step \(index + 1)")
+      }
+    }
+    // Another discriminator is another run.
+    let patches = losses.map { $0 == "features" ? "patches" : $0 } + ["--discriminator-layers", "2"]
+    let result = try ToolProcess.run("train-tokenizer", arguments("cut", patches + ["--resume"]))
+    expectRefusal(result, "train-tokenizer", 65, "expected task.imageLosses", "found", "try:")
+  }
+
   @Test(arguments: [
     (["--perceptual-weight", "1"], "--perceptual-weight needs --perceptual-network"),
+    (["--discriminator", "features"], "--discriminator needs --adversarial-start"),
+    (["--adversarial-start", "1", "--discriminator", "features"], "needs --perceptual-network"),
+    (["--adversarial-start", "1", "--discriminator", "edges"], "--discriminator"),
+    (
+      [
+        "--perceptual-network", "missing", "--adversarial-start", "1", "--discriminator", "features",
+        "--discriminator-layers", "2",
+      ], "--discriminator-layers goes with --discriminator patches"
+    ),
+    (
+      [
+        "--perceptual-network", "missing", "--adversarial-start", "1", "--discriminator", "features",
+        "--lecam-weight", "2",
+      ], "--lecam-weight goes with --discriminator patches"
+    ),
+    (
+      [
+        "--perceptual-network", "missing", "--adversarial-start", "1", "--discriminator", "features",
+        "--discriminator-channels", "0",
+      ], "1 to 4096"
+    ),
     (["--perceptual-size", "64"], "--perceptual-size needs --perceptual-network"),
+    (["--perceptual-start", "2"], "--perceptual-start needs --perceptual-network"),
+    (["--perceptual-network", "missing", "--perceptual-start", "-1"], "--perceptual-start"),
     (["--perceptual-network", "missing", "--perceptual-size", "31"], "from 32 to 1024"),
     (["--adversarial-weight", "1"], "--adversarial-weight needs --adversarial-start"),
     (["--adaptive-weight"], "--adaptive-weight needs --adversarial-start"),

@@ -47,9 +47,12 @@ import TestSupport
   @Test func eachStage() throws {
     let golden = try Fixture("lpips_training.safetensors")
     let features = try narrow(golden, prefix: "param.", widths: [8, 16, 16, 24, 24])
+    let tape = Tape(device: device, isRecording: false)
+    let (first, second) = (
+      try golden.channelsLast("a.first", device), try golden.channelsLast("a.second", device)
+    )
     let stages = features.stageDistances(
-      Tape(device: device, isRecording: false), Variable(try golden.channelsLast("a.first", device)),
-      Variable(try golden.channelsLast("a.second", device)))
+      tape, features.features(tape, Variable(first)), to: features.features(tape, Variable(second)))
     #expect(stages.count == 5)
     expectClose(
       stages.flatMap { $0.value.toArray() }, try golden.floats("a.distance_per_stage"),

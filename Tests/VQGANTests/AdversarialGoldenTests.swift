@@ -95,8 +95,8 @@ import TestSupport
   }
 
   /// The generator's pass gives its images their gradient; that of the parameters is there only where it is asked for.
-  @Test(arguments: [PatchDiscriminator.Mode.discriminator, .generator]) func theGeneratorsGradients(
-    mode: PatchDiscriminator.Mode
+  @Test(arguments: [DiscriminatorMode.discriminator, .generator]) func theGeneratorsGradients(
+    mode: DiscriminatorMode
   ) throws {
     let (discriminator, tape) = (try discriminator(), Tape(device: device))
     let fake = Variable(try image("fake"), requiresGradient: true)
@@ -136,7 +136,7 @@ import TestSupport
 
   private func losses(_ options: ImageLosses.Options, _ perceptual: PerceptualLoss) throws -> ImageLosses {
     let losses = ImageLosses(options, perceptual: perceptual, device: device, seed: 0)
-    try fill(try #require(losses.discriminator))
+    try fill(try #require(losses.discriminator as? PatchDiscriminator))
     return losses
   }
 
@@ -219,7 +219,7 @@ import TestSupport
       // The ratio of two norms of gradients.
       #expect(abs(weight - expected) < 1e-4 * expected)
     }
-    let values = losses.trainDiscriminator(fake, of: real, step: c.step)
+    let values = losses.trainDiscriminator(fake, of: real, after: result, step: c.step)
     let gradients = try #require(losses.discriminator).store.parameters.map(\.variable.gradient)
     guard c.step >= 100 else {
       #expect(values.isEmpty && gradients.allSatisfy { $0 == nil })

@@ -28,6 +28,21 @@ public enum AdversarialLoss: String, Codable, CaseIterable, Sendable {
     }
   }
 
+  /// The mean of the discriminator's losses by several tensors of logits, a scalar.
+  public func discriminator(_ tape: Tape, real: [Variable], fake: [Variable]) -> Variable {
+    precondition(real.count == fake.count, "AdversarialLoss: \(real.count) and \(fake.count) tensors")
+    return mean(tape, zip(real, fake).map { discriminator(tape, real: $0, fake: $1) })
+  }
+
+  /// The mean of the generator's losses by several tensors of logits, a scalar.
+  public func generator(_ tape: Tape, fake: [Variable]) -> Variable {
+    mean(tape, fake.map { generator(tape, fake: $0) })
+  }
+
+  private func mean(_ tape: Tape, _ losses: [Variable]) -> Variable {
+    losses.count == 1 ? losses[0] : tape.weightedSum(losses.map { ($0, 1 / Float(losses.count)) })
+  }
+
   private func half(_ tape: Tape, _ a: Variable, _ b: Variable) -> Variable {
     tape.weightedSum([(a, 0.5), (b, 0.5)])
   }

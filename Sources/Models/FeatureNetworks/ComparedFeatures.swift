@@ -17,18 +17,37 @@ struct ComparedFeatures {
   /// Below this side, in pixels, a network has no features left at its end.
   static let smallestSide = 32
 
-  /// The distances of the images x [B, H, W, 3] to their partners y, [B]. Weights get no gradient.
+  /// What each stage makes of images [B, H, W, 3]: [B, h, w, C]. Weights get no gradient.
+  func features(_ tape: Tape, _ images: Variable) -> [Variable] {
+    var x = tape.standardizeChannels(images, scale)
+    return stages.map { stage in
+      x = stage.graph.apply(x, tape)
+      return x
+    }
+  }
+
+  /// The distances of the images x [B, H, W, 3] to their partners y, [B].
   func distances(_ tape: Tape, _ x: Variable, _ y: Variable) -> Variable {
-    let parts = stageDistances(tape, x, y)
+    distances(tape, features(tape, x), to: features(tape, y))
+  }
+
+  /// The same by their features.
+  func distances(_ tape: Tape, _ x: [Variable], to y: [Variable]) -> Variable {
+    let parts = stageDistances(tape, x, to: y)
     return parts.dropFirst().reduce(parts[0]) { tape.add($0, $1) }
   }
 
   /// The same, stage by stage.
-  func stageDistances(_ tape: Tape, _ x: Variable, _ y: Variable) -> [Variable] {
-    var (a, b) = (tape.standardizeChannels(x, scale), tape.standardizeChannels(y, scale))
+  func stageDistances(_ tape: Tape, _ x: [Variable], to y: [Variable]) -> [Variable] {
+    stages.indices.map { tape.unitVectorDistance(x[$0], y[$0], weights: stages[$0].weights) }
+  }
+
+  /// Positions of each stage's output for an image of a side.
+  func places(side: Int) -> [Int] {
+    var side = side
     return stages.map { stage in
-      (a, b) = (stage.graph.apply(a, tape), stage.graph.apply(b, tape))
-      return tape.unitVectorDistance(a, b, weights: stage.weights)
+      _ = stage.graph.activationCount(side: &side)
+      return side * side
     }
   }
 

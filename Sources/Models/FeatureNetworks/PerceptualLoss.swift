@@ -48,13 +48,25 @@ public final class PerceptualLoss {
 
   /// The distance of each image [B, H, W, 3] to its target, [B]; pixel values run from -1 to 1.
   public func distances(_ tape: Tape, _ images: Variable, to targets: Variable) -> Variable {
-    features.distances(tape, compared(tape, images), compared(tape, targets))
+    distances(tape, features(tape, images), to: features(tape, targets))
   }
 
-  private func compared(_ tape: Tape, _ images: Variable) -> Variable {
-    guard let side = comparedSide else { return images }
-    return tape.interpolate(images, height: side, width: side, .bilinear)
+  /// The same by what ``features(_:_:)`` makes of the images and of the targets.
+  public func distances(_ tape: Tape, _ images: [Variable], to targets: [Variable]) -> Variable {
+    features.distances(tape, images, to: targets)
   }
+
+  /// What is compared of images [B, H, W, 3]: the output of each stage of the network, [B, h, w, C].
+  public func features(_ tape: Tape, _ images: Variable) -> [Variable] {
+    guard let side = comparedSide else { return features.features(tape, images) }
+    return features.features(tape, tape.interpolate(images, height: side, width: side, .bilinear))
+  }
+
+  /// Channels of the output of each stage.
+  public var widths: [Int] { features.stages.map(\.weights.count) }
+
+  /// Positions of the output of each stage, for images of a side.
+  public func places(size: Int) -> [Int] { features.places(side: comparedSide ?? size) }
 
   /// What the backward pass of one image needs, in bytes: the outputs of the convolutions for it and its target.
   public func trainingBytesPerImage(size: Int) -> Double {

@@ -58,7 +58,7 @@ private final class TokenizerStep {
     var terms = [(tape.dot(pass.images, result.gradient), Float(1))]
     terms += pass.quantized?.losses(commitment: 0.25, codebook: 1, entropy: nil) ?? []
     tape.backward(from: tape.weightedSum(terms))
-    _ = losses.trainDiscriminator(pass.images.value, of: batch.value, step: count + 1)
+    _ = losses.trainDiscriminator(pass.images.value, of: batch.value, after: result, step: count + 1)
     for optimizer in [optimizer, opponent].compactMap({ $0 }) {
       optimizer.step(learningRate: 1e-4, gradientNorm: optimizer.gradientNorm())
     }

@@ -7,6 +7,9 @@ import VQGAN
 
 extension AdversarialLoss: ExpressibleByArgument {}
 
+/// What a discriminator looks at.
+enum DiscriminatorKind: String, CaseIterable, ExpressibleByArgument { case patches, features }
+
 /// The losses of reconstructions beside the quantiser's: pixels, perception and a discriminator.
 struct ImageLossOptions: ParsableArguments {
   @Option(help: "Weight of the reconstruction loss, at least 0.") var reconstructionWeight: Float = 1
@@ -18,12 +21,16 @@ struct ImageLossOptions: ParsableArguments {
   @Option(help: "Weight of the perceptual loss, at least 0. (default: 1)") var perceptualWeight: Float?
   @Option(
     help: ArgumentHelp(
+      "First step, counted from 1, in which the perceptual loss counts. (default: 1)", valueName: "step"))
+  var perceptualStart: Int?
+  @Option(
+    help: ArgumentHelp(
       "Scale images to this side, from 32 to 1024, before the network compares them. (default: their own)",
       valueName: "side"))
   var perceptualSize: Int?
   @Option(
     help: ArgumentHelp(
-      "Train a PatchGAN discriminator from this step on, counted from 1, and the tokenizer against it. LlamaGen: 20000.",
+      "Train a discriminator from this step on, counted from 1, and the tokenizer against it. LlamaGen: 20000.",
       valueName: "step"))
   var adversarialStart: Int?
   @Option(help: "Weight of the adversarial loss, above 0. (default: 0.5)") var adversarialWeight: Float?
@@ -47,9 +54,17 @@ struct ImageLossOptions: ParsableArguments {
       "Peak learning rate of the discriminator, above 0, which is trained by Adam. (default: --learning-rate)",
       valueName: "rate"))
   var discriminatorLearningRate: Double?
-  @Option(help: "Number of channels of the discriminator's first layer. (default: 64)")
+  @Option(
+    help: ArgumentHelp(
+      "What the discriminator looks at: patches of the images (PatchGAN), or the features of --perceptual-network "
+        + "(Projected GANs). (default: patches)", valueName: "kind"))
+  var discriminator: DiscriminatorKind?
+  @Option(
+    help:
+      "Number of channels of the discriminator's first layer; with features, of each of its heads. (default: 64)"
+  )
   var discriminatorChannels: Int?
-  @Option(help: "Number of layers of the discriminator that halve the image. (default: 3)")
+  @Option(help: "Number of layers of a discriminator of patches that halve the image. (default: 3)")
   var discriminatorLayers: Int?
 
   func validate() throws {
@@ -62,6 +77,9 @@ struct ImageLossOptions: ParsableArguments {
       "--perceptual-weight must not be negative nor infinite.")
     try need(
       perceptualWeight == nil || perceptualNetwork != nil, "--perceptual-weight needs --perceptual-network.")
+    try need(
+      perceptualStart == nil || perceptualNetwork != nil, "--perceptual-start needs --perceptual-network.")
+    try need(perceptualStart.map { $0 >= 0 } ?? true, "--perceptual-start must not be negative.")
     try need(
       perceptualSize == nil || perceptualNetwork != nil, "--perceptual-size needs --perceptual-network.")
     try need(
@@ -79,6 +97,10 @@ struct ImageLossOptions: ParsableArguments {
     if adversarialStart == nil, let name = adversarialOptions.first {
       throw ValidationError("\(name) needs --adversarial-start.")
     }
+    guard discriminator == .features else { return }
+    try need(perceptualNetwork != nil, "--discriminator features needs --perceptual-network.")
+    try need(discriminatorLayers == nil, "--discriminator-layers goes with --discriminator patches.")
+    try need(lecamWeight == nil, "--lecam-weight goes with --discriminator patches.")
   }
 
   /// Names of the options that change the adversarial loss, as far as they were given.
@@ -86,6 +108,7 @@ struct ImageLossOptions: ParsableArguments {
     let options: [(String, Bool)] = [
       ("--adversarial-weight", adversarialWeight != nil), ("--adversarial-loss", adversarialLoss != nil),
       ("--adaptive-weight", adaptiveWeight), ("--lecam-weight", lecamWeight != nil),
+      ("--discriminator", discriminator != nil),
       ("--discriminator-learning-rate", discriminatorLearningRate != nil),
       ("--discriminator-channels", discriminatorChannels != nil),
       ("--discriminator-layers", discriminatorLayers != nil),
@@ -93,10 +116,22 @@ struct ImageLossOptions: ParsableArguments {
     return options.filter(\.1).map(\.0)
   }
 
-  var discriminator: DiscriminatorConfiguration {
+  private var patches: DiscriminatorConfiguration {
     let published = DiscriminatorConfiguration()
     return DiscriminatorConfiguration(
       channels: discriminatorChannels ?? published.channels, layers: discriminatorLayers ?? published.layers)
+  }
+
+  /// Nil for a discriminator of patches.
+  private var features: FeatureDiscriminatorConfiguration? {
+    guard discriminator == .features else { return nil }
+    let usual = FeatureDiscriminatorConfiguration()
+    return FeatureDiscriminatorConfiguration(channels: discriminatorChannels ?? usual.channels)
+  }
+
+  /// What the parameters of a discriminator of patches need, in bytes; heads on features have few.
+  var discriminatorBytes: Double {
+    adversarialStart == nil || features != nil ? 0 : patches.parameterBytes
   }
 
   /// Why images of a side cannot be trained on with these losses, or nil.
@@ -106,18 +141,22 @@ struct ImageLossOptions: ParsableArguments {
         "--perceptual-network needs images of at least \(PerceptualLoss.smallestSide) pixels, not \(imageSize); "
         + "--perceptual-size scales them"
     }
-    guard adversarialStart != nil, let problem = discriminator.problem(imageSize: imageSize) else {
-      return nil
+    guard adversarialStart != nil else { return nil }
+    if let features { return features.problem.map { "--discriminator-channels: " + $0 } }
+    return patches.problem(imageSize: imageSize).map {
+      "--discriminator-channels, --discriminator-layers: " + $0
     }
-    return "--discriminator-channels, --discriminator-layers: " + problem
   }
 
-  /// Refuses a discriminator that would never start.
+  /// Refuses losses that would never start.
   /// - Throws: `ToolError` (usage).
   func requireStart(steps: Int) throws {
-    if let start = adversarialStart, start > steps {
+    for (option, start) in [
+      ("--adversarial-start", adversarialStart), ("--perceptual-start", perceptualStart),
+    ] {
+      guard let start, start > steps else { continue }
       throw ToolError(
-        .usage, "--adversarial-start",
+        .usage, option,
         expected: "at most \(steps), the number of steps",
         found: "\(start)",
         try: "more --steps")
@@ -140,11 +179,13 @@ struct ImageLossOptions: ParsableArguments {
     if let perceptual { session.say("perceptual loss: \(perceptual.name)") }
     let options = ImageLosses.Options(
       pixelWeight: reconstructionWeight,
-      perceptual: perceptual.map { ImageLosses.Perceptual(weight: perceptualWeight ?? 1, $0) },
+      perceptual: perceptual.map {
+        ImageLosses.Perceptual(weight: perceptualWeight ?? 1, start: perceptualStart, $0)
+      },
       adversarial: adversarialStart.map {
         ImageLosses.Adversarial(
           weight: adversarialWeight ?? 0.5, start: $0, isAdaptive: adaptiveWeight,
-          loss: adversarialLoss ?? .hinge, discriminator: discriminator,
+          loss: adversarialLoss ?? .hinge, discriminator: patches, features: features,
           learningRate: discriminatorLearningRate, lecamWeight: lecamWeight)
       })
     return ImageLosses(options, perceptual: perceptual, device: device, seed: session.seed)

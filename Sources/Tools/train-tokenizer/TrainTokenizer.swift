@@ -109,9 +109,8 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     _ session: ToolSession, _ configuration: TokenizerConfiguration, _ imageLosses: ImageLosses? = nil
   ) throws {
     let size = configuration.imageSize
-    let discriminator = losses.adversarialStart.map { _ in losses.discriminator.parameterBytes }
     try session.requireMemory(
-      toTrain: configuration.parameterBytes + (discriminator ?? 0),
+      toTrain: configuration.parameterBytes + losses.discriminatorBytes,
       copies: training.waitingGradients(ranks: session.communicator.count), by: training,
       bytesPerImage: configuration.trainingBytesPerImage(size: size)
         + (imageLosses?.trainingBytesPerImage(size: size) ?? 0), images: training.batchSize / training.leaves)

@@ -169,8 +169,9 @@ public final class TokenizerTask: TrainingTask {
       values.merge(keep(quantized, step)) { own, _ in own }
     }
     tape.backward(from: tape.weightedSum(terms), scale: 1 / Float(leafCount), watch: watch)
-    values.merge(losses.trainDiscriminator(reconstructions, of: batch.value, step: step + 1)) { own, _ in own
-    }
+    let opposing = losses.trainDiscriminator(
+      reconstructions, of: batch.value, after: result, step: step + 1)
+    values.merge(opposing) { own, _ in own }
     values["loss"] = loss
     return values
   }

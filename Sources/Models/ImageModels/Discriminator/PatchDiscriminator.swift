@@ -50,7 +50,7 @@ public struct DiscriminatorConfiguration: Codable, Equatable, Sendable {
 
 /// The PatchGAN discriminator of VQGAN and LlamaGen: from images [B, H, W, 3] to a logit for each of many overlapping
 /// patches, above 0 for real ones. 4 x 4 kernels, batch norm between all but the first and the last layer, leaky ReLU.
-public final class PatchDiscriminator {
+public final class PatchDiscriminator: Discriminator {
   /// The sizes.
   public let configuration: DiscriminatorConfiguration
   /// All parameters under their published names, `main.0.weight` and so on.
@@ -66,14 +66,6 @@ public final class PatchDiscriminator {
     var bias: Variable
     var geometry: ConvolutionGeometry
     var norm: (weight: Variable, bias: Variable)?
-  }
-
-  /// How a pass treats parameters and running statistics.
-  public enum Mode: Sendable {
-    /// Training the discriminator: parameters get gradients.
-    case discriminator
-    /// Training what it is to judge: parameters get none.
-    case generator
   }
 
   private static let slope: Float = 0.2
@@ -128,18 +120,19 @@ public final class PatchDiscriminator {
 
   /// Logits [B, h, w, 1] of images [B, H, W, 3] in training: each batch is normalised by its own statistics, and moves
   /// the running ones by a tenth, whichever network is trained.
-  public func logits(_ tape: Tape, _ images: Variable, _ mode: Mode) -> Variable {
-    func parameter(_ variable: Variable) -> Variable {
-      mode == .discriminator ? variable : variable.detached()
-    }
+  public func logits(_ tape: Tape, _ images: Variable, _ mode: DiscriminatorMode) -> Variable {
     var place = 0
-    return apply(tape, images, parameter) { x, norm in
+    return apply(tape, images, mode.parameter) { x, norm in
       let (y, statistics) = tape.batchNorm(
-        x, weight: parameter(norm.weight), bias: parameter(norm.bias), epsilon: Self.epsilon)
+        x, weight: mode.parameter(norm.weight), bias: mode.parameter(norm.bias), epsilon: Self.epsilon)
       moveRunning(place, to: statistics)
       place += 1
       return y
     }
+  }
+
+  public func logits(_ tape: Tape, _ seen: SeenImages, _ mode: DiscriminatorMode) -> [Variable] {
+    [logits(tape, seen.images, mode)]
   }
 
   /// Logits [B, h, w, 1] of images [B, H, W, 3] by the running statistics.
