@@ -39,7 +39,8 @@ $(foreach table,4 5 6,$(eval minutes-st-ar-table-$(table) := 390))
 st-ar-table-1: FORCE
 	$(call run,$(trained),GUIDANCES=$(firstword $(GUIDANCES)))
 	+@for arm in $(trained); do $(submake) unguided-$$arm || exit; done
-	$(foreach one,$(versions),$(call unguided_pair,st-ar-base$(one) st-ar$(one),$@$(one),$(understood)) &&) true
+	$(foreach one,$(versions),$(call unguided_pair,st-ar-base$(one) st-ar$(one),$@$(one),$(understood),$(if \
+	  $(findstring short,$(one)),$(call times,1,2))) &&) true
 st-ar-table-1: versions = -short $(empty) -wide
 st-ar-table-1: trained = $(foreach one,-short -wide,st-ar-base$(one) st-ar$(one)) st-ar-base st-ar
 st-ar-table-3: arms = st-ar-base st-ar-masked st-ar-masked-step st-ar-masked-view st-ar

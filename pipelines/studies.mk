@@ -66,7 +66,7 @@ pair = $(PYTHON) $(here)paired.py $(foreach arm,$(1),$(arm)='$(STUDIES)/$(arm)')
   --steps $(trained_steps) --variables STEPS=$(STEPS) GUIDANCES='$(GUIDANCES)' SEEDS='$(SEEDS)' \
   --output $(RESULTS)/$(2) --figures $(figures) $(3)
 unguided_pair = $(PYTHON) $(here)paired.py $(foreach arm,$(1),$(arm)='$(STUDIES)/unguided/$(arm)') --values 1 \
-  --steps $(trained_steps) --variables STEPS=$(STEPS) SEEDS='$(SEEDS)' --output $(RESULTS)/$(2) --figures $(figures) $(3)
+  --steps $(or $(4),$(trained_steps)) --variables STEPS=$(STEPS) SEEDS='$(SEEDS)' --output $(RESULTS)/$(2) --figures $(figures) $(3)
 figures := held_out_loss 'fd-*' 'kd-*' 'is-*' precision recall
 training := training_token_loss training_cluster_loss
 
