@@ -79,6 +79,15 @@ static void check_windows(size_t side, size_t channels, size_t kernel, size_t st
   BOTH(tsr_max_pool, y, expected, x, &w, 0, out);
   equal_floats("y", y, expected, count);
 
+  begin("tsr_max_pool_backward", "%zu x %zu x %zu, kernel %zu, stride %zu", side, side, channels,
+        kernel, stride);
+  const float *dy = normals(count);
+  float *dx = floats(side * side * channels), *expected_dx = floats(side * side * channels);
+  memset(dx, 0, side * side * channels * sizeof(float));
+  memset(expected_dx, 0, side * side * channels * sizeof(float));
+  BOTH(tsr_max_pool_backward, dx, expected_dx, dy, expected, x, &w, out);
+  equal_floats("dx", dx, expected_dx, side * side * channels);
+
   begin("tsr_average_pool", "%zu x %zu x %zu, kernel %zu, stride %zu", side, side, channels, kernel,
         stride);
   x = normals(side * side * channels), y = floats(count), expected = floats(count);
@@ -97,6 +106,23 @@ static void check_windows(size_t side, size_t channels, size_t kernel, size_t st
   near("y", y, expected, magnitude, (double)(kernel * kernel) + 2, count);
 }
 
+static void check_unit_distance(size_t channels) {
+  begin("tsr_unit_distance", "%zu", channels);
+  const float *x = normals(channels), *y = normals(channels);
+  const float *weights = absolute(normals(channels), channels);
+  double distance = tsr_unit_distance(x, y, weights, channels);
+  double expected = plain_tsr_unit_distance(x, y, weights, channels), magnitude = expected + 1e-12;
+  near_doubles("distance", &distance, &expected, &magnitude, 100, 1);
+  begin("tsr_unit_distance_gradient", "%zu", channels);
+  float *dx = floats(channels), *expected_dx = floats(channels), *sizes = floats(channels);
+  BOTH(tsr_unit_distance_gradient, dx, expected_dx, x, y, weights, 0.3, channels);
+  float largest = 0;
+  for (size_t i = 0; i < channels; i++)
+    largest = fabsf(expected_dx[i]) > largest ? fabsf(expected_dx[i]) : largest;
+  for (size_t i = 0; i < channels; i++) sizes[i] = largest + 1e-6f;
+  near("dx", dx, expected_dx, sizes, 4, channels);
+}
+
 static void check_means(size_t rows, size_t channels) {
   begin("tsr_column_means", "%zu rows of %zu", rows, channels);
   const float *x = normals(rows * channels);
@@ -107,6 +133,10 @@ static void check_means(size_t rows, size_t channels) {
   y = normals(rows * channels), expected = copy(y, rows * channels);
   BOTH(tsr_clamp_positive, y, expected, 0.7f, rows * channels);
   equal_floats("y", y, expected, rows * channels);
+  begin("tsr_clamp_positive_backward", "%zu", rows * channels);
+  float *dx = floats(rows * channels), *expected_dx = floats(rows * channels);
+  BOTH(tsr_clamp_positive_backward, dx, expected_dx, x, y, 0.7f, rows * channels);
+  equal_floats("dx", dx, expected_dx, rows * channels);
 }
 
 void check_images(void) {
@@ -118,6 +148,7 @@ void check_images(void) {
         check_windows(5, channels[i], kernel, stride);
       }
     for (size_t rows = 1; rows <= MAX_ROWS; rows++) check_means(rows, channels[i]);
+    check_unit_distance(channels[i]);
   }
 }
 

@@ -25,3 +25,16 @@ void tsr_depthwise(float *y, const float *x, const float *weight, const float *b
 void tsr_column_means(float *means, const float *x, size_t rows, size_t channels);
 /// y = min(max(y, 0), upper)
 void tsr_clamp_positive(float *y, float upper, size_t n);
+
+// MARK: gradients.c
+/// dx = dy where y is inside 0...upper, and 0 where it is at an end.
+void tsr_clamp_positive_backward(float *dx, const float *dy, const float *y, float upper, size_t n);
+/// Adds to dx, of the image x, the gradient dy of y = max_pool(x): to the largest value of each window, of equal ones to
+/// the first in raster order.
+void tsr_max_pool_backward(float *dx, const float *dy, const float *y, const float *x,
+                           const tsr_window *window, size_t out_height);
+/// Sum over n channels of weights times the squared difference of x and y, each divided by (its length + 1e-10); in double.
+double tsr_unit_distance(const float *x, const float *y, const float *weights, size_t n);
+/// dx = scale times the gradient of that by x; 0 where x is 0.
+void tsr_unit_distance_gradient(float *dx, const float *x, const float *y, const float *weights,
+                                double scale, size_t n);

@@ -1,5 +1,6 @@
 #include "CKernels.h"
 #include "dispatch.h"
+#include "window_span.h"
 
 TSR_DISPATCH void tsr_clamp_positive(float *y, float upper, size_t n) {
   for (size_t i = 0; i < n; i++) {
@@ -8,25 +9,13 @@ TSR_DISPATCH void tsr_clamp_positive(float *y, float upper, size_t n) {
   }
 }
 
-// The part of a window that lies inside the image along one axis.
-typedef struct {
-  size_t first, count, kernel_first;
-} span;
-
-TSR_INLINE span inside(size_t position, size_t stride, size_t pad, size_t kernel, size_t size) {
-  ptrdiff_t start = (ptrdiff_t)(position * stride) - (ptrdiff_t)pad;
-  ptrdiff_t end = start + (ptrdiff_t)kernel;
-  ptrdiff_t first = start < 0 ? 0 : start, last = end > (ptrdiff_t)size ? (ptrdiff_t)size : end;
-  return (span){(size_t)first, last > first ? (size_t)(last - first) : 0, (size_t)(first - start)};
-}
-
 TSR_DISPATCH void tsr_max_pool(float *y, const float *x, const tsr_window *w, size_t first_row,
                                size_t last_row) {
   const size_t channels = w->channels;
   for (size_t oy = first_row; oy < last_row; oy++) {
-    span rows = inside(oy, w->stride, w->pad_top, w->kernel, w->height);
+    tsr_span rows = tsr_inside(oy, w->stride, w->pad_top, w->kernel, w->height);
     for (size_t ox = 0; ox < w->out_width; ox++) {
-      span columns = inside(ox, w->stride, w->pad_left, w->kernel, w->width);
+      tsr_span columns = tsr_inside(ox, w->stride, w->pad_left, w->kernel, w->width);
       float *restrict out = y + (oy * w->out_width + ox) * channels;
       for (size_t r = 0; r < rows.count; r++)
         for (size_t c = 0; c < columns.count; c++) {
@@ -44,9 +33,9 @@ TSR_DISPATCH void tsr_average_pool(float *y, const float *x, const tsr_window *w
                                    size_t last_row) {
   const size_t channels = w->channels;
   for (size_t oy = first_row; oy < last_row; oy++) {
-    span rows = inside(oy, w->stride, w->pad_top, w->kernel, w->height);
+    tsr_span rows = tsr_inside(oy, w->stride, w->pad_top, w->kernel, w->height);
     for (size_t ox = 0; ox < w->out_width; ox++) {
-      span columns = inside(ox, w->stride, w->pad_left, w->kernel, w->width);
+      tsr_span columns = tsr_inside(ox, w->stride, w->pad_left, w->kernel, w->width);
       float *restrict out = y + (oy * w->out_width + ox) * channels;
       memset(out, 0, channels * sizeof(float));
       for (size_t r = 0; r < rows.count; r++)
@@ -66,9 +55,9 @@ TSR_DISPATCH void tsr_depthwise(float *y, const float *x, const float *weight, c
   TSR_REASSOCIATE
   const size_t channels = w->channels;
   for (size_t oy = first_row; oy < last_row; oy++) {
-    span rows = inside(oy, w->stride, w->pad_top, w->kernel, w->height);
+    tsr_span rows = tsr_inside(oy, w->stride, w->pad_top, w->kernel, w->height);
     for (size_t ox = 0; ox < w->out_width; ox++) {
-      span columns = inside(ox, w->stride, w->pad_left, w->kernel, w->width);
+      tsr_span columns = tsr_inside(ox, w->stride, w->pad_left, w->kernel, w->width);
       float *restrict out = y + (oy * w->out_width + ox) * channels;
       memcpy(out, bias, channels * sizeof(float));
       for (size_t r = 0; r < rows.count; r++)

@@ -1,3 +1,4 @@
+import CKernels
 import TensorCore
 
 extension Tape {
@@ -12,13 +13,13 @@ extension Tape {
       x.shape == y.shape && x.shape.count == 4 && x.value.lastDimension == c,
       "unitVectorDistance: \(x.shape) and \(y.shape), \(c) weights")
     let (batch, places) = (x.shape[0], x.shape[1] * x.shape[2])
-    let row = UnitVectorRow(weights: weights)
     var parts = [Double](repeating: 0, count: batch * places)
     parts.withUnsafeMutableBufferPointer { parts in
       let parts = parts.baseAddress!
       device.forRanges(batch * places, grain: 16) {
         for place in $0 {
-          parts[place] = row.distance(x.value.pointer + place * c, y.value.pointer + place * c)
+          parts[place] = tsr_unit_distance(
+            x.value.pointer + place * c, y.value.pointer + place * c, weights, c)
         }
       }
     }
@@ -30,9 +31,9 @@ extension Tape {
         let dx = device.empty(a.shape)
         device.forRanges(batch * places, grain: 16) {
           for place in $0 {
-            row.setGradient(
-              dx.pointer + place * c, a.value.pointer + place * c, b.value.pointer + place * c,
-              scale: Double(dy.pointer[place / places]) / Double(places))
+            tsr_unit_distance_gradient(
+              dx.pointer + place * c, a.value.pointer + place * c, b.value.pointer + place * c, weights,
+              Double(dy.pointer[place / places]) / Double(places), c)
           }
         }
         return dx
@@ -40,44 +41,5 @@ extension Tape {
       if x.requiresGradient { accumulate(gradient(of: x, against: y), into: x) }
       if y.requiresGradient { accumulate(gradient(of: y, against: x), into: y) }
     }
-  }
-}
-
-/// One place of two images. Sums are in double.
-private struct UnitVectorRow {
-  let weights: [Float]
-
-  private func length(_ x: UnsafePointer<Float>) -> Double {
-    var sum = 0.0
-    for i in weights.indices { sum += Double(x[i]) * Double(x[i]) }
-    return sum.squareRoot()
-  }
-
-  func distance(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>) -> Double {
-    let (a, b) = (1 / (length(x) + 1e-10), 1 / (length(y) + 1e-10))
-    var total = 0.0
-    for i in weights.indices {
-      let difference = Double(x[i]) * a - Double(y[i]) * b
-      total += Double(weights[i]) * difference * difference
-    }
-    return total
-  }
-
-  /// With g = 2 w (u - v), n the length of x and e = 1e-10: dx = g / (n + e) - x (g x) / (n (n + e)^2).
-  func setGradient(
-    _ dx: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, scale: Double
-  ) {
-    let n = length(x)
-    guard n > 0 else {
-      dx.update(repeating: 0, count: weights.count)
-      return
-    }
-    let (a, b) = (1 / (n + 1e-10), 1 / (length(y) + 1e-10))
-    func outer(_ i: Int) -> Double {
-      2 * scale * Double(weights[i]) * (Double(x[i]) * a - Double(y[i]) * b)
-    }
-    var along = 0.0
-    for i in weights.indices { along += outer(i) * Double(x[i]) }
-    for i in weights.indices { dx[i] = Float(outer(i) * a - Double(x[i]) * along * a * a / n) }
   }
 }

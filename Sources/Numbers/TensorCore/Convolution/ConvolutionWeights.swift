@@ -1,3 +1,5 @@
+import CKernels
+
 /// Weights of a convolution that is applied again and again and not trained. They stay in the layout that the
 /// implementation reads fastest, and the output may be clipped while it is computed. Belongs to one device.
 public final class ConvolutionWeights {
@@ -73,10 +75,10 @@ extension Device {
     if weights.upper > 0 {
       passed = empty(output.shape)
       forRanges(output.count, grain: 4096) { range in
-        for i in range {
-          let isInside = output.pointer[i] > 0 && output.pointer[i] < weights.upper
-          passed.pointer[i] = isInside ? outputGradient.pointer[i] : 0
-        }
+        let first = range.lowerBound
+        tsr_clamp_positive_backward(
+          passed.pointer + first, outputGradient.pointer + first, output.pointer + first, weights.upper,
+          range.count)
       }
     }
     let inputGradient = empty(inputShape)
