@@ -19,7 +19,8 @@ def seconds(pattern):
             found.append(json.load(file)["figures"]["training_seconds"])
     found = [value for value in found if value is not None]
     if not found:
-        raise ValueError(f"{pattern}: expected reports of trainings that were not resumed; found none")
+        raise ValueError(f"{pattern}: expected a report of a training that was not interrupted; found none; "
+                         "try: remove the folder of one of them and make it again")
     return min(found)
 
 

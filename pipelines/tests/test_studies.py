@@ -52,7 +52,7 @@ class EqualTimeTests(Folder):
     def test_resumed_runs_only(self):
         plain = self.reports("plain", [None])
         message = self.fails("equal_time.py", plain, plain, "--steps", "100")
-        self.assertIn("expected reports of trainings that were not resumed", message)
+        self.assertIn("expected a report of a training that was not interrupted", message)
 
 
 # In place of the tool: the model's name decides the scores, and the arguments are kept.

@@ -183,15 +183,17 @@ public final class ImageLosses {
     let error = tape.meanError(x, target, kind)
     var terms = [(error, options.pixelWeight)]
     var values = ["reconstruction_loss": Double(error.value.scalar)]
-    let alike = options.perceptual.flatMap { $0.isOpen(step) ? $0 : nil }
     // The discriminator of features looks at both, whatever the loss of the tokenizer.
     let isLookedAt = options.adversarial.map { $0.features != nil && $0.isOpen(step) } ?? false
+    // Without a weight the distance is for the log alone, which is not worth a pass over the network.
+    let alike = options.perceptual.flatMap {
+      $0.isOpen(step) && ($0.weight != 0 || isLookedAt) ? $0 : nil
+    }
     let network = alike != nil || isLookedAt ? perceptual : nil
     let fake = SeenImages(x, features: network?.features(tape, x) ?? [])
     let real = network?.features(tape, target) ?? []
     if let alike, let network {
       let distance = tape.mean(network.distances(tape, fake.features, to: real))
-      // Without a weight it is for the log alone, and has no backward pass.
       if alike.weight != 0 { terms.append((distance, alike.weight)) }
       values["perceptual_loss"] = Double(distance.value.scalar)
     }

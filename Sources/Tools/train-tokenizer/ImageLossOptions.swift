@@ -79,7 +79,7 @@ struct ImageLossOptions: ParsableArguments {
       perceptualWeight == nil || perceptualNetwork != nil, "--perceptual-weight needs --perceptual-network.")
     try need(
       perceptualStart == nil || perceptualNetwork != nil, "--perceptual-start needs --perceptual-network.")
-    try need(perceptualStart.map { $0 >= 0 } ?? true, "--perceptual-start must not be negative.")
+    try need(perceptualStart.map { $0 >= 1 } ?? true, "--perceptual-start must be at least 1.")
     try need(
       perceptualSize == nil || perceptualNetwork != nil, "--perceptual-size needs --perceptual-network.")
     try need(
@@ -129,8 +129,8 @@ struct ImageLossOptions: ParsableArguments {
     return FeatureDiscriminatorConfiguration(channels: discriminatorChannels ?? usual.channels)
   }
 
-  /// What the parameters of a discriminator of patches need, in bytes; heads on features have few.
-  var discriminatorBytes: Double {
+  /// What the parameters of a discriminator of patches need, in bytes, before it is made.
+  var patchesBytes: Double {
     adversarialStart == nil || features != nil ? 0 : patches.parameterBytes
   }
 
@@ -145,6 +145,13 @@ struct ImageLossOptions: ParsableArguments {
     if let features { return features.problem.map { "--discriminator-channels: " + $0 } }
     return patches.problem(imageSize: imageSize).map {
       "--discriminator-channels, --discriminator-layers: " + $0
+    }
+  }
+
+  /// Options of losses that start later than the steps that an estimate takes.
+  var lateStarts: [String] {
+    [("--adversarial-start", adversarialStart), ("--perceptual-start", perceptualStart)].compactMap {
+      option, start in (start ?? 0) > 5 ? "\(option) \(start ?? 0)" : nil
     }
   }
 
@@ -180,7 +187,8 @@ struct ImageLossOptions: ParsableArguments {
     let options = ImageLosses.Options(
       pixelWeight: reconstructionWeight,
       perceptual: perceptual.map {
-        ImageLosses.Perceptual(weight: perceptualWeight ?? 1, start: perceptualStart, $0)
+        ImageLosses.Perceptual(
+          weight: perceptualWeight ?? 1, start: perceptualStart == 1 ? nil : perceptualStart, $0)
       },
       adversarial: adversarialStart.map {
         ImageLosses.Adversarial(

@@ -50,7 +50,7 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     }
     if training.leaves > 1 && losses.adversarialStart != nil {
       throw ValidationError(
-        "--leaves must be 1 with --adversarial-start: the discriminator's batch norms see whole batches.")
+        "--leaves must be 1 with --adversarial-start: a discriminator is trained on whole batches.")
     }
     try InputPath.requireDistinct(images.images, start.initial, losses.perceptualNetwork)
     try start.validate(sizes, autoencoderSteps: quantizer.autoencoderSteps)
@@ -96,6 +96,10 @@ extension ReconstructionLoss: ExpressibleByArgument {}
       "\(model.store.scalarCount) parameters, \(task.counts.training) images of \(images.listing.classNames.count) classes, "
         + "\(task.counts.heldOut) held out"
     )
+    if training.estimate, !losses.lateStarts.isEmpty {
+      session.say(
+        "\(losses.lateStarts.joined(separator: ", ")): steps from there on take longer than estimated")
+    }
     let outcome = try session.train(task, training, output: output) { try model.record(values: $0) }
     session.sayScores(outcome)
     try session.report(
@@ -109,8 +113,10 @@ extension ReconstructionLoss: ExpressibleByArgument {}
     _ session: ToolSession, _ configuration: TokenizerConfiguration, _ imageLosses: ImageLosses? = nil
   ) throws {
     let size = configuration.imageSize
+    let discriminator =
+      imageLosses.map { 4 * Double($0.discriminator?.store.scalarCount ?? 0) } ?? losses.patchesBytes
     try session.requireMemory(
-      toTrain: configuration.parameterBytes + losses.discriminatorBytes,
+      toTrain: configuration.parameterBytes + discriminator,
       copies: training.waitingGradients(ranks: session.communicator.count), by: training,
       bytesPerImage: configuration.trainingBytesPerImage(size: size)
         + (imageLosses?.trainingBytesPerImage(size: size) ?? 0), images: training.batchSize / training.leaves)

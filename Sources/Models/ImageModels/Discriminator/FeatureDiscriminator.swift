@@ -15,12 +15,13 @@ public struct FeatureDiscriminatorConfiguration: Codable, Equatable, Sendable {
     (1...1 << 12).contains(channels) ? nil : "\(channels) channels; 1 to 4096 are possible"
   }
 
-  /// What the backward pass of one image needs, in bytes.
+  /// What a backward pass needs for one image and its reconstruction, in bytes: what is read by the heads, the outputs of
+  /// their first layer before and after the activation, and the gradient by these.
   /// - Parameters:
   ///   - places: positions of each stage of the network.
   ///   - widths: its channels.
   public func trainingBytesPerImage(places: [Int], widths: [Int]) -> Double {
-    zip(places, widths).reduce(0) { $0 + 4 * Double($1.0) * Double($1.1 + 2 * channels) }
+    zip(places, widths).reduce(0) { $0 + 2 * 4 * Double($1.0) * Double($1.1 + 3 * channels) }
   }
 }
 
