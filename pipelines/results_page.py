@@ -28,8 +28,9 @@ from result_plot import Line, plot
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.join(os.path.dirname(HERE), "docs")
 # What docs/results has besides: the papers' numbers, and tables that other pages of docs show.
-OTHERS = {"papers", "fine-tuning", "scaling", "tokenizer-losses-emoji", "tokenizer-losses-wesnoth",
-          "optimizers"}
+OTHERS = {"papers", "fine-tuning", "scaling", "optimizers"} | {
+    f"{study}-{images}" for study in ("tokenizer-losses", "late-losses", "tokenizer-samples")
+    for images in ("emoji", "wesnoth")}
 
 # Comparisons that are not among the studies of studies.mk.
 HEADLINES = {"headlines", "headlines-st-ar"}

@@ -40,6 +40,7 @@ minutes-tokenizer-losses := 240
 tokenizer-losses: tokenizer-losses-emoji tokenizer-losses-wesnoth
 tokenizer-losses-%: tokenizer_study = tokenizer-losses
 tokenizer-losses-%: pipeline = tokenizer
+tokenizer-losses-%: model_folder =
 tokenizer-losses-%: $(PERCEPTUAL_NETWORK) FORCE
 	+@$(call of_tokenizers,pixels,pixels,$(TOKENIZER_STEPS))
 	+@$(call of_tokenizers,perceptual,perceptual,$(TOKENIZER_STEPS))
@@ -63,7 +64,7 @@ late-losses-%: $(PERCEPTUAL_NETWORK) FORCE
 	$(call of_tokenizer_arms,pixels pixels-longer late,,$(reconstructed))
 
 # What they do to samples: the baseline trained on the tokens of each of these tokenizers.
-minutes-tokenizer-samples := 60
+minutes-tokenizer-samples := 210
 tokenizer-samples: tokenizer-samples-emoji tokenizer-samples-wesnoth
 tokenizer-samples-%: pipeline = llamagen-baseline
 tokenizer-samples-%: model_folder = /model
