@@ -134,13 +134,16 @@ public final class ImageLosses {
     return FeatureDiscriminator(sizes, widths: perceptual.widths, device: device, seed: seed)
   }
 
-  /// What the backward passes of one image need, in bytes: one network after the other.
+  /// What the backward passes of one image need, in bytes: of all networks in one pass, or, with the adaptive weight, of one
+  /// after the other.
   public func trainingBytesPerImage(size: Int) -> Double {
     let (seeing, adversarial) = (perceptual?.trainingBytesPerImage(size: size) ?? 0, options.adversarial)
     let heads = perceptual.flatMap { network in
       adversarial?.features?.trainingBytesPerImage(places: network.places(size: size), widths: network.widths)
     }
-    return max(seeing + (heads ?? 0), adversarial?.discriminator?.trainingBytesPerImage(size: size) ?? 0)
+    let looking = seeing + (heads ?? 0)
+    let patches = adversarial?.discriminator?.trainingBytesPerImage(size: size) ?? 0
+    return adversarial?.isAdaptive == true ? max(looking, patches) : looking + patches
   }
 
   /// The losses of reconstructions [B, H, W, 3] of images, and their gradient.
