@@ -72,7 +72,7 @@ stage = @printf '\n== %s\n' '$(1)'; mkdir -p $(@D) $(OUT)/logs $(SHARED)/logs
 # Settings are kept in a file which is made again when they change, and with it all that depends on it.
 same = $(and $(findstring x$(1)x,x$(2)x),$(findstring x$(2)x,x$(1)x))
 define kept
-$(1): $(if $(call same,$(strip $(2)),$(file <$(1))),,FORCE)
+$(1): $(if $(call same,$(strip $(2)),$(strip $(file <$(1)))),,FORCE)
 	@mkdir -p $$(@D); printf '%s\n' '$(strip $(2))' > $$@
 endef
 $(eval $(call kept,$(SHARED)/settings/tokenizer,$(TOKENIZER_WEIGHTS) $(TOKENIZER_IMPORT)))
