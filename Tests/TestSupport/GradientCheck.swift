@@ -5,7 +5,8 @@ import Testing
 /// Compares the gradients of an op with central differences along random directions.
 ///
 /// `body` maps the inputs to one variable; the scalar that is differentiated is its dot product with fixed
-/// random weights, so that every output element counts.
+/// random weights, so that every output element counts. The tape must not keep the variables that the op reads: their values
+/// would stay in memory until the backward pass, whether it reads them or not.
 public func checkGradients(
   _ device: Device, of inputs: [Tensor], step: Float = 1e-2, tolerance: Double = 2e-2,
   _ body: (Tape, [Variable]) -> Variable, sourceLocation: SourceLocation = #_sourceLocation
@@ -24,6 +25,8 @@ public func checkGradients(
   let dot = tape.dot(output, device.random(output.shape, 99))
   tape.backward(from: dot)
 
+  let kept = variablesKept(device, after: body, variables)
+  #expect(kept.isEmpty, "the tape keeps the variables of inputs \(kept)", sourceLocation: sourceLocation)
   for (index, input) in inputs.enumerated() {
     guard let gradient = variables[index].gradient else {
       Issue.record("input \(index) received no gradient", sourceLocation: sourceLocation)
@@ -46,4 +49,20 @@ public func checkGradients(
         sourceLocation: sourceLocation)
     }
   }
+}
+
+/// The places of the inputs whose variables are still in memory after a forward pass, when only the tape and the output are left.
+private func variablesKept(
+  _ device: Device, after body: (Tape, [Variable]) -> Variable, _ parameters: [Variable]
+) -> [Int] {
+  struct Reference { weak var variable: Variable? }
+  let tape = Tape(device: device)
+  var references: [Reference] = []
+  func forward() -> Variable {
+    let inputs = parameters.map { tape.reshape($0, $0.shape) }
+    references = inputs.map { Reference(variable: $0) }
+    return body(tape, inputs)
+  }
+  let output = forward()
+  return references.indices.filter { references[$0].variable.map { $0 !== output } ?? false }
 }

@@ -15,12 +15,12 @@ extension Tape {
       }
     }
     let mean = cosines.buffer.reduce(0) { $0 + 1 - Double($1) } / Double(rows)
-    return record(device.full([], Float(mean)), from: [x]) { [unowned self] dy in
+    return record(device.full([], Float(mean)), from: [x]) { [unowned self, x = x.slot, value = x.value] dy in
       let dx = device.empty(x.shape)
       let scale = -Double(dy.scalar) / Double(rows)
       device.forRanges(rows) { range in
         for row in range {
-          let (a, b) = (x.value.pointer + row * c, y.pointer + row * c)
+          let (a, b) = (value.pointer + row * c, y.pointer + row * c)
           let cosine = Cosine(a, b, c)
           // d cos / dx = (y / |y| - cos x / |x|) / |x|.
           tsr_scale(dx.pointer + row * c, Float(scale * cosine.inverseX * cosine.inverseY), b, c)

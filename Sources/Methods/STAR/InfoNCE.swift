@@ -51,7 +51,8 @@ extension Tape {
     }
     let sum = stride(from: 0, to: losses.count, by: 2).reduce(0) { $0 + Double(losses.pointer[$1]) }
     let mean = sum / Double(max(pairs.count * b, 1))
-    return record(device.full([], Float(mean)), from: [queries]) { [unowned self] dy in
+    return record(device.full([], Float(mean)), from: [queries]) {
+      [unowned self, queries = queries.slot] dy in
       accumulate(device.scaled(gradient, dy.scalar), into: queries)
     }
   }

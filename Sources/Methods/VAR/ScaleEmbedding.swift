@@ -31,8 +31,9 @@ struct ScalePositions {
       (target + f * c).update(from: words.value.pointer + image * (l - f) * c, count: (l - f) * c)
       add(to: target, 0..<l)
     }
-    return tape.record(y, from: [classes, words, start, positions, scales]) { [unowned tape] dy in
-      let gradients = [classes, words, start, positions, scales].map { tape.device.zeros($0.shape) }
+    let inputs = [classes, words, start, positions, scales]
+    return tape.record(y, from: inputs) { [unowned tape, slots = inputs.map(\.slot), scaleOfPosition] dy in
+      let gradients = slots.map { tape.device.zeros($0.shape) }
       for image in 0..<b {
         let d = dy.pointer + image * l * c
         for position in 0..<f { tsr_axpy(gradients[0].pointer + image * c, 1, d + position * c, c) }
@@ -43,9 +44,7 @@ struct ScalePositions {
           tsr_axpy(gradients[4].pointer + scale * c, 1, d + position * c, c)
         }
       }
-      for (variable, gradient) in zip([classes, words, start, positions, scales], gradients) {
-        tape.accumulate(gradient, into: variable)
-      }
+      for (slot, gradient) in zip(slots, gradients) { tape.accumulate(gradient, into: slot) }
     }
   }
 

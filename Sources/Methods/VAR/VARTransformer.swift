@@ -229,11 +229,11 @@ extension Tape {
     let y = device.zeros([3 * c])
     y.pointer.update(from: query.value.pointer, count: c)
     (y.pointer + 2 * c).update(from: value.value.pointer, count: c)
-    return record(y, from: [query, value]) { [unowned self] dy in
-      for (variable, place) in [(query, 0), (value, 2 * c)] {
-        let gradient = device.empty(variable.shape)
+    return record(y, from: [query, value]) { [unowned self, query = query.slot, value = value.slot] dy in
+      for (slot, place) in [(query, 0), (value, 2 * c)] {
+        let gradient = device.empty(slot.shape)
         gradient.pointer.update(from: dy.pointer + place, count: c)
-        accumulate(gradient, into: variable)
+        accumulate(gradient, into: slot)
       }
     }
   }

@@ -79,7 +79,7 @@ struct GradientTree {
     // The sums that the new leaf completes: as many as the number of leaves before it ends with ones.
     for _ in 0..<(~count).trailingZeroBitCount {
       for (variable, gradient) in zip(variables, waiting.removeLast()) {
-        if let gradient { tape.accumulate(gradient, into: variable) }
+        if let gradient { tape.accumulate(gradient, into: variable.slot) }
       }
     }
     count += 1
@@ -93,7 +93,7 @@ struct GradientTree {
     precondition(
       waiting.count == count.nonzeroBitCount && count & (count + 1) == 0, "GradientTree: \(count) leaves + 1")
     for sums in waiting.reversed() {
-      if let gradient = sums[place] { Tape(device: device).accumulate(gradient, into: variables[place]) }
+      if let gradient = sums[place] { Tape(device: device).accumulate(gradient, into: variables[place].slot) }
     }
   }
 

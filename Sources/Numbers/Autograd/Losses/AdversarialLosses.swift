@@ -40,7 +40,7 @@ extension Tape {
       slopes.pointer[i] = slope
     }
     let n = x.value.count
-    return record(device.full([], Float(total / Double(n))), from: [x]) { [unowned self] dy in
+    return record(device.full([], Float(total / Double(n))), from: [x]) { [unowned self, x = x.slot] dy in
       accumulate(device.scaled(slopes, dy.scalar / Float(n)), into: x)
     }
   }

@@ -37,7 +37,8 @@ extension Tape {
     let code = -mean.reduce(0.0) { $0 + ($1 > 0 ? Double($1) * log(Double($1)) : 0) }
     let needsGradient = isRecording && (latents.requiresGradient || codes.requiresGradient)
     let gradients = needsGradient ? scores.gradients(logMean: logMean) : nil
-    return CodeEntropy(self, sample: sample, code: code, from: [latents, codes]) { [unowned self] dy in
+    return CodeEntropy(self, sample: sample, code: code, from: [latents, codes]) {
+      [unowned self, latents = latents.slot, codes = codes.slot] dy in
       guard let gradients else { return }
       accumulate(device.scaled(gradients.latents, dy), into: latents)
       accumulate(device.scaled(gradients.codes, dy), into: codes)

@@ -85,7 +85,8 @@ extension Tape {
     let sums = crossEntropyRows(
       device, logits: logits.value.pointer, gradient: gradient?.pointer, vocabulary: v, targets: targets[...],
       scale: 1 / Float(targets.count), loss)
-    return result(sums, count: targets.count, loss, from: [logits]) { [unowned self] dy in
+    return result(sums, count: targets.count, loss, from: [logits]) {
+      [unowned self, logits = logits.slot] dy in
       guard let gradient else { return }
       accumulate(dy == 1 ? gradient : device.scaled(gradient, dy), into: logits)
     }
@@ -135,7 +136,7 @@ extension Tape {
         stride: c)
     }
     return result(sums, count: rows, loss, from: [hidden, weight] + (bias.map { [$0] } ?? [])) {
-      [unowned self] dy in
+      [unowned self, hidden = hidden.slot, weight = weight.slot, bias = bias?.slot] dy in
       guard let dHidden, let dWeight else { return }
       if let bias, let dBias { accumulate(dy == 1 ? dBias : device.scaled(dBias, dy), into: bias) }
       accumulate(dy == 1 ? dHidden : device.scaled(dHidden, dy), into: hidden)

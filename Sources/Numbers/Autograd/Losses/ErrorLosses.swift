@@ -29,7 +29,7 @@ extension Tape {
       }
     }
     let mean = partial.reduce(0, +) / Double(n)
-    return record(device.full([], Float(mean)), from: [x, y]) { [unowned self] dy in
+    return record(device.full([], Float(mean)), from: [x, y]) { [unowned self, x = x.slot, y = y.slot] dy in
       if x.requiresGradient { accumulate(device.scaled(gradient, dy.scalar), into: x) }
       if y.requiresGradient { accumulate(device.scaled(gradient, -dy.scalar), into: y) }
     }

@@ -18,7 +18,8 @@ extension Tape {
     let code = -mean.buffer.reduce(0.0) { $0 + ($1 > 0 ? Double($1) * log(Double($1)) : 0) }
     let gradient =
       isRecording && latents.requiresGradient ? signs.gradient(mean: mean, temperature: temperature) : nil
-    return CodeEntropy(self, sample: signs.entropy(), code: code, from: [latents]) { [unowned self] dy in
+    return CodeEntropy(self, sample: signs.entropy(), code: code, from: [latents]) {
+      [unowned self, latents = latents.slot] dy in
       guard let gradient else { return }
       accumulate(device.scaled(gradient, dy), into: latents)
     }

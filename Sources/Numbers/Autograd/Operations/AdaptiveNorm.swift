@@ -13,12 +13,9 @@ public struct Modulation {
 
   private var stride: Int { source.value.lastDimension }
 
-  func row(_ image: Int) -> UnsafeMutablePointer<Float> {
-    source.value.pointer + image * stride + offset
-  }
-
-  func row(_ image: Int, of gradient: Tensor) -> UnsafeMutablePointer<Float> {
-    gradient.pointer + image * stride + offset
+  /// What the loops read and what a backward pass keeps.
+  fileprivate var rows: ModulationRows {
+    ModulationRows(value: source.value, slot: source.slot, offset: offset)
   }
 
   func check(_ x: Variable, _ op: String) {
@@ -26,6 +23,19 @@ public struct Modulation {
       x.shape.count == 3 && source.shape.count == 2 && source.shape[0] == x.shape[0]
         && offset >= 0 && offset + x.shape[2] <= stride,
       "\(op): x \(x.shape), numbers at \(offset) of \(source.shape)")
+  }
+}
+
+/// Numbers of each image, by their place in rows of a value [B, n] and of its gradient.
+private struct ModulationRows {
+  let value: Tensor
+  let slot: GradientSlot
+  let offset: Int
+
+  subscript(image: Int) -> UnsafeMutablePointer<Float> { row(image, of: value) }
+
+  func row(_ image: Int, of tensor: Tensor) -> UnsafeMutablePointer<Float> {
+    tensor.pointer + image * value.lastDimension + offset
   }
 }
 
@@ -38,25 +48,26 @@ extension Tape {
     scale.check(x, "adaptiveNorm")
     shift.check(x, "adaptiveNorm")
     let (t, c) = (x.shape[1], x.shape[2])
+    let (scaleRows, shiftRows) = (scale.rows, shift.rows)
     let (normed, inverse) = (device.empty(x.shape), device.empty([x.value.rowCount]))
     let y = device.empty(x.shape)
     device.forRanges(x.value.rowCount) { rows in
       for row in rows {
         let out = normed.pointer + row * c
         inverse.pointer[row] = normalizeRow(out, x.value.pointer + row * c, epsilon, c)
-        let (a, b) = (scale.row(row / t), shift.row(row / t))
+        let (a, b) = (scaleRows[row / t], shiftRows[row / t])
         let target = y.pointer + row * c
         for i in 0..<c { target[i] = out[i] * (1 + a[i]) + b[i] }
       }
     }
-    return record(y, from: [x, scale.source, shift.source]) { [unowned self] dy in
-      addModulationGradients(dy, times: normed, to: scale)
-      addModulationGradients(dy, times: nil, to: shift)
+    return record(y, from: [x, scale.source, shift.source]) { [unowned self, x = x.slot] dy in
+      addModulationGradients(dy, times: normed, to: scaleRows)
+      addModulationGradients(dy, times: nil, to: shiftRows)
       guard x.requiresGradient else { return }
       let dx = device.empty(x.shape)
-      device.forRanges(x.value.rowCount) { rows in
+      device.forRanges(dy.rowCount) { rows in
         for row in rows {
-          let (n, d, a) = (normed.pointer + row * c, dy.pointer + row * c, scale.row(row / t))
+          let (n, d, a) = (normed.pointer + row * c, dy.pointer + row * c, scaleRows[row / t])
           let out = dx.pointer + row * c
           for i in 0..<c { out[i] = d[i] * (1 + a[i]) }
           normalizeRowBackward(out, n, inverse.pointer[row], c)
@@ -76,39 +87,41 @@ extension Tape {
       "addGated: \(update.shape) to \(x.shape), \(factors?.count ?? 0) factors")
     gate.check(x, "addGated")
     let (t, c) = (x.shape[1], x.shape[2])
+    let gateRows = gate.rows
     let y = device.empty(x.shape)
     device.forRanges(x.value.rowCount) { rows in
       for row in rows {
-        let (target, g) = (y.pointer + row * c, gate.row(row / t))
+        let (target, g) = (y.pointer + row * c, gateRows[row / t])
         let (a, u, factor) = (
           x.value.pointer + row * c, update.value.pointer + row * c, factors?[row / t] ?? 1
         )
         for i in 0..<c { target[i] = a[i] + factor * g[i] * u[i] }
       }
     }
-    return record(y, from: [x, update, gate.source]) { [unowned self] dy in
+    return record(y, from: [x, update, gate.source]) {
+      [unowned self, x = x.slot, slot = update.slot, update = update.value] dy in
       accumulate(dy, into: x)
-      addModulationGradients(dy, times: update.value, factors: factors, to: gate)
-      guard update.requiresGradient else { return }
+      addModulationGradients(dy, times: update, factors: factors, to: gateRows)
+      guard slot.requiresGradient else { return }
       let du = device.empty(x.shape)
-      device.forRanges(x.value.rowCount) { rows in
+      device.forRanges(dy.rowCount) { rows in
         for row in rows {
-          let (target, g) = (du.pointer + row * c, gate.row(row / t))
+          let (target, g) = (du.pointer + row * c, gateRows[row / t])
           let (d, factor) = (dy.pointer + row * c, factors?[row / t] ?? 1)
           for i in 0..<c { target[i] = factor * g[i] * d[i] }
         }
       }
-      accumulate(du, into: update)
+      accumulate(du, into: slot)
     }
   }
 
   /// Adds, for each image and channel, the sum over positions of dy times another tensor of its shape, or of dy alone.
   private func addModulationGradients(
-    _ dy: Tensor, times other: Tensor?, factors: [Float]? = nil, to modulation: Modulation
+    _ dy: Tensor, times other: Tensor?, factors: [Float]? = nil, to modulation: ModulationRows
   ) {
-    guard modulation.source.requiresGradient else { return }
+    guard modulation.slot.requiresGradient else { return }
     let (t, c) = (dy.shape[1], dy.shape[2])
-    let gradient = additionTarget(for: modulation.source)
+    let gradient = additionTarget(for: modulation.slot)
     device.forRanges(dy.shape[0]) { images in
       for image in images {
         let target = modulation.row(image, of: gradient)

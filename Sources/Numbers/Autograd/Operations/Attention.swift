@@ -61,11 +61,11 @@ public enum AttentionMask {
   }
 }
 
-/// Where attention finds one of its three inputs: `size` channels at `offset` in rows of a variable.
+/// Where attention finds one of its three inputs: `size` channels at `offset` in rows of a tensor.
 struct AttentionSource {
-  let variable: Variable
+  let tensor: Tensor
   let offset: Int
-  var stride: Int { variable.value.lastDimension }
+  var stride: Int { tensor.lastDimension }
 }
 
 extension Tape {
@@ -78,8 +78,8 @@ extension Tape {
   ) -> Variable {
     let c = qkv.value.lastDimension / 3
     precondition(qkv.shape.count == 3 && c * 3 == qkv.shape[2], "attention: qkv \(qkv.shape)")
-    let sources = (0..<3).map { AttentionSource(variable: qkv, offset: $0 * c) }
-    return attention(sources, channels: c, heads: heads, rotation: rotation, mask: mask, scale: scale)
+    let sources = (0..<3).map { AttentionSource(tensor: qkv.value, offset: $0 * c) }
+    return attention([qkv], sources, channels: c, heads: heads, rotation: rotation, mask: mask, scale: scale)
   }
 
   /// Attention of query, key and value [B, T, C] each.
@@ -89,15 +89,18 @@ extension Tape {
     precondition(
       query.shape == key.shape && key.shape == value.shape && query.shape.count == 3,
       "attention: query \(query.shape), key \(key.shape), value \(value.shape)")
-    let sources = [query, key, value].map { AttentionSource(variable: $0, offset: 0) }
-    return attention(sources, channels: query.shape[2], heads: heads, rotation: nil, mask: mask, scale: nil)
+    let inputs = [query, key, value]
+    let sources = inputs.map { AttentionSource(tensor: $0.value, offset: 0) }
+    return attention(
+      inputs, sources, channels: query.shape[2], heads: heads, rotation: nil, mask: mask, scale: nil)
   }
 
+  /// - Parameter inputs: three variables, or one that has all three side by side and so one gradient, which is passed on once.
   private func attention(
-    _ sources: [AttentionSource], channels: Int, heads: Int, rotation: Tensor?, mask: AttentionMask,
-    scale: Float?
+    _ inputs: [Variable], _ sources: [AttentionSource], channels: Int, heads: Int, rotation: Tensor?,
+    mask: AttentionMask, scale: Float?
   ) -> Variable {
-    let shape = sources[0].variable.shape
+    let shape = inputs[0].shape
     precondition(channels % heads == 0, "attention: \(channels) channels, \(heads) heads")
     mask.check(batch: shape[0], length: shape[1])
     precondition(
@@ -109,17 +112,11 @@ extension Tape {
       rotation: rotation, mask: mask, scale: scale ?? 1 / Float(channels / heads).squareRoot())
     let y = device.empty([shape[0], shape[1], channels])
     kernel.forward(device, into: y)
-    return record(y, from: sources.map(\.variable)) { [unowned self] dy in
-      // Side by side in one variable, the three have one gradient, passed on once.
-      let isPacked = sources[1].offset > 0
-      let targets =
-        isPacked
-        ? Array(repeating: device.empty(sources[0].variable.shape), count: 3)
-        : sources.map { device.empty($0.variable.shape) }
-      kernel.backward(device, dy, into: targets)
-      for (source, gradient) in zip(sources, targets).prefix(isPacked ? 1 : 3) {
-        accumulate(gradient, into: source.variable)
-      }
+    return record(y, from: inputs) { [unowned self, slots = inputs.map(\.slot)] dy in
+      let gradients = slots.map { device.empty($0.shape) }
+      kernel.backward(
+        device, dy, into: gradients.count == 1 ? Array(repeating: gradients[0], count: 3) : gradients)
+      for (slot, gradient) in zip(slots, gradients) { accumulate(gradient, into: slot) }
     }
   }
 }

@@ -14,7 +14,7 @@ struct AttentionKernel {
   let mask: AttentionMask
   /// Factor of the scores before the softmax.
   let scale: Float
-  /// The addresses of query, key and value. Reading them from the variables would change reference counts at
+  /// The addresses of query, key and value. Reading them from the tensors would change reference counts at
   /// every block, for which the threads compete.
   private let query, key, value: Place
 
@@ -30,7 +30,7 @@ struct AttentionKernel {
   ) {
     (self.sources, self.batch, self.length, self.heads, self.size) = (sources, batch, length, heads, size)
     (self.rotation, self.mask, self.scale) = (rotation, mask, scale)
-    let places = sources.map { Place(pointer: $0.variable.value.pointer + $0.offset, stride: $0.stride) }
+    let places = sources.map { Place(pointer: $0.tensor.pointer + $0.offset, stride: $0.stride) }
     (query, key, value) = (places[0], places[1], places[2])
   }
 

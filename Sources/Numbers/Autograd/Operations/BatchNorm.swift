@@ -30,9 +30,10 @@ extension Tape {
       mean: kernel.statistics.mean.map { Float($0) },
       variance: kernel.statistics.inverse.map { Float(max(1 / ($0 * $0) - epsilon, 0) * n / (n - 1)) })
     let y = kernel.output(device).reshaped(x.shape)
-    let output = record(y, from: [x, weight, bias]) { [unowned self] dy in
+    let output = record(y, from: [x, weight, bias]) {
+      [unowned self, x = x.slot, scale = weight.value, weight = weight.slot, bias = bias.slot] dy in
       let dx = kernel.backward(
-        device, dy, weight: weight.value, weightGradient: additionTarget(for: weight),
+        device, dy, weight: scale, weightGradient: additionTarget(for: weight),
         biasGradient: additionTarget(for: bias))
       accumulate(dx, into: x)
     }

@@ -17,7 +17,7 @@ extension Tape {
         (y.pointer[i], slopes.pointer[i]) = bounds[i % d].valueAndSlope(x.value.pointer[i])
       }
     }
-    return record(y, from: [x]) { [unowned self] dy in
+    return record(y, from: [x]) { [unowned self, x = x.slot] dy in
       for i in 0..<dy.count { slopes.pointer[i] *= dy.pointer[i] }
       accumulate(slopes, into: x)
     }

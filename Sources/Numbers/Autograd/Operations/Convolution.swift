@@ -7,10 +7,11 @@ extension Tape {
   ) -> Variable {
     let input = device.convolutionInput(x.value)
     let y = device.convolve(input, weight: weight.value, bias: bias.value, geometry, training: isRecording)
-    return record(y, from: [x, weight, bias]) { [unowned self] dy in
+    return record(y, from: [x, weight, bias]) {
+      [unowned self, x = x.slot, filter = weight.value, weight = weight.slot, bias = bias.slot] dy in
       let target = parameterTargets(weight, bias)
       let dx = device.convolveBackward(
-        dy, input: input, weight: weight.value, geometry, weightGradient: target?.weight,
+        dy, input: input, weight: filter, geometry, weightGradient: target?.weight,
         biasGradient: target?.bias, needsInputGradient: x.requiresGradient)
       if let dx { accumulate(dx, into: x) }
     }
@@ -19,13 +20,13 @@ extension Tape {
   /// Convolution of x [B, H, W, I] with weights that are not trained, and the activation after it: [B, H', W', O].
   public func convolution(_ x: Variable, _ weights: ConvolutionWeights) -> Variable {
     let y = device.convolve(x.value, weights)
-    return record(y, from: [x]) { [unowned self] dy in
+    return record(y, from: [x]) { [unowned self, x = x.slot] dy in
       accumulate(device.convolveBackward(dy, output: y, inputShape: x.shape, weights), into: x)
     }
   }
 
   /// Where a convolution adds the gradients of its parameters; nil where both are frozen.
-  func parameterTargets(_ weight: Variable, _ bias: Variable) -> (weight: Tensor, bias: Tensor)? {
+  func parameterTargets(_ weight: GradientSlot, _ bias: GradientSlot) -> (weight: Tensor, bias: Tensor)? {
     guard weight.requiresGradient || bias.requiresGradient else { return nil }
     return (additionTarget(for: weight), additionTarget(for: bias))
   }
@@ -42,7 +43,7 @@ extension Tape {
         }
       }
     }
-    return record(y, from: [x]) { [unowned self] dy in
+    return record(y, from: [x]) { [unowned self, x = x.slot] dy in
       let dx = device.empty(x.shape)
       device.forRanges(b * h) { rows in
         for row in rows {

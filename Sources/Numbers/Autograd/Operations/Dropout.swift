@@ -12,7 +12,8 @@ extension Tape {
     let y = device.empty(x.shape)
     let mask = isRecording && x.requiresGradient ? DropoutMask(device.empty([(x.value.count + 3) / 4])) : nil
     device.applyDropout(x.value, rate, random, residual: residual?.value, into: y, mask)
-    return record(y, from: [x] + (residual.map { [$0] } ?? [])) { [unowned self] dy in
+    return record(y, from: [x] + (residual.map { [$0] } ?? [])) {
+      [unowned self, x = x.slot, residual = residual?.slot] dy in
       if let residual { accumulate(dy, into: residual) }
       guard let mask else { return }
       let dx = device.empty(x.shape)

@@ -14,7 +14,7 @@ extension Tape {
         (y.pointer + i * c).update(from: table.value.pointer + indices[i] * c, count: c)
       }
     }
-    return record(y, from: [table]) { [unowned self] dy in
+    return record(y, from: [table]) { [unowned self, table = table.slot] dy in
       let gradient = additionTarget(for: table)
       // Threads divide the columns and not the rows, because two rows may add to the same entry of the table.
       device.forRanges(c, grain: 16) { columns in
@@ -38,7 +38,7 @@ extension Tape {
       row.update(from: first.value.pointer + i * c, count: c)
       (row + c).update(from: rest.value.pointer + i * n * c, count: n * c)
     }
-    return record(y, from: [first, rest]) { [unowned self] dy in
+    return record(y, from: [first, rest]) { [unowned self, first = first.slot, rest = rest.slot] dy in
       let (dFirst, dRest) = (device.empty(first.shape), device.empty(rest.shape))
       for i in 0..<b {
         let row = dy.pointer + i * (n + 1) * c

@@ -10,9 +10,10 @@ extension Tape {
     let kernel = GroupNormKernel(
       device, x: x.value, weight: weight.value, bias: bias.value, groups: groups, epsilon: epsilon,
       silu: silu)
-    return record(kernel.output(device), from: [x, weight, bias]) { [unowned self] dy in
+    return record(kernel.output(device), from: [x, weight, bias]) {
+      [unowned self, x = x.slot, scale = weight.value, weight = weight.slot, bias = bias.slot] dy in
       let dx = kernel.backward(
-        device, dy, weight: weight.value, weightGradient: additionTarget(for: weight),
+        device, dy, weight: scale, weightGradient: additionTarget(for: weight),
         biasGradient: additionTarget(for: bias))
       accumulate(dx, into: x)
     }

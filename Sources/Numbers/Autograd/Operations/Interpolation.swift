@@ -58,7 +58,7 @@ extension Tape {
     plan.forEachTap(device) { output, input, weight, count in
       tsr_axpy(y.pointer + output, weight, x.value.pointer + input, count)
     }
-    return record(y, from: [x]) { [unowned self] dy in
+    return record(y, from: [x]) { [unowned self, x = x.slot] dy in
       let dx = device.zeros(x.shape)
       plan.forEachTap(device) { output, input, weight, count in
         tsr_axpy(dx.pointer + input, weight, dy.pointer + output, count)

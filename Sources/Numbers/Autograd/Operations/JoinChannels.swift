@@ -15,7 +15,7 @@ extension Tape {
         }
       }
     }
-    return record(y, from: parts) { [unowned self] dy in
+    return record(y, from: parts) { [unowned self, parts = parts.map(\.slot)] dy in
       for (part, (offset, count)) in zip(parts, zip(first, widths)) where part.requiresGradient {
         let dx = device.empty(part.shape)
         device.forRanges(dx.rowCount, grain: 64) {

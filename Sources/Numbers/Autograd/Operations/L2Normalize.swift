@@ -12,7 +12,7 @@ extension Tape {
         y.pointer + $0.lowerBound * c, inverse.pointer + $0.lowerBound, x.value.pointer + $0.lowerBound * c,
         1e-12, $0.count, c)
     }
-    return record(y, from: [x]) { [unowned self] dy in
+    return record(y, from: [x]) { [unowned self, x = x.slot] dy in
       let dx = device.empty(x.shape)
       device.forRanges(rows) {
         let first = $0.lowerBound * c

@@ -8,15 +8,16 @@ extension Tape {
     precondition(x.value.lastDimension == k, "linear: x \(x.shape), weight \(weight.shape)")
     let rows = x.value.rowCount
     let y = device.empty(x.shape.dropLast() + [n])
-    let input = device.prepared(MatrixOperand(x.value.pointer, stride: k), rows: rows, columns: k)
-    let matrix = device.prepared(MatrixOperand(weight.value.pointer, stride: k), rows: n, columns: k)
+    let input = device.kept(x.value, multiplications: rows * n * k)
+    let matrix = device.kept(weight.value, multiplications: rows * n * k)
     device.multiply(m: rows, n: n, k: k, input, matrix.asTransposed, into: y.pointer, stride: n)
     if let bias {
       device.forRanges(rows) {
         tsr_add_bias(y.pointer + $0.lowerBound * n, bias.value.pointer, $0.count, n)
       }
     }
-    return record(y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [unowned self] dy in
+    return record(y, from: [x, weight] + (bias.map { [$0] } ?? [])) {
+      [unowned self, x = x.slot, weight = weight.slot, bias = bias?.slot] dy in
       let d = device.prepared(MatrixOperand(dy.pointer, stride: n), rows: rows, columns: n)
       if weight.requiresGradient { addWeightGradient(d, input, to: weight, rows: rows) }
       if let bias, bias.requiresGradient {
@@ -36,7 +37,7 @@ extension Tape {
   }
 
   /// d weight [N, K] += dy^T x, with dy [rows, N] and x [rows, K].
-  func addWeightGradient(_ dy: MatrixOperand, _ x: MatrixOperand, to weight: Variable, rows: Int) {
+  func addWeightGradient(_ dy: MatrixOperand, _ x: MatrixOperand, to weight: GradientSlot, rows: Int) {
     let (n, k) = (weight.shape[0], weight.shape[1])
     let (target, beta) = productTarget(for: weight)
     device.multiply(m: n, n: k, k: rows, dy.asTransposed, x, beta: beta, into: target.pointer, stride: k)

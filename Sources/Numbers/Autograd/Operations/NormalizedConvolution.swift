@@ -57,18 +57,20 @@ extension Tape {
       epsilon: norm.epsilon, silu: true)
     let input = ConvolutionInput(kernel.roundedOutput(device))
     if let packed = filter.packed, !isRecording { return Variable(device.convolve(input, packed)) }
-    let (weight, bias) = (filter.weight, filter.bias)
+    let (weight, bias, geometry) = (filter.weight, filter.bias, filter.geometry)
     let y = device.convolve(
-      input, weight: weight.value, bias: bias.value, filter.geometry, training: isRecording)
-    return record(y, from: [x, norm.weight, norm.bias, weight, bias]) { [unowned self] dy in
-      let target = parameterTargets(weight, bias)
+      input, weight: weight.value, bias: bias.value, geometry, training: isRecording)
+    let (normSlots, slots) = ((norm.weight.slot, norm.bias.slot), (weight.slot, bias.slot))
+    return record(y, from: [x, norm.weight, norm.bias, weight, bias]) {
+      [unowned self, x = x.slot, scale = norm.weight.value, weight = weight.value] dy in
+      let target = parameterTargets(slots.0, slots.1)
       let dNormed = device.convolveBackward(
-        dy, input: input, weight: weight.value, filter.geometry, weightGradient: target?.weight,
+        dy, input: input, weight: weight, geometry, weightGradient: target?.weight,
         biasGradient: target?.bias, needsInputGradient: true)
       guard let dNormed else { return }
       let dx = kernel.backward(
-        device, dNormed, weight: norm.weight.value, weightGradient: additionTarget(for: norm.weight),
-        biasGradient: additionTarget(for: norm.bias))
+        device, dNormed, weight: scale, weightGradient: additionTarget(for: normSlots.0),
+        biasGradient: additionTarget(for: normSlots.1))
       accumulate(dx, into: x)
     }
   }

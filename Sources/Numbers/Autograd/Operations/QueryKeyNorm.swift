@@ -28,11 +28,12 @@ extension Tape {
         (out + 2 * c).update(from: x + 2 * c, count: c)
       }
     }
-    return record(y, from: [qkv, logScale]) { [unowned self] dy in
+    return record(y, from: [qkv, logScale]) {
+      [unowned self, qkv = qkv.slot, scales = logScale.value, logScale = logScale.slot] dy in
       if logScale.requiresGradient {
         let gradient = additionTarget(for: logScale)
         // At the ceiling and above it nothing passes.
-        for head in 0..<heads where logScale.value.pointer[head] < ceiling {
+        for head in 0..<heads where scales.pointer[head] < ceiling {
           var sum = 0.0
           for row in 0..<rows {
             sum += tsr_dot(
@@ -64,12 +65,12 @@ extension Tape {
     device.forRanges(x.value.rowCount) {
       tsr_add_bias(y.pointer + $0.lowerBound * n, row.value.pointer, $0.count, n)
     }
-    return record(y, from: [x, row]) { [unowned self] dy in
+    return record(y, from: [x, row]) { [unowned self, x = x.slot, row = row.slot] dy in
       accumulate(dy, into: x)
       guard row.requiresGradient else { return }
       let target = additionTarget(for: row)
       let partial = device.zeros([device.threads.count, n])
-      device.threads.forRanges(x.value.rowCount) { range, thread in
+      device.threads.forRanges(dy.rowCount) { range, thread in
         tsr_column_sums(partial.pointer + thread * n, dy.pointer + range.lowerBound * n, range.count, n)
       }
       device.addRows(of: partial, to: target)

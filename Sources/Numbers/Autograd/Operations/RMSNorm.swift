@@ -14,16 +14,17 @@ extension Tape {
         y.pointer + $0.lowerBound * c, inverse.pointer + $0.lowerBound, x.value.pointer + $0.lowerBound * c,
         weight.value.pointer, epsilon, $0.count, c)
     }
-    return record(y, from: [x, weight]) { [unowned self] dy in
+    return record(y, from: [x, weight]) {
+      [unowned self, x = x.slot, value = x.value, slot = weight.slot, weight = weight.value] dy in
       let dx = device.empty(x.shape)
       let partial = device.zeros([device.threads.count, c])
       device.threads.forRanges(rows) { range, thread in
         let first = range.lowerBound
         tsr_rms_norm_backward(
           dx.pointer + first * c, partial.pointer + thread * c, dy.pointer + first * c,
-          x.value.pointer + first * c, weight.value.pointer, inverse.pointer + first, range.count, c)
+          value.pointer + first * c, weight.pointer, inverse.pointer + first, range.count, c)
       }
-      if weight.requiresGradient { device.addRows(of: partial, to: additionTarget(for: weight)) }
+      if slot.requiresGradient { device.addRows(of: partial, to: additionTarget(for: slot)) }
       accumulate(dx, into: x)
     }
   }

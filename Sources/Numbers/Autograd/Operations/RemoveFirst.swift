@@ -9,7 +9,7 @@ extension Tape {
     for i in 0..<b {
       (y.pointer + i * n * c).update(from: x.value.pointer + (i * (n + 1) + 1) * c, count: n * c)
     }
-    return record(y, from: [x]) { [unowned self] dy in
+    return record(y, from: [x]) { [unowned self, x = x.slot] dy in
       let dx = device.empty(x.shape)
       for i in 0..<b {
         let row = dx.pointer + i * (n + 1) * c

@@ -3,7 +3,7 @@ import TensorCore
 extension Tape {
   /// The last channel first, of [..., C]: from red, green, blue to blue, green, red.
   public func reverseChannels(_ x: Variable) -> Variable {
-    record(device.withReversedChannels(x.value), from: [x]) { [unowned self] dy in
+    record(device.withReversedChannels(x.value), from: [x]) { [unowned self, x = x.slot] dy in
       accumulate(device.withReversedChannels(dy.reshaped(x.shape)), into: x)
     }
   }

@@ -24,7 +24,7 @@ extension Tape {
     device.forRanges(y.count, grain: 4096) {
       for i in $0 { y.pointer[i] = (x.value.pointer[i] - scale.mean[i % c]) / scale.deviation[i % c] }
     }
-    return record(y, from: [x]) { [unowned self] dy in
+    return record(y, from: [x]) { [unowned self, x = x.slot] dy in
       let dx = device.empty(x.shape)
       device.forRanges(dx.count, grain: 4096) {
         for i in $0 { dx.pointer[i] = dy.pointer[i] / scale.deviation[i % c] }

@@ -4,7 +4,7 @@ import TensorCore
 extension Tape {
   /// a + b, of one shape.
   public func add(_ a: Variable, _ b: Variable) -> Variable {
-    record(device.sum(a.value, b.value), from: [a, b]) { [unowned self] dy in
+    record(device.sum(a.value, b.value), from: [a, b]) { [unowned self, a = a.slot, b = b.slot] dy in
       accumulate(dy, into: a)
       accumulate(dy, into: b)
     }
@@ -17,7 +17,7 @@ extension Tape {
     device.forRanges(y.count, grain: 4096) {
       tsr_axpy(y.pointer + $0.lowerBound, beta, b.value.pointer + $0.lowerBound, $0.count)
     }
-    return record(y, from: [a, b]) { [unowned self] dy in
+    return record(y, from: [a, b]) { [unowned self, a = a.slot, b = b.slot] dy in
       if a.requiresGradient { accumulate(device.scaled(dy, alpha), into: a) }
       if b.requiresGradient { accumulate(device.scaled(dy, beta), into: b) }
     }
@@ -27,8 +27,9 @@ extension Tape {
   public func weightedSum(_ terms: [(term: Variable, weight: Float)]) -> Variable {
     precondition(terms.allSatisfy { $0.term.value.count == 1 }, "weightedSum: terms must be scalars")
     let value = terms.reduce(Float(0)) { $0 + $1.term.value.scalar * $1.weight }
+    let weights = terms.map { ($0.term.slot, $0.weight) }
     return record(device.full([], value), from: terms.map(\.term)) { [unowned self] dy in
-      for (term, weight) in terms { accumulate(device.full(term.shape, dy.scalar * weight), into: term) }
+      for (slot, weight) in weights { accumulate(device.full(slot.shape, dy.scalar * weight), into: slot) }
     }
   }
 
@@ -37,11 +38,13 @@ extension Tape {
   public func straightThrough(value: Variable, gradientTo source: Variable) -> Variable {
     precondition(
       value.value.count == source.value.count, "straightThrough: \(value.shape) and \(source.shape)")
-    return record(value.value, from: [source]) { [unowned self] dy in accumulate(dy, into: source) }
+    return record(value.value, from: [source]) { [unowned self, source = source.slot] dy in
+      accumulate(dy, into: source)
+    }
   }
 
   /// The same elements under another shape.
   public func reshape(_ x: Variable, _ shape: [Int]) -> Variable {
-    record(x.value.reshaped(shape), from: [x]) { [unowned self] dy in accumulate(dy, into: x) }
+    record(x.value.reshaped(shape), from: [x]) { [unowned self, x = x.slot] dy in accumulate(dy, into: x) }
   }
 }

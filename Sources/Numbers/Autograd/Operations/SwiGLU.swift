@@ -13,11 +13,11 @@ extension Tape {
     // Both products side by side in one buffer: a row holds the gate, then the up projection.
     let both = device.empty([rows, 2 * h])
     let y = device.empty(x.shape.dropLast() + [h])
-    let input = device.prepared(MatrixOperand(x.value.pointer, stride: c), rows: rows, columns: c)
+    let input = device.kept(x.value, multiplications: rows * h * c)
     let halves = [(gate, 0), (up, h)].map { weight, offset in
       (
-        weight: weight, offset: offset,
-        matrix: device.prepared(MatrixOperand(weight.value.pointer, stride: c), rows: h, columns: c)
+        weight: weight.slot, offset: offset,
+        matrix: device.kept(weight.value, multiplications: rows * h * c)
       )
     }
     for half in halves {
@@ -29,7 +29,7 @@ extension Tape {
       tsr_swiglu(
         y.pointer + $0.lowerBound * h, both.pointer + $0.lowerBound * 2 * h, $0.count, h)
     }
-    return record(y, from: [x, gate, up]) { [unowned self] dy in
+    return record(y, from: [x, gate, up]) { [unowned self, x = x.slot] dy in
       let dBoth = device.empty([rows, 2 * h])
       device.forRanges(rows) {
         tsr_swiglu_backward(

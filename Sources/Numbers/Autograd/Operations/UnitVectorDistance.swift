@@ -26,20 +26,21 @@ extension Tape {
     let means = (0..<batch).map {
       Float(parts[$0 * places..<($0 + 1) * places].reduce(0, +) / Double(places))
     }
-    return record(device.tensor(means, [batch]), from: [x, y]) { [unowned self] dy in
-      func gradient(of a: Variable, against b: Variable) -> Tensor {
-        let dx = device.empty(a.shape)
+    return record(device.tensor(means, [batch]), from: [x, y]) {
+      [unowned self, a = x.slot, b = y.slot, x = x.value, y = y.value] dy in
+      func gradient(of x: Tensor, against y: Tensor) -> Tensor {
+        let dx = device.empty(x.shape)
         device.forRanges(batch * places, grain: 16) {
           for place in $0 {
             tsr_unit_distance_gradient(
-              dx.pointer + place * c, a.value.pointer + place * c, b.value.pointer + place * c, weights,
+              dx.pointer + place * c, x.pointer + place * c, y.pointer + place * c, weights,
               Double(dy.pointer[place / places]) / Double(places), c)
           }
         }
         return dx
       }
-      if x.requiresGradient { accumulate(gradient(of: x, against: y), into: x) }
-      if y.requiresGradient { accumulate(gradient(of: y, against: x), into: y) }
+      if a.requiresGradient { accumulate(gradient(of: x, against: y), into: a) }
+      if b.requiresGradient { accumulate(gradient(of: y, against: x), into: b) }
     }
   }
 }

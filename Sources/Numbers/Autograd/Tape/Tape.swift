@@ -12,8 +12,8 @@ public final class Tape {
   /// False for evaluation: nothing is kept and no gradient can be asked for.
   public let isRecording: Bool
   private var steps: [() -> Void] = []
-  /// The number of the first step that has a variable among its inputs: no gradient arrives at it after that step's backward
-  /// pass.
+  /// The number of the first step that has a variable among its inputs, by the variable's slot: no gradient arrives at it
+  /// after that step's backward pass.
   private var firstUses: [ObjectIdentifier: Int] = [:]
 
   /// A tape for one forward and, when recording, one backward pass.
@@ -28,17 +28,17 @@ public final class Tape {
   ///   - watch: who wants to know when a gradient is complete.
   public func backward(from loss: Variable, scale: Float = 1, watch: GradientWatch? = nil) {
     precondition(loss.value.count == 1, "Tape.backward: the loss has shape \(loss.shape)")
-    loss.gradient = device.full(loss.shape, scale)
+    loss.slot.gradient = device.full(loss.shape, scale)
     // By the number of the step after which a gradient is complete; the pass has none to add to those that no step has used.
     var complete: [Int: [Int]] = [:]
     for (place, variable) in (watch?.variables ?? []).enumerated() {
-      complete[firstUses[ObjectIdentifier(variable)] ?? steps.count, default: []].append(place)
+      complete[firstUses[ObjectIdentifier(variable.slot)] ?? steps.count, default: []].append(place)
     }
     func tell(_ step: Int) {
       guard let watch else { return }
       for place in complete[step] ?? [] {
         // The step that it came from may go on to use memory that it shares.
-        _ = ownGradient(of: watch.variables[place])
+        _ = ownGradient(of: watch.variables[place].slot)
         watch.isComplete(place)
       }
     }
@@ -49,68 +49,69 @@ public final class Tape {
     }
   }
 
-  /// The variable an op returns. `backward` gets the gradient by `value` and passes gradients on to `inputs`.
+  /// The variable an op returns. `backward` gets the gradient by `value` and passes gradients on to the slots of `inputs`. It
+  /// holds no variable: of each it captures the slot, and the value where it reads it.
   public func record(_ value: Tensor, from inputs: [Variable], backward: @escaping (Tensor) -> Void)
     -> Variable
   {
     let needsGradient = isRecording && inputs.contains { $0.requiresGradient }
     let output = Variable(value, requiresGradient: needsGradient)
     if needsGradient {
-      for input in inputs where input.requiresGradient && firstUses[ObjectIdentifier(input)] == nil {
-        firstUses[ObjectIdentifier(input)] = steps.count
+      for slot in inputs.map(\.slot) where slot.requiresGradient && firstUses[ObjectIdentifier(slot)] == nil {
+        firstUses[ObjectIdentifier(slot)] = steps.count
       }
-      steps.append {
-        guard let gradient = output.gradient else { return }
-        output.gradient = nil
+      steps.append { [slot = output.slot] in
+        guard let gradient = slot.gradient else { return }
+        slot.gradient = nil
         backward(gradient)
       }
     }
     return output
   }
 
-  /// Adds `gradient` to what has arrived at `variable`.
-  public func accumulate(_ gradient: Tensor, into variable: Variable) {
-    guard variable.requiresGradient else { return }
+  /// Adds `gradient` to what has arrived at `slot`.
+  public func accumulate(_ gradient: Tensor, into slot: GradientSlot) {
+    guard slot.requiresGradient else { return }
     precondition(
-      gradient.count == variable.value.count,
-      "Tape.accumulate: gradient \(gradient.shape) for a value of \(variable.shape)")
-    guard variable.gradient != nil else {
-      variable.gradient = gradient.reshaped(variable.shape)
+      gradient.count == slot.count, "Tape.accumulate: gradient \(gradient.shape) for a value of \(slot.shape)"
+    )
+    guard slot.gradient != nil else {
+      slot.gradient = gradient.reshaped(slot.shape)
       return
     }
     // Two variables may share one gradient (the two sides of a sum), so only an unshared one is changed.
-    if variable.gradient!.isUniquelyReferenced() {
-      let sum = variable.gradient!
+    if slot.gradient!.isUniquelyReferenced() {
+      let sum = slot.gradient!
       device.forRanges(sum.count, grain: 4096) {
         tsr_axpy(sum.pointer + $0.lowerBound, 1, gradient.pointer + $0.lowerBound, $0.count)
       }
     } else {
-      variable.gradient = device.sum(variable.gradient!, gradient.reshaped(variable.shape))
+      slot.gradient = device.sum(slot.gradient!, gradient.reshaped(slot.shape))
     }
   }
 
   /// Memory for a gradient that a matrix product will write (beta 0) or add to (beta 1).
-  func productTarget(for variable: Variable) -> (gradient: Tensor, beta: Float) {
-    if let gradient = ownGradient(of: variable) { return (gradient, 1) }
-    let gradient = device.empty(variable.shape)
-    variable.gradient = gradient
+  func productTarget(for slot: GradientSlot) -> (gradient: Tensor, beta: Float) {
+    if let gradient = ownGradient(of: slot) { return (gradient, 1) }
+    let gradient = device.empty(slot.shape)
+    slot.gradient = gradient
     return (gradient, 0)
   }
 
   /// Memory for a gradient that an op adds to: what has arrived, or zeros. For a variable without gradient
   /// this is memory that nothing reads.
-  func additionTarget(for variable: Variable) -> Tensor {
-    if let gradient = ownGradient(of: variable) { return gradient }
-    let gradient = device.zeros(variable.shape)
-    if variable.requiresGradient { variable.gradient = gradient }
+  func additionTarget(for slot: GradientSlot) -> Tensor {
+    if let gradient = ownGradient(of: slot) { return gradient }
+    let gradient = device.zeros(slot.shape)
+    if slot.requiresGradient { slot.gradient = gradient }
     return gradient
   }
 
-  /// What has arrived at `variable`, in memory that no other variable's gradient shares.
-  private func ownGradient(of variable: Variable) -> Tensor? {
-    guard variable.gradient != nil else { return nil }
-    if !variable.gradient!.isUniquelyReferenced() { variable.gradient = device.copy(variable.gradient!) }
-    return variable.gradient
+  /// What has arrived at `slot`, in memory that no other variable's gradient shares.
+  private func ownGradient(of slot: GradientSlot) -> Tensor? {
+    guard slot.gradient != nil else { return nil }
+    if !slot.gradient!.isUniquelyReferenced() { slot.gradient = device.copy(slot.gradient!) }
+    return slot.gradient
   }
 }
 

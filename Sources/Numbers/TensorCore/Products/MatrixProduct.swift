@@ -8,18 +8,42 @@ import COpenBLAS
 /// One operand of a matrix product: the first element, the distance between rows, and whether the stored
 /// matrix is to be read transposed.
 public struct MatrixOperand {
-  let pointer: UnsafePointer<Float>
+  /// Nil where only the rounded copy is kept.
+  private var elements: UnsafePointer<Float>?
   let stride: Int
   var transposed: Bool
   /// A dense rounded copy of the stored matrix, where there is one.
-  var rounded: BFloat16Tensor?
+  private(set) var rounded: BFloat16Tensor?
+  /// Keeps the elements in memory, where nothing else may.
+  private var owner: Tensor?
+
+  var pointer: UnsafePointer<Float> {
+    guard let elements else {
+      preconditionFailure("MatrixOperand: a product in float32 of an operand that is kept in bfloat16 alone")
+    }
+    return elements
+  }
 
   /// - Parameters:
   ///   - stride: elements from one stored row to the next.
   ///   - transposed: read the stored matrix as its transpose.
   public init(_ pointer: UnsafePointer<Float>, stride: Int, transposed: Bool = false) {
-    (self.pointer, self.stride, self.transposed) = (pointer, stride, transposed)
+    (elements, self.stride, self.transposed) = (pointer, stride, transposed)
   }
+
+  /// The rows [rows, columns] of a tensor, which the operand keeps in memory.
+  init(_ x: Tensor) {
+    self.init(x.pointer, stride: x.lastDimension)
+    owner = x
+  }
+
+  /// A matrix that is kept in bfloat16 alone.
+  init(_ rounded: BFloat16Tensor, stride: Int) {
+    (elements, self.stride, transposed, self.rounded) = (nil, stride, false, rounded)
+  }
+
+  /// Adds a rounded copy.
+  mutating func round(_ copy: BFloat16Tensor) { rounded = copy }
 
   /// The operand that starts `rows` rows (of the matrix as it is read) further down.
   func advanced(rows: Int) -> MatrixOperand {
@@ -143,8 +167,21 @@ extension Device {
   ///   - columns: elements of a stored row.
   public func prepared(_ operand: MatrixOperand, rows: Int, columns: Int) -> MatrixOperand {
     var operand = operand
-    if precision == .bfloat16 { operand.rounded = rounded(operand, rows: rows, columns: columns) }
+    if precision == .bfloat16 { operand.round(rounded(operand, rows: rows, columns: columns)) }
     return operand
+  }
+
+  /// The rows of a tensor as the operand of several products, which outlives the tensor: it keeps either the elements or, where
+  /// those products read rounded ones, a rounded copy alone.
+  /// - Parameter multiplications: of each product, m * n * k.
+  public func kept(_ x: Tensor, multiplications: Int) -> MatrixOperand {
+    #if OneDNN
+      if precision == .bfloat16, multiplications >= BFloat16Product.smallest {
+        return MatrixOperand(
+          rounded(MatrixOperand(x), rows: x.rowCount, columns: x.lastDimension), stride: x.lastDimension)
+      }
+    #endif
+    return MatrixOperand(x)
   }
 
   /// A dense rounded copy [rows, columns] of a stored matrix.

@@ -1,0 +1,37 @@
+import Autograd
+@testable import ImageModels
+import TensorCore
+import Testing
+
+/// What a forward pass of training leaves in memory for the backward pass: what that reads, and nothing else.
+@Suite struct TransformerMemoryTests {
+  @Test(arguments: [Precision.float32, .bfloat16])
+  func aBlockKeepsWhatItsBackwardPassReads(precision: Precision) {
+    let (c, h, rows) = (256, 768, 4 * 64)
+    let added = bytesKept(layers: 3, precision) - bytesKept(layers: 2, precision)
+    // The inputs of both norms; query, key and value; gate and up projection; the inverse lengths of both norms.
+    var expected = 4 * rows * (2 * c + 3 * c + 2 * h + 2)
+    let operands = rows * (3 * c + h)
+    switch precision {
+    case .float32: expected += 4 * operands
+    // The operands of the products, and the weights, rounded.
+    case .bfloat16: expected += 2 * operands + 2 * (4 * c * c + 3 * c * h)
+    }
+    #expect(added == expected)
+  }
+
+  /// Bytes of a tape after a forward pass over four images of 64 tokens.
+  private func bytesKept(layers: Int, _ precision: Precision) -> Int {
+    let device = Device(threadCount: 2, precision: precision)
+    let configuration = TransformerConfiguration(
+      layers: layers, heads: 4, width: 256, vocabularySize: 32, gridRows: 8, gridColumns: 8, classCount: 3)
+    precondition(configuration.feedForwardWidth == 768)
+    let model = Transformer(configuration, device: device, seed: 0)
+    device.memory.trim()
+    let before = device.memory.bytesHeld
+    let tape = Tape(device: device)
+    let hidden = model.hidden(tape, labels: [0, 1, 2, 3], tokens: Array(repeating: 5, count: 4 * 64))
+    device.memory.trim()
+    return withExtendedLifetime((tape, hidden)) { device.memory.bytesHeld - before }
+  }
+}
