@@ -1,4 +1,5 @@
 @testable import Autograd
+import Glibc
 import TensorCore
 import Testing
 import TestSupport
@@ -34,6 +35,26 @@ import TestSupport
 
   @Test func swiGLU() throws {
     try compare(of: [[96, 128], [160, 128], [160, 128]]) { $0.swiGLU($1[0], gate: $1[1], up: $1[2]) }
+  }
+
+  /// Lengths of one block of queries, of several, and of several with a rest; two or three of the masks.
+  @Test(arguments: [64, 65, 130, 192])
+  func attention(length: Int) throws {
+    let size = 48
+    let rotation = (0..<length * size / 2).flatMap {
+      [Float(cos(Double($0) * 0.7)), Float(sin(Double($0) * 0.7))]
+    }
+    let seen = (0..<2 * length).map { $0 * 7 % 5 > 1 ? UInt8(1) : 0 }
+    let visible = (0..<length * length).map { $0 / length == 3 || $0 * 11 % 7 > 4 ? UInt8(0) : 1 }
+    for mask in [AttentionMask.causal, .full, .causalVisible(seen), .visible(visible)] {
+      try compare(of: [[2, length, 3 * 2 * size]]) {
+        $0.attention(
+          qkv: $1[0], heads: 2, rotation: $0.device.tensor(rotation, [length, size / 2, 2]), mask: mask)
+      }
+    }
+    try compare(of: Array(repeating: [2, length, 2 * size], count: 3)) {
+      $0.attention(query: $1[0], key: $1[1], value: $1[2], heads: 2, mask: .causal)
+    }
   }
 
   @Test func normalizedConvolution() throws {

@@ -17,7 +17,8 @@ import Testing
     // The operands of the products, and the weights, rounded.
     case .bfloat16: expected += 2 * operands + 2 * (4 * c * c + 3 * c * h)
     }
-    #expect(added == expected)
+    // A pooled block may be larger than what lies in it.
+    #expect(added >= expected && added <= expected + expected / 25, "\(added) bytes, \(expected) expected")
   }
 
   /// Bytes of a tape after a forward pass over four images of 64 tokens.

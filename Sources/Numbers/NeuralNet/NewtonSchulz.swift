@@ -50,11 +50,15 @@ struct NewtonSchulz {
     var products: [Shape: Products] = [:]
     for (rows, columns) in shapes where products[Shape(rows: rows, columns: columns)] == nil {
       let (isWide, side, long) = (rows <= columns, min(rows, columns), max(rows, columns))
+      var (gram, update) = (
+        SerialProductShape(m: side, n: side, k: long), SerialProductShape(m: rows, n: columns, k: side)
+      )
+      (gram.transposedA, gram.transposedB) = (!isWide, isWide)
+      update.accumulates = true
       products[Shape(rows: rows, columns: columns)] = Products(
-        gram: device.serialBFloat16Product(
-          m: side, n: side, k: long, transposedA: !isWide, transposedB: isWide),
-        square: device.serialBFloat16Product(m: side, n: side, k: side),
-        update: device.serialBFloat16Product(m: rows, n: columns, k: side, accumulates: true))
+        gram: device.serialBFloat16Product(gram),
+        square: device.serialBFloat16Product(SerialProductShape(m: side, n: side, k: side)),
+        update: device.serialBFloat16Product(update))
     }
     return products
   }

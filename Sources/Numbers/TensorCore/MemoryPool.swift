@@ -3,6 +3,12 @@
 ///
 /// Used from one thread; parallel loops get their buffers before they start.
 public final class MemoryPool {
+  /// Memory, and its size: a size class.
+  struct Block {
+    let pointer: UnsafeMutableRawPointer
+    let size: Int
+  }
+
   private var free: [Int: [UnsafeMutableRawPointer]] = [:]
 
   /// Bytes obtained from the system and not returned to it; constant once a loop is steady.
@@ -23,16 +29,20 @@ public final class MemoryPool {
     return (bytes + step - 1) / step * step
   }
 
-  func take(bytes: Int) -> UnsafeMutableRawPointer {
-    let size = Self.sizeClass(bytes)
-    if let block = free[size]?.popLast() { return block }
-    bytesHeld += size
-    return .allocate(byteCount: size, alignment: 64)
+  /// A block of at least `bytes`: one of their size class, or else a free one that is up to half as large again. So gradients
+  /// take the memory that activations of other shapes have left.
+  func take(bytes: Int) -> Block {
+    let smallest = Self.sizeClass(bytes)
+    var size = smallest
+    while size <= smallest + smallest / 2 {
+      if let pointer = free[size]?.popLast() { return Block(pointer: pointer, size: size) }
+      size = Self.sizeClass(size + 1)
+    }
+    bytesHeld += smallest
+    return Block(pointer: .allocate(byteCount: smallest, alignment: 64), size: smallest)
   }
 
-  func give(_ block: UnsafeMutableRawPointer, bytes: Int) {
-    free[Self.sizeClass(bytes), default: []].append(block)
-  }
+  func give(_ block: Block) { free[block.size, default: []].append(block.pointer) }
 
   /// Returns every unused block to the system.
   public func trim() {

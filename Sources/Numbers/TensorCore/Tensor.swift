@@ -2,16 +2,17 @@
 final class TensorStorage {
   let pointer: UnsafeMutablePointer<Float>
   let count: Int
+  private let block: MemoryPool.Block
   private let pool: MemoryPool
 
   init(count: Int, pool: MemoryPool) {
     self.count = count
     self.pool = pool
-    pointer = pool.take(bytes: count * MemoryLayout<Float>.stride)
-      .bindMemory(to: Float.self, capacity: max(count, 1))
+    block = pool.take(bytes: count * MemoryLayout<Float>.stride)
+    pointer = block.pointer.bindMemory(to: Float.self, capacity: max(count, 1))
   }
 
-  deinit { pool.give(pointer, bytes: count * MemoryLayout<Float>.stride) }
+  deinit { pool.give(block) }
 }
 
 /// A dense row-major float32 array. A tensor is a handle: copies share their memory, and the ops of

@@ -16,10 +16,10 @@ struct AttentionKernel {
   let scale: Float
   /// The addresses of query, key and value. Reading them from the tensors would change reference counts at
   /// every block, for which the threads compete.
-  private let query, key, value: Place
+  let query, key, value: Place
 
   /// Rows of one of the inputs, or of its gradient.
-  private struct Place {
+  struct Place {
     let pointer: UnsafeMutablePointer<Float>
     let stride: Int
   }
@@ -37,10 +37,11 @@ struct AttentionKernel {
   /// Queries whose scores are held together.
   private static let block = 64
 
-  private var blockRows: Int { min(Self.block, length) }
-  private var blockCount: Int { (length + blockRows - 1) / blockRows }
+  var blockRows: Int { min(Self.block, length) }
+  var blockCount: Int { (length + blockRows - 1) / blockRows }
 
   func forward(_ device: Device, into y: Tensor) {
+    if isRounded(on: device) { return forwardRounded(device, into: y) }
     let units = batch * heads * blockCount
     let scratch = device.empty([device.threads.count, 2 * length * size + blockRows * length])
     let outStride = heads * size
@@ -64,10 +65,11 @@ struct AttentionKernel {
 
   /// Writes the gradients of the three inputs into the places that the inputs have in `targets`.
   func backward(_ device: Device, _ dy: Tensor, into targets: [Tensor]) {
-    let count = 4 * length * size + 2 * blockRows * length
-    let scratch = device.empty([device.threads.count, count])
     let places = zip(targets, sources).map { Place(pointer: $0.pointer + $1.offset, stride: $1.stride) }
     let (dq, dk, dv) = (places[0], places[1], places[2])
+    if isRounded(on: device) { return backwardRounded(device, dy, into: (dq, dk, dv)) }
+    let count = 4 * length * size + 2 * blockRows * length
+    let scratch = device.empty([device.threads.count, count])
     let (first, gradient) = (scratch.pointer, dy.pointer)
     device.threads.forRanges(batch * heads) { range, thread in
       for unit in range {
@@ -119,13 +121,18 @@ struct AttentionKernel {
     _ rows: Range<Int>, _ keys: Int
   ) {
     multiplySerially(m: rows.count, n: keys, k: size, q, k.asTransposed, into: scores, stride: length)
+    softmax(scores, b, rows, keys)
+  }
+
+  /// The softmax of scores under the mask, in place: rows of `length` of which the first `keys` are set.
+  func softmax(_ scores: UnsafeMutablePointer<Float>, _ b: Int, _ rows: Range<Int>, _ keys: Int) {
     mask.forEachRow(rows, sequence: b, length: length) { query, seen in
       let row = scores + (query - rows.lowerBound) * length
       _ = tsr_softmax_row(row, seen, scale, mask.visibleCount(row: query, length: length), keys)
     }
   }
 
-  private func queryRows(_ index: Int) -> Range<Int> {
+  func queryRows(_ index: Int) -> Range<Int> {
     index * blockRows..<min(length, (index + 1) * blockRows)
   }
 
@@ -141,7 +148,7 @@ struct AttentionKernel {
   }
 
   /// Writes the gradient of a rotated head [T, size] to its place, rotated back.
-  private func unrotate(_ gradient: UnsafeMutablePointer<Float>, into target: Place, _ b: Int, _ h: Int) {
+  func unrotate(_ gradient: UnsafeMutablePointer<Float>, into target: Place, _ b: Int, _ h: Int) {
     let place = start(of: target, b, h)
     if let rotation {
       tsr_rotate_rows(place, target.stride, gradient, size, rotation.pointer, -1, length, size)
@@ -150,7 +157,7 @@ struct AttentionKernel {
     }
   }
 
-  private func start(of place: Place, _ b: Int, _ h: Int) -> UnsafeMutablePointer<Float> {
+  func start(of place: Place, _ b: Int, _ h: Int) -> UnsafeMutablePointer<Float> {
     place.pointer + b * length * place.stride + h * size
   }
 }

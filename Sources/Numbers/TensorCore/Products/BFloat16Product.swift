@@ -61,14 +61,15 @@
       }
     }
 
-    /// What multiplies dense operands of one shape on the calling thread.
-    func serial(m: Int, n: Int, k: Int, transposedA: Bool, transposedB: Bool, accumulates: Bool)
-      -> OpaquePointer
-    {
+    /// What multiplies operands of one shape on the calling thread.
+    func serial(_ shape: SerialProductShape) -> OpaquePointer {
       primitive(
         Shape(
-          m: m, n: n, k: k, transposedA: transposedA, transposedB: transposedB, strideA: transposedA ? m : k,
-          strideB: transposedB ? k : n, strideC: n, accumulates: accumulates))
+          m: shape.m, n: shape.n, k: shape.k, transposedA: shape.transposedA, transposedB: shape.transposedB,
+          strideA: shape.strideA ?? (shape.transposedA ? shape.m : shape.k),
+          strideB: shape.strideB ?? (shape.transposedB ? shape.k : shape.n),
+          strideC: shape.strideC ?? shape.n,
+          accumulates: shape.accumulates))
     }
 
     private func primitive(_ shape: Shape) -> OpaquePointer {

@@ -2,7 +2,20 @@
   import COneDNN
 #endif
 
-/// c [m, n] = a [m, k] b [k, n], or that added to c, of dense bfloat16 operands, summed in float32 on the calling thread.
+/// The shape of c [m, n] = a [m, k] b [k, n], or of that added to c. A transposed operand is stored as [k, m] or [n, k].
+public struct SerialProductShape: Sendable {
+  public var m, n, k: Int
+  public var transposedA = false
+  public var transposedB = false
+  /// Elements from one stored row to the next; nil where rows follow one another without a gap.
+  public var strideA, strideB, strideC: Int?
+  public var accumulates = false
+
+  /// Dense operands, none of them transposed.
+  public init(m: Int, n: Int, k: Int) { (self.m, self.n, self.k) = (m, n, k) }
+}
+
+/// A product of bfloat16 operands, summed in float32 on the calling thread.
 /// Several threads may use the same product at the same time. Belongs to the device that made it.
 public struct SerialBFloat16Product {
   #if OneDNN
@@ -28,17 +41,12 @@ public struct SerialBFloat16Product {
 }
 
 extension Device {
-  /// A product for one shape; a transposed operand is stored as [k, m] or [n, k].
+  /// A product of one shape.
   /// - Precondition: the device's precision is bfloat16.
-  public func serialBFloat16Product(
-    m: Int, n: Int, k: Int, transposedA: Bool = false, transposedB: Bool = false, accumulates: Bool = false
-  ) -> SerialBFloat16Product {
+  public func serialBFloat16Product(_ shape: SerialProductShape) -> SerialBFloat16Product {
     precondition(precision == .bfloat16, "serialBFloat16Product: the device has \(precision)")
     #if OneDNN
-      return SerialBFloat16Product(
-        bfloat16Product.serial(
-          m: m, n: n, k: k, transposedA: transposedA, transposedB: transposedB, accumulates: accumulates),
-        of: bfloat16Product)
+      return SerialBFloat16Product(bfloat16Product.serial(shape), of: bfloat16Product)
     #else
       preconditionFailure("serialBFloat16Product: this build has none")
     #endif
