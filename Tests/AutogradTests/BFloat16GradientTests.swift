@@ -37,6 +37,12 @@ import TestSupport
     try compare(of: [[96, 128], [160, 128], [160, 128]]) { $0.swiGLU($1[0], gate: $1[1], up: $1[2]) }
   }
 
+  @Test func feedForward() throws {
+    try compare(of: [[96, 128], [160, 128], [160, 128], [128, 160]]) {
+      $0.feedForward($1[0], gate: $1[1], up: $1[2], down: $1[3])
+    }
+  }
+
   /// Lengths of one block of queries, of several, and of several with a rest; two or three of the masks.
   @Test(arguments: [64, 65, 130, 192])
   func attention(length: Int) throws {

@@ -59,6 +59,12 @@ import TestSupport
     }
     expectWithin(y.value.toArray(), exact, roundings: 2 * Double(c) + 12, "gated linear")
     checkGradients(device, of: [x, gate, up]) { $0.swiGLU($1[0], gate: $1[1], up: $1[2]) }
+    let down = device.random([c, h], 12)
+    let whole = tape.feedForward(Variable(x), gate: Variable(gate), up: Variable(up), down: Variable(down))
+    #expect(whole.value.toArray() == tape.linear(y, weight: Variable(down)).value.toArray())
+    checkGradients(device, of: [x, gate, up, down]) {
+      $0.feedForward($1[0], gate: $1[1], up: $1[2], down: $1[3])
+    }
   }
 
   @Test func embeddingAddsUpRepeatedIndices() throws {

@@ -9,13 +9,14 @@ import Testing
   func aBlockKeepsWhatItsBackwardPassReads(precision: Precision) {
     let (c, h, rows) = (256, 768, 4 * 64)
     let added = bytesKept(layers: 3, precision) - bytesKept(layers: 2, precision)
-    // The inputs of both norms; query, key and value; gate and up projection; the inverse lengths of both norms.
-    var expected = 4 * rows * (2 * c + 3 * c + 2 * h + 2)
-    let operands = rows * (3 * c + h)
+    // The inputs of both norms, and the inverse lengths of their rows.
+    var expected = 4 * rows * (2 * c + 2)
+    // Query, key and value, both projections of the feed-forward layer, and the inputs of the four products.
+    let numbers = rows * (3 * c + 2 * h + 3 * c + h)
     switch precision {
-    case .float32: expected += 4 * operands
-    // The operands of the products, and the weights, rounded.
-    case .bfloat16: expected += 2 * operands + 2 * (4 * c * c + 3 * c * h)
+    case .float32: expected += 4 * numbers
+    // All of them, and the weights, rounded.
+    case .bfloat16: expected += 2 * (numbers + 4 * c * c + 3 * c * h)
     }
     // A pooled block may be larger than what lies in it.
     #expect(added >= expected && added <= expected + expected / 25, "\(added) bytes, \(expected) expected")

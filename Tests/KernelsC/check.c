@@ -11,6 +11,7 @@ enum { MAX_ROOMS = 64, MAX_KERNELS = 100, MAX_MESSAGES = 20 };
 typedef struct {
   uint8_t *start, *end;
   size_t before, bytes;
+  bool old;  // of the check before this one
 } memory;
 
 static struct {
@@ -45,7 +46,9 @@ static void crashed(int number) {
   _exit(1);
 }
 
-static void free_rooms(void) {
+// Looks before each array; frees those of the check before the last one, or all.
+static void end_check(bool last) {
+  size_t kept = 0;
   for (size_t i = 0; i < current.room_count; i++) {
     memory *m = &current.rooms[i];
     for (size_t j = 0; j < m->before; j++)
@@ -53,15 +56,20 @@ static void free_rooms(void) {
         fail("writes before an array");
         break;
       }
-    munmap(m->start, (size_t)(m->end - m->start));
+    if (m->old || last) {
+      munmap(m->start, (size_t)(m->end - m->start));
+    } else {
+      m->old = true;
+      current.rooms[kept++] = *m;
+    }
   }
-  current.room_count = 0;
+  current.room_count = kept;
 }
 
 void begin(const char *kernel, const char *shape, ...) {
   if (check_count++ == 0)
     signal(SIGSEGV, crashed), signal(SIGBUS, crashed), signal(SIGILL, crashed);
-  free_rooms();
+  end_check(false);
   if (!was_checked(kernel) && kernel_count < MAX_KERNELS) checked[kernel_count++] = kernel;
   current.kernel = kernel;
   current.failed = false;
@@ -72,7 +80,7 @@ void begin(const char *kernel, const char *shape, ...) {
 }
 
 int finish(int *checks) {
-  free_rooms();
+  end_check(true);
   *checks = check_count;
   return failures;
 }
@@ -93,7 +101,8 @@ void *room(size_t bytes) {
     exit(1);
   }
   memset(start, 0xff, whole);
-  current.rooms[current.room_count++] = (memory){start, start + whole + page, whole - bytes, bytes};
+  current.rooms[current.room_count++] =
+      (memory){start, start + whole + page, whole - bytes, bytes, false};
   return start + whole - bytes;
 }
 

@@ -22,7 +22,7 @@
 
 enum { MAX_ROWS = 9 };
 
-/// Begins the check of a kernel for one shape; the arrays of the last one are gone.
+/// Begins the check of a kernel for one shape. It may use the arrays of the check before it; older ones are gone.
 void begin(const char *kernel, const char *shape, ...) __attribute__((format(printf, 2, 3)));
 /// Ends the last check; returns the number of failures and, in `checks`, of checks.
 int finish(int *checks);

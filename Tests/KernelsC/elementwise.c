@@ -196,6 +196,47 @@ static void check_swiglu(size_t rows, size_t n) {
   near("d gate and d up", y, expected, magnitude, 16, 2 * rows * n);
 }
 
+// bfloat16 numbers as floats.
+static float *widened(const uint16_t *x, size_t n) {
+  float *y = floats(n);
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits = (uint32_t)x[i] << 16;
+    memcpy(y + i, &bits, 4);
+  }
+  return y;
+}
+
+// One step of bfloat16 may lie between the two, where the float's last bit decides.
+static void check_rounded_swiglu(size_t rows, size_t n) {
+  size_t count = rows * n;
+  begin("tsr_swiglu_bfloat16", "%zu rows of %zu", rows, n);
+  const float *both = normals(2 * count);
+  uint16_t *y = room(2 * count), *slow = room(2 * count);
+  uint16_t *rounded = room(4 * count), *slow_rounded = room(4 * count);
+  tsr_swiglu_bfloat16(y, rounded, both, rows, n);
+  plain_tsr_swiglu_bfloat16(slow, slow_rounded, both, rows, n);
+  float *expected = widened(slow, count);
+  near("y", widened(y, count), expected, absolute(expected, count), 0x1p16, count);
+  equal("rounded", rounded, slow_rounded, 4 * count);
+
+  begin("tsr_swiglu_backward_bfloat16", "%zu rows of %zu", rows, n);
+  const float *dy = normals(count);
+  uint16_t *projections = room(4 * count), *d = room(4 * count);
+  tsr_to_bfloat16(projections, normals(2 * count), 2 * count);
+  slow = room(4 * count);
+  tsr_swiglu_backward_bfloat16(d, d + count, dy, projections, rows, n);
+  plain_tsr_swiglu_backward_bfloat16(slow, slow + count, dy, projections, rows, n);
+  float *magnitude = floats(2 * count), *wide = widened(projections, 2 * count);
+  for (size_t i = 0; i < count; i++) {
+    const float *gate = wide + i / n * 2 * n + i % n;
+    double size = fabs(dy[i]) * sigmoid(*gate);
+    magnitude[i] = (float)(size * fabs(gate[n]) * (1 + fabs(*gate)));
+    magnitude[count + i] = (float)(size * fabs(*gate));
+  }
+  expected = widened(slow, 2 * count);
+  near("d gate and d up", widened(d, 2 * count), expected, magnitude, 0x1p16, 2 * count);
+}
+
 static void check_swiglu_panels(size_t rows, size_t h) {
   begin("tsr_swiglu_panels", "%zu rows of %zu", rows, h);
   size_t panels = (h + TSR_PANEL - 1) / TSR_PANEL, count = 2 * rows * panels * TSR_PANEL;
@@ -215,6 +256,7 @@ void check_activations(void) {
   for (size_t rows = 1; rows <= MAX_ROWS; rows++)
     for (size_t i = 0; i < 12; i++) {
       check_swiglu(rows, lengths[i]);
+      check_rounded_swiglu(rows, lengths[i]);
       check_swiglu_panels(rows, lengths[i]);
     }
 }

@@ -134,6 +134,7 @@ static void check_means(size_t rows, size_t channels) {
   BOTH(tsr_clamp_positive, y, expected, 0.7f, rows * channels);
   equal_floats("y", y, expected, rows * channels);
   begin("tsr_clamp_positive_backward", "%zu", rows * channels);
+  x = normals(rows * channels);
   float *dx = floats(rows * channels), *expected_dx = floats(rows * channels);
   BOTH(tsr_clamp_positive_backward, dx, expected_dx, x, y, 0.7f, rows * channels);
   equal_floats("dx", dx, expected_dx, rows * channels);

@@ -88,4 +88,35 @@ import TestSupport
     expectWithin(rowsOf(0), exactGate, roundings: 16, "d gate")
     expectWithin(rowsOf(n), exactUp, roundings: 9, "d up")
   }
+
+  @Test(arguments: [0, 1, 5], [1, 7, 16, 37]) func roundedGatedUnit(rows: Int, n: Int) {
+    let (both, dy) = (normals(rows * 2 * n, 23, deviation: 3), normals(rows * n, 24))
+    var (y, copy) = (
+      [UInt16](repeating: 0x7fc0, count: rows * n), [UInt16](repeating: 0x7fc0, count: rows * 2 * n)
+    )
+    var (alone, dGate, dUp) = (y, y, y)
+    tsr_swiglu_bfloat16(&y, &copy, both, rows, n)
+    tsr_swiglu_bfloat16(&alone, nil, both, rows, n)
+    #expect(alone == y)
+    var expected = copy
+    tsr_to_bfloat16(&expected, both, expected.count)
+    #expect(copy == expected)
+    tsr_swiglu_backward_bfloat16(&dGate, &dUp, dy, copy, rows, n)
+    var (exact, exactGate, exactUp): ([ExactSum], [ExactSum], [ExactSum]) = ([], [], [])
+    for i in 0..<rows * n {
+      let place = i / n * 2 * n + i % n
+      exact.append(ExactSum(Self.silu(Double(both[place])).value.value * Double(both[place + n])))
+      let (gate, up, g) = (Self.wide(copy[place]), Self.wide(copy[place + n]), Double(dy[i]))
+      let (value, derivative) = Self.silu(gate)
+      exactUp.append(ExactSum(value.value * g))
+      exactGate.append(ExactSum(g * up * derivative.value, magnitude: abs(g * up) * derivative.magnitude))
+    }
+    // A rounding to bfloat16 is 2^16 of those of float32.
+    let floats = { (x: [UInt16]) in x.map { Float(Self.wide($0)) } }
+    expectWithin(floats(y), exact, roundings: 9 + 0x1p16, "swiglu")
+    expectWithin(floats(dGate), exactGate, roundings: 16 + 0x1p16, "d gate")
+    expectWithin(floats(dUp), exactUp, roundings: 9 + 0x1p16, "d up")
+  }
+
+  private static func wide(_ half: UInt16) -> Double { Double(Float(bitPattern: UInt32(half) << 16)) }
 }

@@ -59,4 +59,11 @@ TSR_INLINE uint16_t tsr_bfloat16_of(float x) {
   return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded);
 }
 
+TSR_INLINE float tsr_bfloat16_value(uint16_t x) {
+  uint32_t bits = (uint32_t)x << 16;
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
 TSR_INLINE float tsr_sigmoid1(float x) { return 1.0f / (1.0f + tsr_exp1(-x)); }

@@ -47,6 +47,11 @@ void tsr_gelu_backward(float *dx, const float *dy, const float *x, size_t n);
 /// y[row] = silu(gate[row]) * up[row]; a row of both holds gate then up, 2n long.
 void tsr_swiglu(float *y, const float *both, size_t rows, size_t n);
 void tsr_swiglu_backward(float *d_both, const float *dy, const float *both, size_t rows, size_t n);
+/// The same in bfloat16; rounded [rows, 2n], which may be null, becomes both.
+void tsr_swiglu_bfloat16(uint16_t *y, uint16_t *rounded, const float *both, size_t rows, size_t n);
+/// From such a rounded copy, with a gradient [rows, n] for each of its halves.
+void tsr_swiglu_backward_bfloat16(uint16_t *d_gate, uint16_t *d_up, const float *dy,
+                                  const uint16_t *both, size_t rows, size_t n);
 
 // MARK: norm.c
 /// y = x / sqrt(mean(x^2) + eps) * weight; inverse_rms [rows] is kept for the backward pass.

@@ -5,18 +5,8 @@
 
 // A cache is float or bfloat16; `wide` is a constant at each call.
 TSR_INLINE float cached(const void *cache, bool wide, size_t index) {
-  if (wide) return ((const float *)cache)[index];
-  uint32_t bits = (uint32_t)((const uint16_t *)cache)[index] << 16;
-  float value;
-  memcpy(&value, &bits, 4);
-  return value;
-}
-
-TSR_INLINE uint16_t rounded(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, 4);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(bits >> 16 | 0x40u);
-  return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+  return wide ? ((const float *)cache)[index]
+              : tsr_bfloat16_value(((const uint16_t *)cache)[index]);
 }
 
 TSR_INLINE size_t key_place(size_t position, size_t channel, size_t size) {
@@ -31,8 +21,8 @@ void tsr_cache_store(float *keys, float *values, const float *key, const float *
 
 void tsr_cache_store_bfloat16(uint16_t *keys, uint16_t *values, const float *key,
                               const float *value, size_t position, size_t size) {
-  for (size_t i = 0; i < size; i++) keys[key_place(position, i, size)] = rounded(key[i]);
-  for (size_t i = 0; i < size; i++) values[position * size + i] = rounded(value[i]);
+  for (size_t i = 0; i < size; i++) keys[key_place(position, i, size)] = tsr_bfloat16_of(key[i]);
+  for (size_t i = 0; i < size; i++) values[position * size + i] = tsr_bfloat16_of(value[i]);
 }
 
 // Even and odd channels are summed apart, so that the sums do not wait for each other.

@@ -168,8 +168,9 @@ public final class Transformer {
       qkv: tape.linear(normed, weight: block.wqkv), heads: configuration.heads, rotation: rotation, mask: mask
     )
     let x = added(tape.linear(attended, weight: block.wo), to: x, place: 2 * index + 1)
-    let gated = tape.swiGLU(
-      tape.rmsNorm(x, weight: block.feedForwardNorm, epsilon: epsilon), gate: block.w1, up: block.w3)
-    return added(tape.linear(gated, weight: block.w2), to: x, place: 2 * index + 2)
+    let update = tape.feedForward(
+      tape.rmsNorm(x, weight: block.feedForwardNorm, epsilon: epsilon), gate: block.w1, up: block.w3,
+      down: block.w2)
+    return added(update, to: x, place: 2 * index + 2)
   }
 }

@@ -65,7 +65,10 @@ public enum AttentionMask {
 struct AttentionSource {
   let tensor: Tensor
   let offset: Int
-  var stride: Int { tensor.lastDimension }
+
+  var rows: AttentionGeometry.Rows {
+    AttentionGeometry.Rows(pointer: tensor.pointer + offset, stride: tensor.lastDimension)
+  }
 }
 
 extension Tape {
@@ -107,15 +110,27 @@ extension Tape {
       rotation.map { $0.count >= shape[1] * channels / heads } ?? true,
       "attention: rotation \(rotation?.shape ?? []) for \(shape[1]) positions of \(channels / heads) channels"
     )
-    let kernel = AttentionKernel(
-      sources: sources, batch: shape[0], length: shape[1], heads: heads, size: channels / heads,
-      rotation: rotation, mask: mask, scale: scale ?? 1 / Float(channels / heads).squareRoot())
+    let geometry = AttentionGeometry(
+      batch: shape[0], length: shape[1], heads: heads, size: channels / heads, rotation: rotation, mask: mask,
+      scale: scale ?? 1 / Float(channels / heads).squareRoot())
     let y = device.empty([shape[0], shape[1], channels])
-    kernel.forward(device, into: y)
+    let backward: (Tensor, [AttentionGeometry.Rows]) -> Void
+    if RoundedAttention.isFaster(for: geometry, on: device) {
+      let kernel = RoundedAttention(geometry, sources, device)
+      kernel.forward(device, into: y)
+      backward = { [device] in kernel.backward(device, $0, into: $1) }
+    } else {
+      let kernel = AttentionKernel(geometry, sources)
+      kernel.forward(device, into: y)
+      backward = { [device] in kernel.backward(device, $0, into: $1) }
+    }
+    let offsets = sources.map(\.offset)
     return record(y, from: inputs) { [unowned self, slots = inputs.map(\.slot)] dy in
       let gradients = slots.map { device.empty($0.shape) }
-      kernel.backward(
-        device, dy, into: gradients.count == 1 ? Array(repeating: gradients[0], count: 3) : gradients)
+      let targets = offsets.enumerated().map {
+        AttentionSource(tensor: gradients[min($0, gradients.count - 1)], offset: $1).rows
+      }
+      backward(dy, targets)
       for (slot, gradient) in zip(slots, gradients) { accumulate(gradient, into: slot) }
     }
   }

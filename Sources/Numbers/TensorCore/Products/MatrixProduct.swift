@@ -37,9 +37,9 @@ public struct MatrixOperand {
     owner = x
   }
 
-  /// A matrix that is kept in bfloat16 alone.
-  init(_ rounded: BFloat16Tensor, stride: Int) {
-    (elements, self.stride, transposed, self.rounded) = (nil, stride, false, rounded)
+  /// A matrix [rows, columns] that is kept in bfloat16 alone.
+  public init(_ rounded: BFloat16Tensor) {
+    (elements, stride, transposed, self.rounded) = (nil, rounded.shape[1], false, rounded)
   }
 
   /// Adds a rounded copy.
@@ -115,7 +115,7 @@ extension Device {
     into c: UnsafeMutablePointer<Float>, stride: Int
   ) {
     #if OneDNN
-      if precision == .bfloat16, alpha == 1, beta == 0 || beta == 1, m * n * k >= BFloat16Product.smallest {
+      if alpha == 1, beta == 0 || beta == 1, roundsProducts(of: m * n * k) {
         return bfloat16Product.multiply(
           self, m: m, n: n, k: k, a, b, accumulates: beta == 1, into: c, stride: stride)
       }
@@ -175,13 +175,17 @@ extension Device {
   /// those products read rounded ones, a rounded copy alone.
   /// - Parameter multiplications: of each product, m * n * k.
   public func kept(_ x: Tensor, multiplications: Int) -> MatrixOperand {
+    guard roundsProducts(of: multiplications) else { return MatrixOperand(x) }
+    return MatrixOperand(rounded(MatrixOperand(x), rows: x.rowCount, columns: x.lastDimension))
+  }
+
+  /// Whether products of so many multiplications, m * n * k, round their operands.
+  public func roundsProducts(of multiplications: Int) -> Bool {
     #if OneDNN
-      if precision == .bfloat16, multiplications >= BFloat16Product.smallest {
-        return MatrixOperand(
-          rounded(MatrixOperand(x), rows: x.rowCount, columns: x.lastDimension), stride: x.lastDimension)
-      }
+      precision == .bfloat16 && multiplications >= BFloat16Product.smallest
+    #else
+      false
     #endif
-    return MatrixOperand(x)
   }
 
   /// A dense rounded copy [rows, columns] of a stored matrix.
