@@ -185,7 +185,7 @@ import VQGAN
     #expect(network.places(size: 32) == [256, 49, 9, 1, 1, 1, 1])
     let plain = ImageLosses(
       .init(perceptual: .init(weight: 1, network)), perceptual: network, device: device, seed: 1)
-    let heads = zip(network.places(size: 32), network.widths).reduce(0) { $0 + 8 * $1.0 * ($1.1 + 9) }
+    let heads = zip(network.places(size: 32), network.widths).reduce(0) { $0 + $1.0 * (8 * $1.1 + 60) }
     #expect(
       try losses(isAdaptive: false).trainingBytesPerImage(size: 32)
         == plain.trainingBytesPerImage(size: 32) + Double(heads))

@@ -1,4 +1,5 @@
 import ImageModels
+import TensorCore
 
 /// Every size of a VAR transformer. Written into model files under the names of VAR's code.
 public struct VARConfiguration: Codable, Equatable, Sendable {
@@ -104,10 +105,13 @@ extension VARConfiguration {
   /// The parameters in float32.
   public var parameterBytes: Double { 4 * Double(scalarCount + frozenCount) }
 
-  /// What the backward pass of one image needs of all blocks: what both norms and gates read, queries, keys and values
-  /// before and after they are normalised, and the feed-forward layer before and after GELU.
-  public var trainingBytesPerImage: Double {
-    Double(layers) * Double(tokenCount) * Double(12 * width + 2 * feedForwardWidth) * 4
+  /// What the backward pass of one image needs of all blocks: what both norms give, what both gates multiply, queries and keys of
+  /// length 1, and the feed-forward layer before GELU; and in the format of products queries, keys and values, and the inputs of
+  /// the four products.
+  public func trainingBytesPerImage(_ precision: Precision) -> Double {
+    let values = Double((normalizesQueries ? 6 : 4) * width + feedForwardWidth) * 4
+    let operands = Double(6 * width + feedForwardWidth) * Double(precision.bytes)
+    return Double(layers) * Double(tokenCount) * (values + operands)
   }
 
   /// What one block holds for one image without a backward pass.

@@ -55,7 +55,7 @@ extension TrainAR {
     try session.requireMemory(
       toTrain: configuration.parameterBytes,
       copies: training.waitingGradients(ranks: session.communicator.count), by: training,
-      bytesPerImage: configuration.trainingBytesPerImage,
+      bytesPerImage: configuration.trainingBytesPerImage(device.precision),
       images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = VARTransformer(configuration, device: device, seed: session.seed)
     model.adopt(tokenizer)

@@ -75,7 +75,7 @@ import Training
       toTrain: configuration.parameterBytes,
       copies: (guiding == nil ? 0 : 1) + training.waitingGradients(ranks: session.communicator.count),
       by: training,
-      bytesPerImage: configuration.trainingBytesPerImage
+      bytesPerImage: configuration.trainingBytesPerImage(device.precision)
         * Double(guiding == nil ? 1 : SelfGuidance.viewCount),
       images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = Transformer(configuration, device: device, seed: session.seed)

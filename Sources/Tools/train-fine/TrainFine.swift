@@ -57,7 +57,7 @@ import Training
     try session.requireMemory(
       toTrain: configuration.parameterBytes,
       copies: training.waitingGradients(ranks: session.communicator.count), by: training,
-      bytesPerImage: configuration.trainingBytesPerImage,
+      bytesPerImage: configuration.trainingBytesPerImage(device.precision),
       images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = FineModel(
       Transformer(configuration, device: device, seed: session.seed), fineToCoarse: mapping.table,

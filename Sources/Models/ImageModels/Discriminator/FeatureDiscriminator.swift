@@ -16,12 +16,12 @@ public struct FeatureDiscriminatorConfiguration: Codable, Equatable, Sendable {
   }
 
   /// What a backward pass needs for one image and its reconstruction, in bytes: what is read by the heads, the outputs of
-  /// their first layer before and after the activation, and the gradient by these.
+  /// their first layer before the activation and, perhaps rounded to bfloat16, after it, and the gradient by these.
   /// - Parameters:
   ///   - places: positions of each stage of the network.
   ///   - widths: its channels.
   public func trainingBytesPerImage(places: [Int], widths: [Int]) -> Double {
-    zip(places, widths).reduce(0) { $0 + 2 * 4 * Double($1.0) * Double($1.1 + 3 * channels) }
+    zip(places, widths).reduce(0) { $0 + 2 * 4 * Double($1.0) * (Double($1.1) + 2.5 * Double(channels)) }
   }
 }
 

@@ -1,13 +1,16 @@
+import TensorCore
+
 /// Lower bounds of the memory that a transformer of these sizes needs, in bytes: what is certainly in memory at one moment,
 /// and not all of it. They are numbers with a fraction, since the products need not fit an integer.
 extension TransformerConfiguration {
   /// The parameters in float32.
   public var parameterBytes: Double { 4 * Double(scalarCount) }
 
-  /// What the backward pass of one image needs of all blocks: their inputs before and after attention, queries, keys and
-  /// values, what was attended, and both halves of the feed-forward layer.
-  public var trainingBytesPerImage: Double {
-    Double(layers) * Double(tokenCount) * Double(6 * width + 2 * feedForwardWidth) * 4
+  /// What the backward pass of one image needs of all blocks: their inputs before and after attention; and in the format of
+  /// products queries, keys and values, both halves of the feed-forward layer, and the inputs of the four products.
+  public func trainingBytesPerImage(_ precision: Precision) -> Double {
+    let operands = Double(6 * width + 3 * feedForwardWidth) * Double(precision.bytes)
+    return Double(layers) * Double(tokenCount) * (2 * 4 * Double(width) + operands)
   }
 
   /// What one block holds for one image without a backward pass: its input, and the larger of attention's products and

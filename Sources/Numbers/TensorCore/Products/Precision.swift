@@ -8,6 +8,14 @@ public enum Precision: String, Sendable, CaseIterable, Codable {
   /// 8 bits of significand, the exponent of float32: about twice as fast where the processor has it.
   case bfloat16
 
+  /// Bytes of an operand's element.
+  public var bytes: Int {
+    switch self {
+    case .float32: 4
+    case .bfloat16: 2
+    }
+  }
+
   /// Whether this build on this processor gains from the format; without oneDNN or the instructions,
   /// `bfloat16` is computed as float32.
   public var isSupported: Bool {
