@@ -18,7 +18,7 @@ mapfile -t c < <(find Sources/C Tests -name '*.[ch]' | LC_ALL=C sort)
 mapfile -t python < <(find pipelines scripts Tests python examples bench -name '*.py' -not -path 'python/build/*' | LC_ALL=C sort)
 mapfile -t shell < <(find pipelines scripts Tests \( -name '*.sh' -o -name '*.sbatch' \) | LC_ALL=C sort)
 shell+=(.ci/run)
-mapfile -t documents < <(find . -name '*.md' -not -path './.build/*' -not -path './out/*' -not -path './data/*' | LC_ALL=C sort)
+mapfile -t documents < <(find ./*.md docs bench packaging python scripts Sources -name '*.md' | LC_ALL=C sort)
 
 if have clang-format "C files"; then check clang-format --dry-run --Werror "${c[@]}"; fi
 if have ruff "Python files"; then check ruff check --quiet --no-cache "${python[@]}"; fi
@@ -29,7 +29,7 @@ PYTHONPYCACHEPREFIX=.build/pycache check python3 -m py_compile "${python[@]}"
 for script in "${shell[@]}"; do check bash -n "$script"; done
 
 # A row of a table that was wrapped into the line before it is no row.
-if grep -nE '[|] *:?-+:? *[|] +[|]' "${documents[@]}"; then
+if grep -nE '[|] *:?-{3,}:? *[|] +[|]' "${documents[@]}"; then
   echo "lint: expected each row of a table on a line of its own" >&2
   failed=1
 fi

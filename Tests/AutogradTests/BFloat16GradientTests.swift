@@ -43,6 +43,24 @@ import TestSupport
     }
   }
 
+  /// What is frozen gets no gradient, and the others the gradients that they get beside it.
+  @Test(arguments: 0..<4) func aFrozenPartOfAFeedForwardLayer(place: Int) throws {
+    let device = Device(threadCount: 2, precision: .bfloat16)
+    let inputs = [[96, 128], [160, 128], [160, 128], [128, 160]].enumerated().map {
+      device.random($1, UInt64(160 + $0))
+    }
+    func gradients(frozen: Int?) -> [[Float]?] {
+      let v = inputs.enumerated().map { Variable($1, requiresGradient: $0 != frozen) }
+      let tape = Tape(device: device)
+      let y = tape.feedForward(v[0], gate: v[1], up: v[2], down: v[3])
+      tape.backward(from: tape.dot(y, device.random(y.shape, 170)))
+      return v.map { $0.gradient?.toArray() }
+    }
+    var expected = gradients(frozen: nil)
+    expected[place] = nil
+    #expect(gradients(frozen: place) == expected)
+  }
+
   /// Lengths of one block of queries, of several, and of several with a rest; two or three of the masks.
   @Test(arguments: [64, 65, 130, 192])
   func attention(length: Int) throws {

@@ -124,6 +124,22 @@ import TestSupport
     }
   }
 
+  /// The same of operations that have loops of their own in bfloat16.
+  @Test func aTapeInBFloat16IsFreed() {
+    let device = Device(threadCount: 2, precision: .bfloat16)
+    weak var freed: Tape?
+    do {
+      let x = Variable(device.random([2, 64, 3 * 64], 81), requiresGradient: true)
+      let (wide, narrow) = (Variable(device.random([192, 64], 82)), Variable(device.random([64, 192], 83)))
+      let tape = Tape(device: device)
+      freed = tape
+      let attended = tape.attention(qkv: x, heads: 1, rotation: nil, mask: .causal)
+      let y = tape.feedForward(attended, gate: wide, up: wide, down: narrow)
+      #expect(y.requiresGradient)
+    }
+    #expect(freed == nil)
+  }
+
   /// Who watches is told of each variable once: when the first step that used it has run backward.
   @Test func gradientsAreToldWhenTheyAreComplete() throws {
     let (first, both, unused, last) = (parameter(), parameter(), parameter(), parameter())

@@ -27,10 +27,29 @@ import Testing
     #expect(added >= expected && added <= expected + expected / 25, "\(added) bytes, \(expected) expected")
   }
 
+  /// Blocks in front of all that is trained keep nothing, and products of frozen ones no inputs.
+  @Test(arguments: ["tokens,classes,blocks:1-2", "blocks:2", "tokens,classes,blocks"])
+  func aFrozenModelKeepsLess(names: String) throws {
+    let frozen = try names.split(separator: ",").map { try #require(TransformerPart(String($0))) }
+    let estimate = 4 * configuration(3).trainingBytesPerImage(.float32, frozen: frozen)
+    let kept = bytesKept(layers: 3, .float32, frozen: frozen)
+    // Beside it is what is before and behind the blocks: embeddings, and the last norm.
+    #expect(
+      Double(kept) >= estimate && Double(kept) < estimate + 8 * 4 * 4 * 64 * 256, "\(kept), \(estimate)")
+    let trained = Transformer(configuration(3), device: Device(threadCount: 1), seed: 0).store.parameters
+      .filter { parameter in !frozen.contains { $0.contains(parameter.name) } }
+    #expect(
+      configuration(3).trainedBytes(frozen: frozen)
+        == trained.reduce(0) { $0 + 4 * Double($1.variable.value.count) })
+  }
+
   /// Bytes of a tape after a forward pass over four images of 64 tokens.
-  private func bytesKept(layers: Int, _ precision: Precision) -> Int {
+  private func bytesKept(layers: Int, _ precision: Precision, frozen: [TransformerPart] = []) -> Int {
     let device = Device(threadCount: 2, precision: precision)
     let model = Transformer(configuration(layers), device: device, seed: 0)
+    for parameter in model.store.parameters where frozen.contains(where: { $0.contains(parameter.name) }) {
+      parameter.variable.freeze()
+    }
     device.memory.trim()
     let before = device.memory.bytesHeld
     let tape = Tape(device: device)

@@ -29,6 +29,32 @@ import TestSupport
     #expect(other.pointer != address && device.memory.bytesHeld == 2 * held)
   }
 
+  @Test func aFreeBlockServesRequestsOfTwoThirdsOfItsSize() {
+    let device = Device(threadCount: 1)
+    var tensor: Tensor? = device.empty([3 << 10])
+    let (address, held) = (tensor!.pointer, device.memory.bytesHeld)
+    tensor = nil
+    tensor = device.empty([2 << 10])
+    #expect(tensor!.pointer == address && device.memory.bytesHeld == held)
+    // It comes back as what it is.
+    tensor = nil
+    let whole = device.empty([3 << 10])
+    #expect(whole.pointer == address && device.memory.bytesHeld == held)
+    device.memory.trim()
+    #expect(device.memory.bytesHeld == held)
+  }
+
+  @Test func aFreeBlockIsNotWastedOnLess() {
+    let device = Device(threadCount: 1)
+    var tensor: Tensor? = device.empty([3 << 10])
+    let (address, held) = (tensor!.pointer, device.memory.bytesHeld)
+    tensor = nil
+    let small = device.empty([(2 << 10) - 256])
+    #expect(small.pointer != address && device.memory.bytesHeld == held + 4 * ((2 << 10) - 256))
+    device.memory.trim()
+    #expect(device.memory.bytesHeld == 4 * ((2 << 10) - 256))
+  }
+
   @Test func steadyStepsHoldConstantMemory() {
     let device = Device(threadCount: 2)
     func step() {

@@ -40,4 +40,22 @@ import Testing
     device.memory.trim()
     return withExtendedLifetime((tape, loss)) { device.memory.bytesHeld - before }
   }
+
+  @Test func trainedParametersAreThoseThatAreNotFrozen() throws {
+    for shared in [false, true] {
+      var sizes = configuration(3, true)
+      sizes.sharesConditioning = shared
+      let model = VARTransformer(sizes, device: Device(threadCount: 1), seed: 0)
+      for names in [["tokens"], ["classes", "output"], ["blocks:2-3"], ["blocks"]] {
+        let frozen = try names.map { try #require(TransformerPart($0)) }
+        let trained = model.store.parameters.filter { parameter in
+          !frozen.contains { $0.contains(parameter.name) }
+        }
+        #expect(
+          sizes.trainedBytes(frozen: frozen)
+            == trained.reduce(0) { $0 + 4 * Double($1.variable.value.count) },
+          "\(names), shared conditioning \(shared)")
+      }
+    }
+  }
 }

@@ -49,6 +49,9 @@ public struct InitialOptions: ParsableArguments {
     }
   }
 
+  /// What is not trained.
+  public var frozen: [TransformerPart] { parts ?? [] }
+
   private var parts: [TransformerPart]? {
     guard let freeze else { return [] }
     return commaSeparated(freeze) { TransformerPart($0) }

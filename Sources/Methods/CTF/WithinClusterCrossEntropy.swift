@@ -31,10 +31,14 @@ extension Tape {
       loss: loss)
     let sum = pass.run()
     return result((sum, 0), count: targets.count, loss, from: [hidden, weight]) {
-      [unowned self, hidden = hidden.slot, weight = weight.slot] dy in
-      guard let dHidden = pass.dHidden, let dWeight = pass.dWeight else { return }
-      accumulate(device.scattered(dHidden, rows.items, scale: dy, hidden.shape), into: hidden)
-      accumulate(device.scattered(dWeight, clusters.items, scale: dy, weight.shape), into: weight)
+      [
+        unowned self, hidden = hidden.slot, weight = weight.slot, dHidden = pass.dHidden,
+        dWeight = pass.dWeight,
+        order = rows.items, codes = clusters.items
+      ] dy in
+      guard let dHidden, let dWeight else { return }
+      accumulate(device.scattered(dHidden, order, scale: dy, hidden.shape), into: hidden)
+      accumulate(device.scattered(dWeight, codes, scale: dy, weight.shape), into: weight)
     }
   }
 }

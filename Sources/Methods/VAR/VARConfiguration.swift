@@ -82,15 +82,29 @@ public struct VARConfiguration: Codable, Equatable, Sendable {
 
   /// Trained scalars, without building the model.
   public var scalarCount: Int {
-    let (c, h, v, d) = (width, feedForwardWidth, vocabularySize, codeDimension)
-    let attention = 3 * c * c + 2 * c + c * c + c + (normalizesQueries ? heads : 0)
-    let feedForward = 2 * c * h + h + c
-    let conditioning = 6 * c * c + 6 * c
-    let blocks = layers * (attention + feedForward + (sharesConditioning ? 6 * c : conditioning))
     let first = multiScale.scales[0] * multiScale.scales[0]
-    let inputs = (classCount + 1) * c + (first + tokenCount + multiScale.scales.count) * c + d * c + c
-    let head = 2 * c * c + 2 * c + v * c + v
-    return blocks + (sharesConditioning ? conditioning : 0) + inputs + head
+    let positions = (first + tokenCount + multiScale.scales.count) * width
+    return layers * blockScalars + (sharesConditioning ? conditioningScalars : 0) + positions
+      + scalarCount(of: .tokens) + scalarCount(of: .classes) + scalarCount(of: .output)
+  }
+
+  /// Scalars of a part.
+  func scalarCount(of part: TransformerPart) -> Int {
+    let (c, v) = (width, vocabularySize)
+    switch part {
+    case .tokens: return codeDimension * c + c
+    case .classes: return (classCount + 1) * c
+    case .output: return 2 * c * c + 2 * c + v * c + v
+    case .blocks: return (0..<layers).count { part.contains(block: $0) } * blockScalars
+    }
+  }
+
+  private var conditioningScalars: Int { 6 * width * width + 6 * width }
+
+  private var blockScalars: Int {
+    let (c, h) = (width, feedForwardWidth)
+    let attention = 3 * c * c + 2 * c + c * c + c + (normalizesQueries ? heads : 0)
+    return attention + 2 * c * h + h + c + (sharesConditioning ? 6 * c : conditioningScalars)
   }
 
   /// Numbers of the codebook and the convolutions phi, which the model holds as they were.
@@ -108,10 +122,20 @@ extension VARConfiguration {
   /// What the backward pass of one image needs of all blocks: what both norms give, what both gates multiply, queries and keys of
   /// length 1, and the feed-forward layer before GELU; and in the format of products queries, keys and values, and the inputs of
   /// the four products.
-  public func trainingBytesPerImage(_ precision: Precision) -> Double {
-    let values = Double((normalizesQueries ? 6 : 4) * width + feedForwardWidth) * 4
-    let operands = Double(6 * width + feedForwardWidth) * Double(precision.bytes)
-    return Double(layers) * Double(tokenCount) * (values + operands)
+  /// - Parameter frozen: what is not trained. The products of frozen blocks need no inputs.
+  public func trainingBytesPerImage(_ precision: Precision, frozen: [TransformerPart] = []) -> Double {
+    let values = 4 * ((normalizesQueries ? 6 : 4) * width + feedForwardWidth)
+    let channels = (0..<layers).reduce(0) { sum, block in
+      let isFrozen = frozen.contains { $0.contains(block: block) }
+      let inputs = isFrozen ? 0 : 3 * width + feedForwardWidth
+      return sum + values + (3 * width + inputs) * precision.bytes
+    }
+    return Double(tokenCount) * Double(channels)
+  }
+
+  /// The trained parameters in float32, or fewer where parts overlap.
+  public func trainedBytes(frozen: [TransformerPart]) -> Double {
+    4 * Double(max(0, scalarCount - frozen.reduce(0) { $0 + scalarCount(of: $1) }))
   }
 
   /// What one block holds for one image without a backward pass.

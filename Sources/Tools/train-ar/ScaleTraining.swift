@@ -53,9 +53,9 @@ extension TrainAR {
     let configuration = try scaleConfiguration(first?.model, data.header, tokenizer, quantizer)
     try requireClusters(of: data.header)
     try session.requireMemory(
-      toTrain: configuration.parameterBytes,
+      toTrain: configuration.parameterBytes, trained: configuration.trainedBytes(frozen: start.frozen),
       copies: training.waitingGradients(ranks: session.communicator.count), by: training,
-      bytesPerImage: configuration.trainingBytesPerImage(device.precision),
+      bytesPerImage: configuration.trainingBytesPerImage(device.precision, frozen: start.frozen),
       images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = VARTransformer(configuration, device: device, seed: session.seed)
     model.adopt(tokenizer)

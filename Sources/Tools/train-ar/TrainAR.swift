@@ -72,10 +72,10 @@ import Training
     var options = tokenTraining.options(batchSize: training.batchSize, seed: session.seed)
     (options.clusterSize, options.clusterWeight) = (clusterSize, clusterWeight)
     try session.requireMemory(
-      toTrain: configuration.parameterBytes,
+      toTrain: configuration.parameterBytes, trained: configuration.trainedBytes(frozen: start.frozen),
       copies: (guiding == nil ? 0 : 1) + training.waitingGradients(ranks: session.communicator.count),
       by: training,
-      bytesPerImage: configuration.trainingBytesPerImage(device.precision)
+      bytesPerImage: configuration.trainingBytesPerImage(device.precision, frozen: start.frozen)
         * Double(guiding == nil ? 1 : SelfGuidance.viewCount),
       images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = Transformer(configuration, device: device, seed: session.seed)

@@ -55,9 +55,9 @@ import Training
       ?? sizes.configuration(for: data.header)
     configuration.inputVocabularySize = mapping.targetCount
     try session.requireMemory(
-      toTrain: configuration.parameterBytes,
+      toTrain: configuration.parameterBytes, trained: configuration.trainedBytes(frozen: start.frozen),
       copies: training.waitingGradients(ranks: session.communicator.count), by: training,
-      bytesPerImage: configuration.trainingBytesPerImage(device.precision),
+      bytesPerImage: configuration.trainingBytesPerImage(device.precision, frozen: start.frozen),
       images: training.batchSize / (tokenTraining.gradientAccumulation * training.leaves))
     let model = FineModel(
       Transformer(configuration, device: device, seed: session.seed), fineToCoarse: mapping.table,

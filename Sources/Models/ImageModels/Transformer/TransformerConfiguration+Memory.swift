@@ -8,9 +8,27 @@ extension TransformerConfiguration {
 
   /// What the backward pass of one image needs of all blocks: their inputs before and after attention; and in the format of
   /// products queries, keys and values, both halves of the feed-forward layer, and the inputs of the four products.
-  public func trainingBytesPerImage(_ precision: Precision) -> Double {
-    let operands = Double(6 * width + 3 * feedForwardWidth) * Double(precision.bytes)
-    return Double(layers) * Double(tokenCount) * (2 * 4 * Double(width) + operands)
+  /// - Parameter frozen: what is not trained. The products of frozen blocks need no inputs, and blocks in front of all that is trained
+  ///   need nothing.
+  public func trainingBytesPerImage(_ precision: Precision, frozen: [TransformerPart] = []) -> Double {
+    let isFrozen = { block in frozen.contains { $0.contains(block: block) } }
+    let first =
+      frozen.contains(.tokens) && frozen.contains(.classes)
+      ? (0..<layers).first { !isFrozen($0) } ?? layers : 0
+    let channels = (first..<layers).reduce(0) { sum, block in
+      let inputs = isFrozen(block) ? 0 : 3 * width + feedForwardWidth
+      return sum + 2 * 4 * width + (3 * width + 2 * feedForwardWidth + inputs) * precision.bytes
+    }
+    return Double(tokenCount) * Double(channels)
+  }
+
+  /// The trained parameters in float32.
+  public func trainedBytes(frozen: [TransformerPart]) -> Double {
+    let embeddings =
+      (frozen.contains(.tokens) ? 0 : inputCodes) + (frozen.contains(.classes) ? 0 : classCount + 1)
+    let blocks = (0..<layers).count { block in !frozen.contains { $0.contains(block: block) } }
+    let output = frozen.contains(.output) ? 0 : (vocabularySize + 1) * width
+    return 4 * Double(embeddings * width + blocks * blockScalars + output)
   }
 
   /// What one block holds for one image without a backward pass: its input, and the larger of attention's products and

@@ -81,9 +81,11 @@ public struct TransformerConfiguration: Codable, Equatable, Sendable {
     return nil
   }
 
+  /// Scalars of a block.
+  var blockScalars: Int { 4 * width * width + 3 * width * feedForwardWidth + 2 * width }
+
   /// Trained scalars, without building the model.
   public var scalarCount: Int {
-    let block = 4 * width * width + 3 * width * feedForwardWidth + 2 * width
-    return layers * block + width + (inputCodes + vocabularySize + classCount + 1) * width
+    layers * blockScalars + width + (inputCodes + vocabularySize + classCount + 1) * width
   }
 }

@@ -26,6 +26,11 @@ public enum TransformerPart: Equatable, Sendable {
     }
   }
 
+  /// Whether a block, counted from 0, belongs to the part.
+  public func contains(block: Int) -> Bool {
+    if case .blocks(let range) = self { range.contains(block + 1) } else { false }
+  }
+
   /// Whether a parameter belongs to the part.
   /// - Parameter parameter: its name in files, LlamaGen's or VAR's.
   public func contains(_ parameter: String) -> Bool {

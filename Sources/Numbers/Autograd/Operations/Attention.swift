@@ -114,23 +114,17 @@ extension Tape {
       batch: shape[0], length: shape[1], heads: heads, size: channels / heads, rotation: rotation, mask: mask,
       scale: scale ?? 1 / Float(channels / heads).squareRoot())
     let y = device.empty([shape[0], shape[1], channels])
-    let backward: (Tensor, [AttentionGeometry.Rows]) -> Void
-    if RoundedAttention.isFaster(for: geometry, on: device) {
-      let kernel = RoundedAttention(geometry, sources, device)
-      kernel.forward(device, into: y)
-      backward = { [device] in kernel.backward(device, $0, into: $1) }
-    } else {
-      let kernel = AttentionKernel(geometry, sources)
-      kernel.forward(device, into: y)
-      backward = { [device] in kernel.backward(device, $0, into: $1) }
-    }
+    let kernel: any AttentionLoops =
+      RoundedAttention.isFaster(for: geometry, on: device)
+      ? RoundedAttention(geometry, sources, device) : AttentionKernel(geometry, sources)
+    kernel.forward(device, into: y)
     let offsets = sources.map(\.offset)
     return record(y, from: inputs) { [unowned self, slots = inputs.map(\.slot)] dy in
       let gradients = slots.map { device.empty($0.shape) }
       let targets = offsets.enumerated().map {
         AttentionSource(tensor: gradients[min($0, gradients.count - 1)], offset: $1).rows
       }
-      backward(dy, targets)
+      kernel.backward(device, dy, into: targets)
       for (slot, gradient) in zip(slots, gradients) { accumulate(gradient, into: slot) }
     }
   }

@@ -25,7 +25,7 @@ struct AttentionGeometry {
   /// Queries whose scores are held together.
   private static let block = 64
 
-  var blockRows: Int { min(Self.block, length) }
+  var blockRows: Int { max(1, min(Self.block, length)) }
   var blockCount: Int { (length + blockRows - 1) / blockRows }
 
   func queryRows(_ index: Int) -> Range<Int> {
@@ -71,6 +71,14 @@ struct AttentionGeometry {
   func start(of rows: Rows, _ b: Int, _ h: Int) -> UnsafeMutablePointer<Float> {
     rows.pointer + b * length * rows.stride + h * size
   }
+}
+
+/// Both passes of an attention, over inputs that are kept in one form or another.
+protocol AttentionLoops {
+  /// Writes [B, T, C].
+  func forward(_ device: Device, into y: Tensor)
+  /// Writes the gradients of query, key and value.
+  func backward(_ device: Device, _ dy: Tensor, into targets: [AttentionGeometry.Rows])
 }
 
 /// A block of queries, and the keys that they can see, as a prefix.

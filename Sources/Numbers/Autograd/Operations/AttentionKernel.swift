@@ -3,7 +3,7 @@ import TensorCore
 
 /// The loops of attention in float32. Scores exist for one block of queries at a time, in cache; nothing of size T x T
 /// is kept: the backward pass computes them again.
-struct AttentionKernel {
+struct AttentionKernel: AttentionLoops {
   private let geometry: AttentionGeometry
   /// Keeps the inputs.
   private let sources: [AttentionSource]

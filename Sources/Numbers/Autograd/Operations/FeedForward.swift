@@ -16,20 +16,21 @@ extension Tape {
     guard device.roundsProducts(of: multiplications) else {
       return linear(swiGLU(x, gate: gate, up: up), weight: down)
     }
-    func operand(_ tensor: Tensor) -> MatrixOperand {
-      device.kept(tensor, multiplications: multiplications)
+    let input = device.kept(x.value, multiplications: multiplications)
+    let halves = [gate, up].map {
+      (slot: $0.slot, matrix: device.kept($0.value, multiplications: multiplications))
     }
-    let input = operand(x.value)
-    let halves = [(gate, 0), (up, h)].map { (slot: $0.slot, matrix: operand($0.value), offset: $1) }
-    let (last, downSlot) = (operand(down.value), down.slot)
+    let last = device.kept(down.value, multiplications: multiplications)
     let (gated, projections) = gatedProjections(
       input, halves.map(\.matrix), rows: rows, width: h, channels: c)
     let y = device.empty(x.shape)
     device.multiply(m: rows, n: c, k: h, MatrixOperand(gated), last.asTransposed, into: y.pointer, stride: c)
-    return record(y, from: [x, gate, up, down]) { [unowned self, x = x.slot] dy in
+    let weightInput = gate.requiresGradient || up.requiresGradient ? input : nil
+    let downInput = down.requiresGradient ? MatrixOperand(gated) : nil
+    return record(y, from: [x, gate, up, down]) { [unowned self, x = x.slot, down = down.slot] dy in
       guard let projections else { return }
-      let d = operand(dy)
-      if downSlot.requiresGradient { addWeightGradient(d, MatrixOperand(gated), to: downSlot, rows: rows) }
+      let d = device.kept(dy, multiplications: multiplications)
+      if let downInput { addWeightGradient(d, downInput, to: down, rows: rows) }
       let dGated = device.empty([rows, h])
       device.multiply(m: rows, n: h, k: c, d, last, into: dGated.pointer, stride: h)
       let parts = [device.emptyBFloat16([rows, h]), device.emptyBFloat16([rows, h])]
@@ -40,11 +41,14 @@ extension Tape {
           projections.pointer + 2 * first, $0.count, h)
       }
       let dx = device.empty(x.shape)
-      for (half, part) in zip(halves, parts.map { MatrixOperand($0) }) {
-        if half.slot.requiresGradient { addWeightGradient(part, input, to: half.slot, rows: rows) }
+      for (place, half) in halves.enumerated() {
+        let part = MatrixOperand(parts[place])
+        if let weightInput, half.slot.requiresGradient {
+          addWeightGradient(part, weightInput, to: half.slot, rows: rows)
+        }
         guard x.requiresGradient else { continue }
         device.multiply(
-          m: rows, n: c, k: h, part, half.matrix, beta: half.offset == 0 ? 0 : 1, into: dx.pointer, stride: c)
+          m: rows, n: c, k: h, part, half.matrix, beta: place == 0 ? 0 : 1, into: dx.pointer, stride: c)
       }
       accumulate(dx, into: x)
     }

@@ -16,10 +16,11 @@ extension Tape {
         tsr_add_bias(y.pointer + $0.lowerBound * n, bias.value.pointer, $0.count, n)
       }
     }
+    let weightInput = weight.requiresGradient ? input : nil
     return record(y, from: [x, weight] + (bias.map { [$0] } ?? [])) {
       [unowned self, x = x.slot, weight = weight.slot, bias = bias?.slot] dy in
-      let d = device.prepared(MatrixOperand(dy.pointer, stride: n), rows: rows, columns: n)
-      if weight.requiresGradient { addWeightGradient(d, input, to: weight, rows: rows) }
+      let d = device.kept(dy, multiplications: rows * n * k)
+      if let weightInput { addWeightGradient(d, weightInput, to: weight, rows: rows) }
       if let bias, bias.requiresGradient {
         let target = additionTarget(for: bias)
         let partial = device.zeros([device.threads.count, n])

@@ -4,7 +4,7 @@ import TensorCore
 /// The loops of attention with products of bfloat16 operands: queries and keys are rounded after the rotation, values,
 /// probabilities and gradients as they are. Scores, the softmax and all sums are in float32. The rounded inputs are what the backward
 /// pass keeps.
-struct RoundedAttention {
+struct RoundedAttention: AttentionLoops {
   private let geometry: AttentionGeometry
   /// Query, key and value of each head: [B, heads, 3, T, size].
   private let inputs: BFloat16Tensor
@@ -24,18 +24,17 @@ struct RoundedAttention {
     inputs = device.emptyBFloat16([geometry.batch, heads, 3, length, size])
     let scratch = device.empty([device.threads.count, length * size])
     let (rows, first) = (sources.map(\.rows), inputs.pointer)
-    device.threads.forRanges(geometry.batch * heads) { range, thread in
+    device.threads.forRanges(geometry.batch * heads * 3) { range, thread in
       let rotated = scratch.pointer + thread * length * size
       for unit in range {
-        for (which, input) in rows.enumerated() {
-          let source = geometry.start(of: input, unit / heads, unit % heads)
-          let target = first + (unit * 3 + which) * length * size
-          if let rotation = geometry.rotation, which < 2 {
-            tsr_rotate_rows(rotated, size, source, input.stride, rotation.pointer, 1, length, size)
-            tsr_to_bfloat16(target, rotated, length * size)
-          } else {
-            for t in 0..<length { tsr_to_bfloat16(target + t * size, source + t * input.stride, size) }
-          }
+        let (head, which) = (unit / 3, unit % 3)
+        let source = geometry.start(of: rows[which], head / heads, head % heads)
+        let (stride, target) = (rows[which].stride, first + unit * length * size)
+        if let rotation = geometry.rotation, which < 2 {
+          tsr_rotate_rows(rotated, size, source, stride, rotation.pointer, 1, length, size)
+          tsr_to_bfloat16(target, rotated, length * size)
+        } else {
+          for t in 0..<length { tsr_to_bfloat16(target + t * size, source + t * stride, size) }
         }
       }
     }
@@ -48,20 +47,19 @@ struct RoundedAttention {
     let scratch = device.empty([device.threads.count, geometry.blockRows * length])
     let rounded = device.emptyBFloat16(scratch.shape)
     let out = AttentionGeometry.Rows(pointer: y.pointer, stride: geometry.width)
-    device.threads.forRanges(geometry.batch * heads) { range, thread in
-      let (scores, p) = (
-        scratch.pointer + thread * scratch.shape[1], rounded.pointer + thread * scratch.shape[1]
-      )
+    let (firstScores, firstRounded, firstInput) = (scratch.pointer, rounded.pointer, inputs.pointer)
+    device.threads.forRanges(geometry.batch * heads * blocks.count) { range, thread in
+      let space = thread * geometry.blockRows * length
+      let (scores, p) = (firstScores + space, firstRounded + space)
       for unit in range {
-        let (b, q) = (unit / heads, inputs.pointer + unit * 3 * area)
-        for (block, products) in zip(blocks, products) {
-          let first = block.rows.lowerBound
-          products.scores(q + first * geometry.size, q + area, into: scores)
-          geometry.softmax(scores, b, block)
-          round(scores, into: p, block)
-          products.output(
-            p, q + 2 * area, into: geometry.start(of: out, b, unit % heads) + first * out.stride)
-        }
+        let (head, index) = (unit / blocks.count, unit % blocks.count)
+        let (b, q, block) = (head / heads, firstInput + head * 3 * area, blocks[index])
+        let row = block.rows.lowerBound
+        products[index].scores(q + row * geometry.size, q + area, into: scores)
+        geometry.softmax(scores, b, block)
+        round(scores, into: p, block)
+        products[index].output(
+          p, q + 2 * area, into: geometry.start(of: out, b, head % heads) + row * out.stride)
       }
     }
   }
@@ -75,11 +73,11 @@ struct RoundedAttention {
     let (area, scores) = (geometry.length * geometry.size, geometry.blockRows * geometry.length)
     let scratch = device.empty([device.threads.count, 2 * area + 2 * scores])
     let rounded = device.emptyBFloat16([device.threads.count, area + scores])
+    let (floats, halves, gradient) = (scratch.pointer, rounded.pointer, dy.pointer)
     device.threads.forRanges(geometry.batch * heads) { range, thread in
+      let space = thread * (area + scores)
       for unit in range {
-        backwardHead(
-          dy.pointer, targets, zip(blocks, products), unit, scratch.pointer + thread * scratch.shape[1],
-          rounded.pointer + thread * rounded.shape[1])
+        backwardHead(gradient, targets, zip(blocks, products), unit, floats + 2 * space, halves + space)
       }
     }
   }

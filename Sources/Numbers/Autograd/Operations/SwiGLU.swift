@@ -29,6 +29,7 @@ extension Tape {
       tsr_swiglu(
         y.pointer + $0.lowerBound * h, both.pointer + $0.lowerBound * 2 * h, $0.count, h)
     }
+    let weightInput = gate.requiresGradient || up.requiresGradient ? input : nil
     return record(y, from: [x, gate, up]) { [unowned self, x = x.slot] dy in
       let dBoth = device.empty([rows, 2 * h])
       device.forRanges(rows) {
@@ -38,9 +39,10 @@ extension Tape {
       }
       let dx = device.empty(x.shape)
       for (weight, offset, matrix) in halves {
-        let part = device.prepared(
-          MatrixOperand(dBoth.pointer + offset, stride: 2 * h), rows: rows, columns: h)
-        if weight.requiresGradient { addWeightGradient(part, input, to: weight, rows: rows) }
+        let part = MatrixOperand(dBoth.pointer + offset, stride: 2 * h)
+        if let weightInput, weight.requiresGradient {
+          addWeightGradient(part, weightInput, to: weight, rows: rows)
+        }
         if x.requiresGradient {
           device.multiply(
             m: rows, n: c, k: h, part, matrix, beta: offset == 0 ? 0 : 1, into: dx.pointer, stride: c)

@@ -1,7 +1,7 @@
 import CKernels
 
-/// The number format in which large matrix products read their operands. Sums, weights, optimiser and
-/// everything else stay in float32.
+/// The number format in which large matrix products and attention read their operands, and in which a training keeps what they
+/// have read. Sums, weights, optimiser and everything else stay in float32.
 public enum Precision: String, Sendable, CaseIterable, Codable {
   /// 24 bits of significand.
   case float32
