@@ -28,7 +28,7 @@ struct AttentionGeometry {
   var blockRows: Int { max(1, min(Self.block, length)) }
   var blockCount: Int { (length + blockRows - 1) / blockRows }
 
-  func queryRows(_ index: Int) -> Range<Int> {
+  private func queryRows(_ index: Int) -> Range<Int> {
     index * blockRows..<min(length, (index + 1) * blockRows)
   }
 

@@ -67,7 +67,7 @@
         Shape(
           m: shape.m, n: shape.n, k: shape.k, transposedA: shape.transposedA, transposedB: shape.transposedB,
           strideA: shape.strideA ?? (shape.transposedA ? shape.m : shape.k),
-          strideB: shape.strideB ?? (shape.transposedB ? shape.k : shape.n),
+          strideB: shape.transposedB ? shape.k : shape.n,
           strideC: shape.strideC ?? shape.n,
           accumulates: shape.accumulates))
     }

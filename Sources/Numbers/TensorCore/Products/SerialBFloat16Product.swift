@@ -8,7 +8,7 @@ public struct SerialProductShape: Sendable {
   public var transposedA = false
   public var transposedB = false
   /// Elements from one stored row to the next; nil where rows follow one another without a gap.
-  public var strideA, strideB, strideC: Int?
+  public var strideA, strideC: Int?
   public var accumulates = false
 
   /// Dense operands, none of them transposed.
