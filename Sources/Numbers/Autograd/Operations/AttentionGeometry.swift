@@ -26,16 +26,11 @@ struct AttentionGeometry {
   private static let block = 64
 
   var blockRows: Int { max(1, min(Self.block, length)) }
-  var blockCount: Int { (length + blockRows - 1) / blockRows }
-
-  private func queryRows(_ index: Int) -> Range<Int> {
-    index * blockRows..<min(length, (index + 1) * blockRows)
-  }
 
   /// Blocks of queries, with the keys that each can see.
   var blocks: [AttentionBlock] {
-    (0..<blockCount).map { index in
-      let rows = queryRows(index)
+    stride(from: 0, to: length, by: blockRows).map { first in
+      let rows = first..<min(length, first + blockRows)
       return AttentionBlock(rows: rows, keys: mask.prefix(end: rows.upperBound, length: length))
     }
   }

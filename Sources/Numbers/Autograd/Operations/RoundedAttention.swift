@@ -66,9 +66,10 @@ struct RoundedAttention: AttentionLoops {
 
   /// Writes the gradients of the three inputs.
   func backward(_ device: Device, _ dy: Tensor, into targets: [AttentionGeometry.Rows]) {
-    let (heads, blocks, count) = (geometry.heads, geometry.blocks, geometry.blockCount)
+    let (heads, blocks) = (geometry.heads, geometry.blocks)
     let products = blocks.enumerated().map {
-      BackwardProducts(geometry, $1, overwrites: $0 == count - 1, valueStride: targets[2].stride, device)
+      BackwardProducts(
+        geometry, $1, overwrites: $0 == blocks.count - 1, valueStride: targets[2].stride, device)
     }
     let (area, scores) = (geometry.length * geometry.size, geometry.blockRows * geometry.length)
     let scratch = device.empty([device.threads.count, 2 * area + 2 * scores])

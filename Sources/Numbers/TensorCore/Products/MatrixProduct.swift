@@ -13,7 +13,7 @@ public struct MatrixOperand {
   let stride: Int
   var transposed: Bool
   /// A dense rounded copy of the stored matrix, where there is one.
-  private(set) var rounded: BFloat16Tensor?
+  fileprivate(set) var rounded: BFloat16Tensor?
   /// Keeps the elements in memory, where nothing else may.
   private var owner: Tensor?
 
@@ -41,9 +41,6 @@ public struct MatrixOperand {
   public init(_ rounded: BFloat16Tensor) {
     (elements, stride, transposed, self.rounded) = (nil, rounded.shape[1], false, rounded)
   }
-
-  /// Adds a rounded copy.
-  mutating func round(_ copy: BFloat16Tensor) { rounded = copy }
 
   /// The operand that starts `rows` rows (of the matrix as it is read) further down.
   func advanced(rows: Int) -> MatrixOperand {
@@ -167,7 +164,7 @@ extension Device {
   ///   - columns: elements of a stored row.
   public func prepared(_ operand: MatrixOperand, rows: Int, columns: Int) -> MatrixOperand {
     var operand = operand
-    if precision == .bfloat16 { operand.round(rounded(operand, rows: rows, columns: columns)) }
+    if precision == .bfloat16 { operand.rounded = rounded(operand, rows: rows, columns: columns) }
     return operand
   }
 
